@@ -1,0 +1,111 @@
+//! `naru init`: a folder, keys, and the two statements that the root signs once.
+
+use std::{
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use naru_protocol::{
+    error::Code,
+    identity::{Country, Did, KeySet, Participant, Role, Size, fingerprint},
+    json::V1,
+    jws::sign_compact,
+    signature::SigningKey,
+};
+
+use crate::{
+    config::{self, Config, Folder, Listen},
+    control::Failure,
+};
+
+/// What a new node is told.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Init {
+    /// The folder to make.
+    #[arg(long, env = "NARU_DIR")]
+    pub dir: PathBuf,
+    /// The firm's name.
+    #[arg(long)]
+    pub name: String,
+    /// Its country, two letters (ISO 3166-1).
+    #[arg(long)]
+    pub country: String,
+    /// `sme`, `mid` or `large`.
+    #[arg(long, default_value = "sme")]
+    pub size: String,
+    /// The address to listen on.
+    #[arg(long, default_value = "0.0.0.0")]
+    pub host: String,
+    /// The port to listen on: a free one is picked and kept otherwise; 0 only dials out.
+    #[arg(long)]
+    pub port: Option<u16>,
+}
+
+/// What `init` made.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Made {
+    /// The root identity.
+    pub did: String,
+    /// What partners compare.
+    pub fingerprint: String,
+    /// The port that partners reach, 0 if none.
+    pub port: u16,
+}
+
+/// Makes the folder; refuses one that holds a node.
+pub fn create(args: &Init) -> Result<Made, Failure> {
+    let config_error = |e: config::ConfigError| Failure::new(e.code(), e.to_string());
+    let port = match args.port {
+        Some(port) => port,
+        None => config::free_port(&args.host).map_err(config_error)?,
+    };
+    let config = Config {
+        version: 1,
+        name: args.name.clone(),
+        country: args.country.clone(),
+        size: args.size.clone(),
+        shard: 1,
+        listen: Listen { host: args.host.clone(), port },
+    };
+    let folder = Folder::new(&args.dir);
+    folder.create(&config).map_err(config_error)?;
+    let key = |name: &str| Ok::<_, Failure>(SigningKey::from_seed(&folder.seed(name).map_err(config_error)?.0));
+    let root = key("root")?;
+    let did = Did::of(root.public());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let keys = KeySet {
+        v: V1,
+        iss: did,
+        number: 1,
+        signing: key("signing")?.public(),
+        log: key("log")?.public(),
+        transport: key("transport")?.public(),
+        witness: key("witness")?.public(),
+        valid_from: now,
+        revoked: Vec::new(),
+    };
+    let bad = |what: &str| Failure::new(Code::ConfigInvalid, format!("{what} is not a value that the protocol knows"));
+    let participant = Participant {
+        v: V1,
+        iss: did,
+        name: args.name.clone(),
+        country: Country::parse(&args.country).map_err(|_| bad("--country"))?,
+        size: match args.size.as_str() {
+            "sme" => Size::Sme,
+            "mid" => Size::Mid,
+            "large" => Size::Large,
+            _ => return Err(bad("--size")),
+        },
+        roles: vec![Role::Consumer, Role::Provider],
+        at: now,
+    };
+    let signed = |e: naru_protocol::jws::JwsError| Failure::new(e.code(), e.to_string());
+    let statements = [
+        ("keys-1.jws", sign_compact(&keys, 0, &root).map_err(signed)?),
+        ("participant.jws", sign_compact(&participant, 0, &root).map_err(signed)?),
+    ];
+    for (name, jws) in statements {
+        folder.keep_statement(name, &jws).map_err(config_error)?;
+    }
+    Ok(Made { did: did.to_string(), fingerprint: fingerprint(&did), port })
+}

@@ -1,0 +1,128 @@
+//! One transfer at the provider: which ranges are served, and how far the consumer has signed (spec chapter 07, TRF-6 and
+//! TRF-8).
+//!
+//! Joins a [`Source`] with a [`WindowLedger`]. The caller has checked who asks, the agreement, the permit, the state of the
+//! transfer and the capability; it makes an accepted window acknowledgement durable.
+
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use naru_protocol::{
+    error::Code,
+    filelist::ChunksDigest,
+    jws::Verified,
+    window::{Acknowledged, BadWindow, Transfer, WindowAck, WindowLedger, WindowProgress},
+};
+
+use super::{
+    Part,
+    source::{Reading, Source, SourceError},
+};
+
+/// Why a range is not served or a window acknowledgement not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The published content cannot be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Beyond what may be unacknowledged, or a wrong acknowledgement.
+    #[error(transparent)]
+    Window(#[from] BadWindow),
+}
+
+impl ServeError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Source(error) => error.code(),
+            Self::Window(error) => error.code(),
+        }
+    }
+}
+
+/// A transfer that is being served.
+#[derive(Debug)]
+pub struct Serving {
+    source: Arc<Source>,
+    transfer: Transfer,
+    ledger: Mutex<WindowLedger>,
+}
+
+impl Serving {
+    /// Starts to serve, or goes on after `last`, the last window acknowledgement that was kept. Blocks.
+    pub fn new(
+        source: Arc<Source>,
+        transfer: Transfer,
+        last: Option<&WindowProgress>,
+    ) -> Result<Self, ServeError> {
+        let ledger = match last {
+            Some(last) => {
+                let mut reached = ChunksDigest::new();
+                source.add_hashes(&mut reached, &(0..last.chunks.min(source.list().chunks())))?;
+                WindowLedger::resume(last, reached)?
+            }
+            None => WindowLedger::new(),
+        };
+        Ok(Self { source, transfer, ledger: Mutex::new(ledger) })
+    }
+
+    /// What is served.
+    #[must_use]
+    pub const fn source(&self) -> &Arc<Source> {
+        &self.source
+    }
+
+    /// To whom, under which agreement.
+    #[must_use]
+    pub const fn transfer(&self) -> &Transfer {
+        &self.transfer
+    }
+
+    /// How far the consumer has signed.
+    #[must_use]
+    pub fn last(&self) -> WindowProgress {
+        self.lock().last()
+    }
+
+    /// Starts to read a range, if it is due. Returns when its first chunk is verified.
+    pub async fn read(&self, part: Part, range: Option<Range<u64>>) -> Result<Reading, ServeError> {
+        if let Part::File(file) = part {
+            let total = self.source.total(part).ok_or(SourceError::NoSuchRange)?;
+            let asked = range.clone().unwrap_or(0..total);
+            // An empty file has no chunk that could be beyond a window.
+            if !(asked.is_empty() && total == 0) {
+                self.lock().admit(self.source.list(), file, &asked)?;
+            }
+        }
+        Ok(self.source.read(part, range).await?)
+    }
+
+    /// Takes a window acknowledgement whose signature by the consumer was checked. Blocks: reads the hashes of
+    /// the chunks that it newly covers.
+    ///
+    /// [`Acknowledged::Advanced`]: the caller keeps it, in place of the one before, before it answers.
+    pub fn acknowledge(&self, ack: &Verified<WindowAck>) -> Result<Acknowledged, ServeError> {
+        let ack = ack.payload();
+        ack.belongs_to(&self.transfer)?;
+        // Held over the reading of hashes, so that of two acknowledgements at once one comes first.
+        let mut ledger = self.lock();
+        let mut reached = ledger.digest().clone();
+        if let Some(chunks) = ledger.needs(self.source.list(), ack)? {
+            self.source.add_hashes(&mut reached, &chunks)?;
+        }
+        Ok(ledger.acknowledge(self.source.list(), ack, reached)?)
+    }
+
+    /// Whether the consumer has signed for every chunk.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.lock().is_complete(self.source.list())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, WindowLedger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

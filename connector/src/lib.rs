@@ -1,0 +1,13 @@
+//! The library behind the `naru` binary: the shell that reads clocks, sockets, files and databases and feeds the
+//! sans-IO core of `naru-protocol`.
+#![forbid(unsafe_code)]
+
+pub mod audit;
+pub mod cli;
+pub mod config;
+pub mod control;
+pub mod data;
+pub mod demo;
+pub mod node;
+pub mod store;
+pub mod transport;

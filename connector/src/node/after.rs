@@ -1,0 +1,100 @@
+//! What follows a commit: work that asks the peer for something, done without any lock.
+//!
+//! Decided from the state that was committed, so that a restart takes up the same work (`transfer::resume_all`).
+
+use naru_protocol::{
+    encoding::{Digest, Id},
+    exchange::State as Any,
+    identity::Role,
+    negotiation as neg, transfer as tra,
+};
+
+use super::{
+    Node, NodeError,
+    inbound::Caller,
+    received::Said,
+    turn::{Data, Turn},
+};
+use crate::store::Batch;
+
+/// Work that a commit leads to.
+pub(super) enum After {
+    Nothing,
+    /// The agreement is in force and the consumer wants the data.
+    RequestTransfer(Id),
+    /// Provider in REQUESTED, consumer in STARTED.
+    GoOn(Id),
+}
+
+impl After {
+    pub(super) fn spawn(self, node: &Node) {
+        let node = node.clone();
+        match self {
+            Self::Nothing => {}
+            Self::RequestTransfer(id) => drop(tokio::spawn(async move {
+                if let Err(error) = node.request_transfer(id).await {
+                    tracing::warn!(exchange = %id, %error, "the transfer was not requested");
+                }
+            })),
+            Self::GoOn(id) => drop(tokio::spawn(async move {
+                match node.store.exchange(id).await {
+                    Ok(Some(row)) => node.go_on(&row),
+                    Ok(None) => {}
+                    Err(error) => tracing::error!(exchange = %id, %error, "the exchange cannot be read"),
+                }
+            })),
+        }
+    }
+}
+
+impl Turn {
+    /// What is to be done once this turn is durable.
+    pub(super) fn after(&self) -> After {
+        let role = self.machine.role();
+        match (&self.data, self.machine.state()) {
+            (Data::Deal(deal), Some(Any::Negotiation(neg::State::Finalized)))
+                if role == Role::Consumer && deal.out.is_some() && deal.transfer.is_none() =>
+            {
+                After::RequestTransfer(self.row.id)
+            }
+            (Data::Haul(_), Some(Any::Transfer(tra::State::Requested)))
+                if role == Role::Provider && self.machine.pending().is_none() =>
+            {
+                After::GoOn(self.row.id)
+            }
+            (Data::Haul(haul), Some(Any::Transfer(tra::State::Started)))
+                if role == Role::Consumer && haul.out.is_some() && !self.machine.is_received() =>
+            {
+                After::GoOn(self.row.id)
+            }
+            (Data::Deal(_) | Data::Haul(_), _) => After::Nothing,
+        }
+    }
+
+    /// What a message means on this side.
+    pub(super) async fn act_on(
+        &mut self,
+        caller: &Caller,
+        said: &Said,
+        content: &[u8],
+    ) -> Result<Vec<u8>, NodeError> {
+        match &self.data {
+            Data::Deal(_) => self.negotiate(caller, said, content).await,
+            Data::Haul(_) => self.transfer(caller, said, content).await,
+        }
+    }
+
+    /// Gives up what the turn had prepared; only the received act itself remains, to be refused.
+    pub(super) fn give_up(&mut self, (machine, data): (naru_protocol::exchange::Exchange, Data)) {
+        self.machine = machine;
+        self.data = data;
+        let seen = std::mem::take(&mut self.batch);
+        self.batch = Batch { peer_logs: seen.peer_logs, peer_acts: seen.peer_acts, ..Batch::default() };
+        self.forget_sent();
+    }
+
+    /// Digest of the act that came in.
+    pub(super) fn received_act(&self) -> Option<Digest> {
+        self.received_digest()
+    }
+}

@@ -1,0 +1,185 @@
+//! Catalogs: what a peer may see of ours, and what we see of a peer's (spec chapter 04).
+//!
+//! A catalog request is a read, decided on the pinned participant statement: a dataset that policy does not show is not
+//! there. One dataset that cannot be judged never breaks the catalog; it is left out and said in our own log.
+
+use naru_protocol::{
+    act::{Method, Path},
+    dsp::{
+        Message as _,
+        catalog::{AccessService, Catalog, CatalogRequestMessage, DataService, Dataset, DatasetMember, Distribution},
+        odrl::Offer,
+    },
+    encoding::Digest,
+    error::Code,
+    identity::Role,
+    terms::Phase,
+};
+use serde_json::{Value, json as object};
+
+use super::{
+    Node, NodeError,
+    facts::{self, Use},
+    link::{Answered, refusal},
+    me,
+    negotiation::Listed,
+    peers::Peer,
+    policy::Question,
+    route::DSP,
+    verbs::{CatalogItem, PeerName},
+};
+use crate::store::{Batch, DatasetRow, MAX_ROWS};
+
+/// How the data travel between two nodes of this profile.
+pub(super) const FORMAT: &str = "DXP-PULL";
+
+impl Node {
+    /// `POST /catalog/request`.
+    pub(super) async fn catalog_for(&self, peer: &Peer, content: &[u8]) -> Result<Vec<u8>, NodeError> {
+        let ask = CatalogRequestMessage::parse(content).map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
+        if !ask.filter.is_empty() {
+            return Err(NodeError::refused(Code::Malformed, "no filter is supported"));
+        }
+        let mut dataset = Vec::new();
+        for row in self.store.datasets(None, false, MAX_ROWS).await? {
+            if let Some(shown) = self.shown(peer, &row).await? {
+                dataset.push(shown);
+            }
+        }
+        let mut catalog = Catalog::new(format!("{}#catalog", self.me.did), self.me.did.to_string());
+        catalog.service.push(self.service());
+        catalog.dataset = dataset;
+        catalog.to_bytes().map_err(|e| NodeError::refused(e.code(), e.to_string()))
+    }
+
+    /// `GET /catalog/datasets/:id`.
+    pub(super) async fn dataset_for(&self, peer: &Peer, id: &str) -> Result<Vec<u8>, NodeError> {
+        let none = || NodeError::refused(Code::DatasetNotOffered, "");
+        let row = self.store.dataset(id, None).await?.filter(|d| !d.withdrawn).ok_or_else(none)?;
+        let shown = self.shown(peer, &row).await?.ok_or_else(none)?;
+        shown.to_bytes().map_err(|e| NodeError::refused(e.code(), e.to_string()))
+    }
+
+    fn service(&self) -> DataService {
+        DataService {
+            id: format!("{}#dsp", self.me.did),
+            kind: Default::default(),
+            endpoint_url: self.me.callback(),
+            endpoint_description: Some("dspace:connector".to_owned()),
+        }
+    }
+
+    /// A dataset as this peer may see it; none if policy does not show it.
+    async fn shown(&self, peer: &Peer, row: &DatasetRow) -> Result<Option<Dataset>, NodeError> {
+        let Ok(listed) = Listed::read(&row.listing, &self.own_ring()?) else { return Ok(None) };
+        if !self.visible(peer, Role::Provider, &listed).await?.0 {
+            return Ok(None);
+        }
+        let offer = Offer::from_value(listed.listing.policy.clone())
+            .map_err(|e| NodeError::refused(Code::StoreCorrupt, e.to_string()))?;
+        Ok(Some(Dataset {
+            id: row.id.clone(),
+            kind: Default::default(),
+            has_policy: vec![offer],
+            distribution: vec![Distribution {
+                kind: Default::default(),
+                format: FORMAT.to_owned(),
+                access_service: AccessService::Id(self.service().id),
+                has_policy: Vec::new(),
+            }],
+            dxp: Some(DatasetMember { v: naru_protocol::json::V1, listing: row.listing.clone() }),
+        }))
+    }
+
+    /// What policy says at the first of the four points.
+    async fn visible(&self, peer: &Peer, role: Role, listed: &Listed) -> Result<(bool, Value), NodeError> {
+        let (seller, buyer) = match role {
+            Role::Provider => (self.me.party(), me::party(peer.pinned.participant())),
+            Role::Consumer => (me::party(peer.pinned.participant()), self.me.party()),
+        };
+        let countries = [seller.country.clone(), buyer.country.clone()];
+        let countries: Vec<&str> = countries.iter().map(String::as_str).collect();
+        let listing = &listed.listing;
+        let purpose = Use { purpose: "unknown".to_owned(), countries: vec![buyer.country.clone()] };
+        let at = listing.valid_from;
+        let shared = facts::shared(&listing.facts, &listing.policy, &seller, &buyer, &purpose, "", at);
+        let question = Question {
+            phase: Phase::Catalog,
+            role,
+            shared: &shared,
+            consumer: &buyer.did,
+            countries: &countries,
+            signed_by: &[],
+            exchange: None,
+        };
+        let judged = match self.judge(&question).await {
+            Ok(judged) => judged,
+            Err(error) => {
+                tracing::error!(dataset = %listing.dataset, %error, "not shown: it cannot be judged");
+                return Ok((false, object!({"visible": false})));
+            }
+        };
+        let shown = judged.broken.is_none() && judged.result.visible == Some(true);
+        let view = self.explain(&judged.row).unwrap_or_default();
+        Ok((shown, object!({"visible": shown, "result": view["result"], "explained": view["explained"]})))
+    }
+
+    /// Reads a peer's catalog, verifies every listing, judges it by our own policy, and remembers the listings.
+    pub async fn fetch_catalog(&self, ask: PeerName) -> Result<Vec<CatalogItem>, NodeError> {
+        let peer = self.named(&ask.peer).await?;
+        let mut items = Vec::new();
+        for (id, listed) in self.read_catalog(&peer).await? {
+            let decision = self.visible(&peer, Role::Consumer, &listed).await?.1;
+            let listing = &listed.listing;
+            items.push(CatalogItem {
+                dataset: id,
+                version: listing.version,
+                title: object!(listing.title),
+                files: listing.summary.files,
+                bytes: listing.summary.bytes,
+                media: object!(listing.summary.media),
+                listing: listed.digest.to_string(),
+                decision,
+            });
+        }
+        Ok(items)
+    }
+
+    async fn read_catalog(&self, peer: &Peer) -> Result<Vec<(String, Listed)>, NodeError> {
+        let body = CatalogRequestMessage { filter: Vec::new() }
+            .to_bytes()
+            .map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
+        let path = Path::parse("/catalog/request").map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
+        let Answered { status, body, .. } = self.read(peer, Method::Post, DSP, path, body).await?;
+        if status != 200 {
+            return Err(refusal(status, &body));
+        }
+        let catalog = Catalog::parse(&body).map_err(|e| NodeError::refused(Code::AnswerMalformed, e.to_string()))?;
+        let mut found = Vec::new();
+        let mut batch = Batch::default();
+        for dataset in catalog.dataset {
+            let Some(dxp) = dataset.dxp else { continue };
+            // A listing that does not verify is not offered by this peer, whatever its catalog says.
+            match Listed::read(&dxp.listing, peer.pinned.ring()) {
+                Ok(listed) if listed.listing.dataset == dataset.id => {
+                    batch.meta.push((format!("listing:{}", listed.digest), dxp.listing));
+                    found.push((dataset.id, listed));
+                }
+                Ok(_) | Err(_) => tracing::warn!(dataset = %dataset.id, "listing refused: it does not verify"),
+            }
+        }
+        self.store.commit(batch).await?;
+        Ok(found)
+    }
+
+    /// A listing that we read in some catalog, by its digest.
+    pub(super) async fn seen_listing(&self, digest: Digest) -> Result<Option<String>, NodeError> {
+        Ok(self.store.meta(&format!("listing:{digest}")).await?)
+    }
+
+    /// The newest listing of a peer's dataset.
+    pub(super) async fn listing_of(&self, peer: &Peer, dataset: &str) -> Result<Listed, NodeError> {
+        let found = self.read_catalog(peer).await?.into_iter().find(|(id, _)| id == dataset);
+        found.map(|(_, listed)| listed).ok_or_else(|| NodeError::refused(Code::DatasetNotOffered, dataset))
+    }
+}

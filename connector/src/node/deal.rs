@@ -1,0 +1,85 @@
+//! What the shell keeps of an exchange beside the core's state: documents held, decisions, where the files go.
+//!
+//! Stored as JSON with the exchange, in the same commit as its state. Proofs are not stored: they are made again from
+//! these bytes where a proof type is demanded.
+
+use std::path::PathBuf;
+
+use naru_protocol::{
+    agreement::Jws,
+    encoding::{Digest, Id},
+    terms::{Decision, Terms},
+};
+use serde::{Deserialize, Serialize};
+
+use super::verbs::Refusal;
+
+/// Our own decision with the record that it rests on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Own {
+    /// As sent to the peer.
+    pub(super) decision: Decision,
+    /// Digest of the evaluation record, which is in the store.
+    pub(super) record: Digest,
+}
+
+/// A negotiation.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Deal {
+    /// The dataset.
+    pub(super) dataset: String,
+    /// The signed listing that the terms rest on.
+    pub(super) listing: String,
+    /// The newest terms; earlier ones are void.
+    pub(super) terms: Option<Terms>,
+    /// Our decision over them.
+    pub(super) ours: Option<Own>,
+    /// The peer's decision over them.
+    pub(super) theirs: Option<Decision>,
+    /// The agreement with the signatures that we hold.
+    pub(super) agreement: Option<Jws>,
+    /// Digest of the act FINALIZED, once sent or accepted.
+    pub(super) finalized: Option<Digest>,
+    /// Digest of the agreement, once it is in force.
+    pub(super) in_force: Option<Digest>,
+    /// How the consumer's acknowledgement of FINALIZED is known: the acknowledgement itself, or the act that named it.
+    pub(super) closed_by: Option<String>,
+    /// Why it was refused or ended.
+    pub(super) refusal: Option<Refusal>,
+    /// Where the consumer writes the files; none leaves the transfer for later.
+    pub(super) out: Option<PathBuf>,
+    /// The transfer that runs under it.
+    pub(super) transfer: Option<Id>,
+    /// Milliseconds of this node's clock: the first act, and FINALIZED.
+    pub(super) began_ms: u64,
+    /// See `began_ms`.
+    pub(super) ended_ms: Option<u64>,
+}
+
+/// A transfer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Haul {
+    /// The negotiation whose agreement it rests on.
+    pub(super) negotiation: Id,
+    /// The dataset.
+    pub(super) dataset: String,
+    /// Digest of the agreement.
+    pub(super) agreement: Digest,
+    /// Our decision at transfer start.
+    pub(super) ours: Option<Own>,
+    /// The peer's decision at transfer start.
+    pub(super) theirs: Option<Decision>,
+    /// Where the consumer writes the files.
+    pub(super) out: Option<PathBuf>,
+    /// Bytes verified and written.
+    pub(super) bytes: u64,
+    /// Digest of the act that carries the data receipt, once acknowledged.
+    pub(super) receipt: Option<Digest>,
+    /// Why it was refused or ended.
+    pub(super) refusal: Option<Refusal>,
+    /// Milliseconds of this node's clock: the first act, and the receipt's acknowledgement.
+    pub(super) began_ms: u64,
+    /// See `began_ms`.
+    pub(super) ended_ms: Option<u64>,
+}

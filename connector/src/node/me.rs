@@ -1,0 +1,112 @@
+//! Who this node is: its root identity, the statements that the root signed, and the keys that it uses now.
+
+use naru_protocol::{
+    encoding::Digest,
+    identity::{Did, KeySet, Participant, peer_id, verify_key_set, verify_participant},
+    jws::{JwsError, Payload, sign_compact},
+    signature::SigningKey,
+};
+
+use super::NodeError;
+use crate::{
+    config::{Folder, NodeKeys},
+    node::facts::Party,
+};
+
+/// This node, to others and to itself.
+#[derive(Debug)]
+pub struct Me {
+    /// Root identity.
+    pub did: Did,
+    /// What it says of itself.
+    pub participant: Participant,
+    /// The signed statement, as handed out.
+    pub statement: String,
+    /// The newest key set.
+    pub keys: KeySet,
+    /// The signed key set, as handed out.
+    pub key_set: String,
+    /// Name of the log.
+    pub origin: String,
+    secret: NodeKeys,
+}
+
+impl Me {
+    /// Reads statements and keys, and refuses a folder whose keys are not those of its statements.
+    pub fn read(folder: &Folder, shard: u32) -> Result<Self, NodeError> {
+        let secret = folder.keys()?;
+        let key_set = folder.statement("keys-1.jws")?;
+        let statement = folder.statement("participant.jws")?;
+        let keys = verify_key_set(&key_set)?.into_payload();
+        let participant = verify_participant(&statement)?.into_payload();
+        let transport = SigningKey::from_seed(&secret.transport.0).public();
+        let same = keys.iss == participant.iss
+            && keys.signing == secret.signing.public()
+            && keys.log == secret.log.public()
+            && keys.transport == transport;
+        if !same {
+            return Err(NodeError::Folder("the key files are not those of the statements in identity/".into()));
+        }
+        let origin = format!("naru/{}/{shard}", keys.iss.root_key());
+        Ok(Self { did: keys.iss, participant, statement, keys, key_set, origin, secret })
+    }
+
+    /// Number of the key set that signs now.
+    #[must_use]
+    pub const fn ks(&self) -> u32 {
+        self.keys.number
+    }
+
+    /// The key that signs now.
+    #[must_use]
+    pub const fn signing(&self) -> &SigningKey {
+        &self.secret.signing
+    }
+
+    /// The node's secrets.
+    #[must_use]
+    pub const fn secret(&self) -> &NodeKeys {
+        &self.secret
+    }
+
+    /// Signs a statement, token or acknowledgement under the current key set.
+    pub fn sign<M: Payload>(&self, payload: &M) -> Result<String, JwsError> {
+        sign_compact(payload, self.ks(), &self.secret.signing)
+    }
+
+    /// Identity on the network.
+    #[must_use]
+    pub fn peer_id(&self) -> String {
+        peer_id(&self.keys.transport)
+    }
+
+    /// Where DSP callbacks go: this peer, over whatever connection it has.
+    #[must_use]
+    pub fn callback(&self) -> String {
+        format!("multiaddr:/p2p/{}", self.peer_id())
+    }
+
+    /// Digest of the participant statement.
+    #[must_use]
+    pub fn statement_digest(&self) -> Digest {
+        Digest::of(self.statement.as_bytes())
+    }
+
+    /// As policy sees it.
+    #[must_use]
+    pub fn party(&self) -> Party {
+        party(&self.participant)
+    }
+}
+
+/// A participant as policy sees it.
+#[must_use]
+pub fn party(participant: &Participant) -> Party {
+    use naru_protocol::identity::Size;
+    let size = match participant.size {
+        Size::Sme => "sme",
+        Size::Mid => "mid",
+        Size::Large => "large",
+    };
+    Party { did: participant.iss.to_string(), country: participant.country.to_string(), size: size.to_owned() }
+}

@@ -1,0 +1,164 @@
+//! The running node: one loop for every step. Decode within limits, load, decide where nobody is asked, `step` the core
+//! until quiet, one commit of state, entries, outbox and stored answer, then send (invariant 2).
+//!
+//! | file | what |
+//! |---|---|
+//! | `inbound` | the one router, the order of checks, answers and acknowledgements |
+//! | `turn` | one unit of work on one exchange, and its commit |
+//! | `negotiation`, `transfer` | what each act means on either side |
+//! | `outbox` | repeating unanswered acts |
+//! | `policy`, `facts` | documents, evaluations, permits |
+//! | `peers`, `catalog`, `publish` | first contact, listings |
+//! | `bytes` | serving and fetching the data |
+//! | `omission` | the peer's entries, verified before data move |
+//! | `evidence` | the log as static files |
+//! | `views`, `verbs` | what people ask and see |
+
+mod after;
+mod bytes;
+mod catalog;
+mod deal;
+mod error;
+mod evidence;
+pub mod facts;
+mod inbound;
+mod link;
+mod locks;
+mod me;
+mod negotiation;
+mod omission;
+mod outbox;
+mod peers;
+mod policy;
+mod publish;
+mod received;
+mod route;
+mod standing;
+mod transfer;
+mod turn;
+pub mod verbs;
+mod views;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use naru_policy::{Bundle, Engine, bundled};
+use naru_protocol::log::checkpoint::Origin;
+use tokio::sync::{Notify, watch};
+
+pub use self::error::NodeError;
+use self::{bytes::Live, locks::Locks, me::Me, peers::Peer};
+use crate::{
+    config::{Config, Folder},
+    store::{FolderLock, LogSigner, SqliteOptions, SqliteStore, Store, wrapping::Wrapping},
+    transport::{self, ServeLimits, Transport},
+};
+
+/// A running node; clones share it.
+#[derive(Clone)]
+pub struct Node(Arc<Inner>);
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("did", &self.0.me.did).finish_non_exhaustive()
+    }
+}
+
+/// What clones of a node share.
+#[doc(hidden)]
+pub struct Inner {
+    folder: Folder,
+    me: Me,
+    store: Arc<dyn Store>,
+    wrapping: Wrapping,
+    transport: Transport,
+    engine: Arc<Engine>,
+    /// Work on one exchange is serialised, whatever the door.
+    locks: Locks,
+    /// Peers as pinned, read from the store once.
+    peers: Mutex<BTreeMap<String, Arc<Peer>>>,
+    /// Transfers that may be served now, with their live permits.
+    live: Mutex<BTreeMap<String, Arc<Live>>>,
+    /// The outbox has something new.
+    wake: Notify,
+    stop: watch::Sender<bool>,
+}
+
+impl std::ops::Deref for Node {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// Seconds of this node's clock.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+/// Milliseconds of this node's clock.
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Compiles the packs that the binary carries; each takes about a tenth of a second, so they are compiled side by side.
+fn load_packs() -> Result<Engine, NodeError> {
+    let loaded: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = bundled::PACKS.iter().map(|(_, bytes)| scope.spawn(|| Bundle::load(bytes))).collect();
+        threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+    });
+    let mut bundles = Vec::new();
+    for bundle in loaded {
+        bundles.push(bundle.map_err(|_| NodeError::Folder("a pack could not be compiled".to_owned()))??);
+    }
+    Ok(Engine::new(bundles)?)
+}
+
+impl Node {
+    /// Opens a folder and starts to listen, to answer and to repeat what is unanswered.
+    pub async fn open(folder: &Folder) -> Result<Self, NodeError> {
+        let config: Config = folder.config()?;
+        let lock = FolderLock::acquire(folder.path())?;
+        let me = Me::read(folder, config.shard)?;
+        let engine = tokio::task::spawn_blocking(load_packs).await;
+        let engine = Arc::new(engine.map_err(|e| NodeError::Folder(e.to_string()))??);
+        let origin = Origin::parse(&me.origin).map_err(|e| NodeError::Folder(e.to_string()))?;
+        let signer = LogSigner::new(&origin, me.secret().log.clone())?;
+        let store = SqliteStore::open(lock, SqliteOptions::in_folder(folder.path()), signer).await?;
+        let wrapping = Wrapping::open(&folder.join("erasable.keys"))?;
+        let listen = config.multiaddr().into_iter().collect();
+        let started = Transport::start(transport::Config::new(me.secret().transport.0, listen)).await?;
+        let (transport, incoming) = started;
+        let (stop, _) = watch::channel(false);
+        let node = Self(Arc::new(Inner {
+            folder: folder.clone(),
+            me,
+            store: Arc::new(store),
+            wrapping,
+            transport,
+            engine,
+            locks: Locks::default(),
+            peers: Mutex::default(),
+            live: Mutex::default(),
+            wake: Notify::new(),
+            stop,
+        }));
+        node.genesis().await?;
+        tokio::spawn(transport::serve(incoming, inbound::router(node.clone()), ServeLimits::default()));
+        node.introduce().await?;
+        tokio::spawn(outbox::run(node.clone()));
+        transfer::resume_all(&node).await?;
+        Ok(node)
+    }
+
+    /// Stops sending and serving, and closes the store.
+    pub async fn close(&self) -> Result<(), NodeError> {
+        let _ = self.stop.send(true);
+        self.transport.shutdown().await;
+        Ok(self.store.close().await?)
+    }
+}

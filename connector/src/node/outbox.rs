@@ -1,0 +1,260 @@
+//! Repeating what is unanswered: one act per exchange, until the peer's signed answer settles it (chapter 03, ACT-7).
+//!
+//! Retries carry the same act under a fresh token. An answer without a valid acknowledgement promises nothing. After
+//! the horizon sending stops and status shows `unresolved`; the act is never forgotten.
+
+use std::time::Duration;
+
+use naru_protocol::{
+    act::{Ack, Answer as Checked, check_ack, is_final},
+    encoding::Digest,
+    error::Code,
+    exchange::{ActKind, Answer, Effect},
+    jws::Verified,
+    limits,
+    log::entry::ExchangeKey,
+    negotiation as neg, transfer as tra,
+};
+use serde_json::Value;
+
+use super::{
+    Node, NodeError,
+    link::{Answered, whole},
+    now, now_ms,
+    route::{DSP, DXP},
+    turn::{Data, Turn},
+    views,
+};
+use crate::store::{ActRow, Batch, OutboxRow, OutboxState, Reschedule, Settled};
+
+/// Acts that are under way at once.
+const IN_FLIGHT: usize = 64;
+
+/// Sends what is due until the node stops.
+pub(super) async fn run(node: Node) {
+    let mut stop = node.stop.subscribe();
+    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT));
+    let busy = std::sync::Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::<Digest>::new()));
+    loop {
+        let due = node.store.due(now_ms(), u32::try_from(IN_FLIGHT).unwrap_or(u32::MAX)).await.unwrap_or_default();
+        for row in due {
+            if !lock(&busy).insert(row.act) {
+                continue;
+            }
+            let Ok(place) = std::sync::Arc::clone(&places).acquire_owned().await else { return };
+            let (node, busy) = (node.clone(), std::sync::Arc::clone(&busy));
+            tokio::spawn(async move {
+                if let Err(error) = node.attempt(&row).await {
+                    tracing::debug!(act = %row.act, %error, "not answered");
+                    if let Err(error) = node.later(&row, &error).await {
+                        tracing::error!(act = %row.act, %error, "the next attempt could not be kept");
+                    }
+                }
+                lock(&busy).remove(&row.act);
+                drop(place);
+                node.wake.notify_one();
+            });
+        }
+        let next = node.store.next_due().await.ok().flatten();
+        let pause = next.map_or(3_600_000, |at| at.saturating_sub(now_ms()).clamp(20, 3_600_000));
+        let pause = Duration::from_millis(pause);
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = node.wake.notified() => {}
+            _ = stop.wait_for(|s| *s) => return,
+        }
+    }
+}
+
+fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Whether an act opens its exchange: its path names no process.
+fn opens(path: &str) -> bool {
+    matches!(path, "/negotiations/request" | "/negotiations/offers" | "/transfers/request")
+}
+
+/// Which base a stored act's path lies under.
+fn base(row: &ActRow) -> &'static str {
+    if row.kind == "negotiation.end" || row.kind == "transfer.receipt" { DXP } else { DSP }
+}
+
+impl Node {
+    /// Sends an act once and settles it if it is answered.
+    async fn attempt(&self, due: &OutboxRow) -> Result<(), NodeError> {
+        let Some(act) = self.store.act(due.act).await? else { return Ok(()) };
+        let peer = self.peer(&due.peer).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, ""))?;
+        let token = self.token_for(&act, now()).await?;
+        let key = match self.store.exchange(act.exchange).await? {
+            Some(row) if opens(&act.path) => {
+                let wrapped = row.wrapped_key.ok_or_else(|| NodeError::refused(Code::StoreCorrupt, "no key"))?;
+                Some(ExchangeKey::from_bytes(self.wrapping.unwrap(&wrapped)?).to_text())
+            }
+            Some(_) | None => None,
+        };
+        let target = format!("{}{}", base(&act), act.path);
+        let method = naru_protocol::act::Method::Post;
+        let response = self.send(&peer, method, &target, &token, key.as_deref(), act.body.clone()).await?;
+        let answered = whole(response).await?;
+        self.settle(&peer, &act, &answered).await
+    }
+
+    /// Checks the acknowledgement and feeds the answer to the core.
+    async fn settle(&self, peer: &super::peers::Peer, act: &ActRow, answered: &Answered) -> Result<(), NodeError> {
+        let Answered { status, body, headers } = answered;
+        let text = headers.get("DXP-Ack").and_then(|v| v.to_str().ok());
+        let ack = text.map(|text| {
+            let answer = Checked {
+                ring: peer.pinned.ring(),
+                min: u32::try_from(peer.row.ks_min).unwrap_or(u32::MAX),
+                me: &self.me.did,
+                act: act.digest,
+                status: *status,
+                content: body,
+                now: now(),
+            };
+            check_ack(text, &answer)
+        });
+        let ack: Option<Verified<Ack>> = match ack {
+            Some(Ok(ack)) => Some(ack),
+            Some(Err(error)) => {
+                tracing::error!(act = %act.digest, %error, "an answer with a wrong acknowledgement counts as none");
+                return Err(NodeError::refused(error.code(), error.to_string()));
+            }
+            None if is_final(*status) => return Err(NodeError::refused(Code::AckMissing, format!("status {status}"))),
+            None => None,
+        };
+        let code = code_in(body);
+        let answer = Answer::of(*status, ack.is_some(), code.as_deref());
+        let (Some(ack), Some(text)) = (ack, text) else { return Err(super::link::refusal(*status, body)) };
+        let log = self.ack_place(peer, ack.payload())?;
+        self.extend(peer, &log).await?;
+        let _lock = self.locks.one(act.exchange).await;
+        let mut turn = self.turn(act.exchange).await?;
+        if !turn.machine.pending().is_some_and(|p| p.act == act.digest) {
+            // A later act of the peer settled it already, and its outbox row with it.
+            return Ok(());
+        }
+        let how = Settled::Answered {
+            status: *status,
+            answer: body.to_vec(),
+            ack: Some(text.to_owned()),
+            at_once: matches!(act.kind.as_str(), "negotiation.finalized" | "negotiation.end" | "transfer.receipt"),
+        };
+        let effects = turn.answered(act.digest, answer, how)?;
+        turn.batch.peer_logs.push(log);
+        turn.follow_up(&effects, act, text, body)?;
+        let after = turn.after();
+        turn.commit().await?;
+        after.spawn(self);
+        Ok(())
+    }
+
+    /// Plans the next attempt.
+    async fn later(&self, row: &OutboxRow, error: &NodeError) -> Result<(), NodeError> {
+        let attempts = row.attempts.saturating_add(1);
+        let pause = limits::RETRY_FIRST_MILLIS.saturating_mul(1 << attempts.min(20)).min(limits::RETRY_LAST_MILLIS);
+        let jitter = crate::config::random::<2>().map_or(0, u16::from_le_bytes);
+        let pause = pause / 2 + pause * u64::from(jitter) / u64::from(u16::MAX) / 2;
+        let now = now_ms();
+        let age = now.saturating_sub(row.first_at_ms) / 1000;
+        let state = if age > limits::HORIZON_SECONDS { OutboxState::Unresolved } else { OutboxState::Waiting };
+        let change = Reschedule {
+            act: row.act,
+            next_at_ms: now.saturating_add(pause),
+            attempts,
+            state,
+            last_error: Some(format!("{}: {error}", error.code().as_str())),
+        };
+        match self.store.commit(Batch { reschedule: vec![change], ..Batch::default() }).await {
+            // It was settled meanwhile.
+            Ok(_) | Err(crate::store::StoreError::Missing { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn code_in(body: &[u8]) -> Option<String> {
+    let value: Value = serde_json::from_slice(body).ok()?;
+    value.get("code").and_then(Value::as_str).map(str::to_owned)
+}
+
+impl Turn {
+    /// What an answer to our act leads to.
+    fn follow_up(&mut self, effects: &[Effect], act: &ActRow, ack: &str, body: &[u8]) -> Result<(), NodeError> {
+        for effect in effects {
+            match effect {
+                Effect::Settled { kind, .. } => self.took_effect(*kind, act.digest, ack, body)?,
+                Effect::Refused { .. } => self.was_refused(body)?,
+                Effect::Record { .. }
+                | Effect::Transmit { .. }
+                | Effect::Accept { .. }
+                | Effect::Refuse { .. }
+                | Effect::Dropped { .. }
+                | Effect::Moved { .. }
+                | Effect::Lapsed
+                | Effect::InForce
+                | Effect::Ended => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn took_effect(&mut self, kind: ActKind, act: Digest, ack: &str, body: &[u8]) -> Result<(), NodeError> {
+        if self.row.peer_pid.is_none() {
+            let value: Value = serde_json::from_slice(body).unwrap_or_default();
+            let member = match self.machine.role() {
+                naru_protocol::identity::Role::Provider => "consumerPid",
+                naru_protocol::identity::Role::Consumer => "providerPid",
+            };
+            self.row.peer_pid = value.get(member).and_then(Value::as_str).map(str::to_owned);
+        }
+        match kind {
+            ActKind::Negotiation(neg::ActKind::Finalize) => self.in_force_by_ack(ack.to_owned()),
+            ActKind::Negotiation(neg::ActKind::End) => self.keep_agreement(crate::store::AgreementState::Ended),
+            ActKind::Transfer(tra::ActKind::Receipt) => self.receipt_acknowledged(act),
+            ActKind::Negotiation(
+                neg::ActKind::Request
+                | neg::ActKind::Offer
+                | neg::ActKind::Accept
+                | neg::ActKind::Agree
+                | neg::ActKind::Verify
+                | neg::ActKind::Terminate,
+            )
+            | ActKind::Transfer(
+                tra::ActKind::Request
+                | tra::ActKind::Start
+                | tra::ActKind::Suspend
+                | tra::ActKind::Complete
+                | tra::ActKind::Terminate,
+            ) => Ok(()),
+        }
+    }
+
+    /// A final refusal of our act: kept for people, and the exchange is ended where it still can be.
+    fn was_refused(&mut self, body: &[u8]) -> Result<(), NodeError> {
+        let code = code_in(body).unwrap_or_else(|| Code::AnswerMalformed.as_str().to_owned());
+        let refusal = views::refusal_by_peer(&code, Vec::new());
+        let known = Code::parse(&code).unwrap_or(Code::Cancelled);
+        let role = self.machine.role();
+        let reachable = self.row.peer_pid.is_some() && self.machine.pending().is_none();
+        match &mut self.data {
+            Data::Deal(deal) => {
+                deal.refusal = Some(refusal.clone());
+                if reachable && self.machine.allows(role, ActKind::Negotiation(neg::ActKind::Terminate)) {
+                    self.terminate(known, Vec::new())?;
+                    self.deal()?.refusal = Some(refusal);
+                }
+            }
+            Data::Haul(haul) => {
+                haul.refusal = Some(refusal.clone());
+                if reachable && self.machine.allows(role, ActKind::Transfer(tra::ActKind::Terminate)) {
+                    self.give_up_transfer(known, Vec::new())?;
+                    self.haul()?.refusal = Some(refusal);
+                }
+            }
+        }
+        Ok(())
+    }
+}

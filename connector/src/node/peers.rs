@@ -1,0 +1,367 @@
+//! First contact and pinned peers: tickets, statements, key sets (spec chapter 02).
+//!
+//! What a peer says of itself is pinned with the operator's confirmation of its fingerprint and logged; legal identity is
+//! not proven by it.
+
+use std::sync::{Arc, PoisonError};
+
+use naru_protocol::{
+    act::{Method, Path, Request, check_token, peek_token},
+    encoding::{Digest, Id},
+    error::Code,
+    identity::{PinnedPeer, fingerprint, peer_id},
+    json,
+    log::entry::{EntryDraft, EntryType, FieldKey, Genesis, NodeKey, Side},
+    ticket::{Address, Secret, Ticket},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json as object};
+
+use super::{
+    Node, NodeError, link::Answered, me, now,
+    verbs::{IssueTicket, PeerName, PeerView, TicketText, Trust},
+};
+use crate::{
+    config,
+    transport::Direction,
+    store::{Batch, KeySetRow, MAX_ROWS, PeerRow, PeerStatus, Speaks, TicketChange, TicketRow, TicketState},
+};
+
+/// A peer as it was pinned.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) row: PeerRow,
+    pub(super) pinned: PinnedPeer,
+}
+
+impl Peer {
+    pub(super) fn did(&self) -> String {
+        self.pinned.did().to_string()
+    }
+
+    /// The identity on the network of its newest key set.
+    pub(super) fn peer_id(&self) -> Option<String> {
+        self.pinned.ring().newest().map(|set| peer_id(&set.transport))
+    }
+
+    pub(super) fn addresses(&self) -> Vec<String> {
+        serde_json::from_str(&self.row.addresses).unwrap_or_default()
+    }
+
+    fn view(&self, connected: Option<String>) -> PeerView {
+        PeerView {
+            alias: self.row.alias.clone(),
+            did: self.did(),
+            name: self.row.name.clone(),
+            country: self.row.country.clone(),
+            fingerprint: fingerprint(self.pinned.did()),
+            status: self.row.status.to_string(),
+            connected,
+        }
+    }
+}
+
+/// What a redeemer sends.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Redemption {
+    v: json::V1,
+    secret: String,
+    keys: String,
+    participant: String,
+    /// Where the redeemer may be reached; empty when it only dials out.
+    addresses: Vec<String>,
+}
+
+pub(super) fn random_id() -> Result<Id, NodeError> {
+    config::random().map(Id).map_err(|e| NodeError::Folder(format!("no random bytes: {e}")))
+}
+
+impl Node {
+    pub(super) fn node_key(&self) -> NodeKey {
+        NodeKey::from_bytes(self.me.secret().private.0)
+    }
+
+    /// Entry 0 and the node's own statements, once.
+    pub(super) async fn genesis(&self) -> Result<(), NodeError> {
+        if self.store.head().await?.is_some() {
+            return Ok(());
+        }
+        let me = &self.me;
+        let (key, at) = (self.node_key(), now());
+        let genesis = Genesis { root: *me.did.root_key(), log_key: me.keys.log, shard: 1, supersedes: None };
+        let mut entries = vec![EntryDraft::genesis(&genesis, &key, random_id()?, at)];
+        for (kind, jws) in [(EntryType::Participant, &me.statement), (EntryType::Keys, &me.key_set)] {
+            entries.push(self.statement_entry(kind, jws, Side::Own, at)?);
+        }
+        let own = KeySetRow {
+            did: me.did.to_string(),
+            number: u64::from(me.ks()),
+            jws: me.key_set.clone(),
+            digest: Digest::of(me.key_set.as_bytes()),
+        };
+        self.store.commit(Batch { entries, key_sets: vec![own], ..Batch::default() }).await?;
+        Ok(())
+    }
+
+    pub(super) fn statement_entry(
+        &self,
+        kind: EntryType,
+        jws: &str,
+        side: Side,
+        at: u64,
+    ) -> Result<EntryDraft, NodeError> {
+        let mut entry = EntryDraft::own(kind, random_id()?, at);
+        entry.side = side;
+        let digest = Digest::of(jws.as_bytes());
+        entry.field("statement", object!(digest), FieldKey::Node(self.node_key()));
+        Ok(entry)
+    }
+
+    /// A peer by DID, as pinned.
+    pub(super) async fn peer(&self, did: &str) -> Result<Option<Arc<Peer>>, NodeError> {
+        let cached = self.peers.lock().unwrap_or_else(PoisonError::into_inner).get(did).cloned();
+        if cached.is_some() {
+            return Ok(cached);
+        }
+        let Some(row) = self.store.peer(did).await? else { return Ok(None) };
+        let sets = self.store.key_sets(did, 1, MAX_ROWS).await?;
+        let pinned = PinnedPeer::pin(&row.statement, sets.iter().map(|s| s.jws.as_str()))?;
+        let peer = Arc::new(Peer { row, pinned });
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner).insert(did.to_owned(), Arc::clone(&peer));
+        Ok(Some(peer))
+    }
+
+    /// A peer by alias or DID; only an accepted one.
+    pub(super) async fn named(&self, name: &str) -> Result<Arc<Peer>, NodeError> {
+        let did = match self.store.peer_by_alias(name).await? {
+            Some(row) => row.did,
+            None => name.to_owned(),
+        };
+        match self.peer(&did).await? {
+            Some(peer) if peer.row.status == PeerStatus::Accepted => Ok(peer),
+            Some(_) => Err(NodeError::refused(Code::NotPaired, format!("{name} is not accepted yet"))),
+            None => Err(NodeError::refused(Code::NotPaired, name)),
+        }
+    }
+
+    /// Tells the transport which peers are known, so that their connections are kept.
+    pub(super) async fn introduce(&self) -> Result<(), NodeError> {
+        let mut known = Vec::new();
+        for row in self.store.peers(None, MAX_ROWS).await? {
+            known.extend(self.peer(&row.did).await?.and_then(|p| p.peer_id()));
+        }
+        self.transport.set_known(known.iter().map(String::as_str));
+        Ok(())
+    }
+
+    /// Makes a ticket with a single-use secret.
+    pub async fn issue_ticket(&self, ask: IssueTicket) -> Result<TicketText, NodeError> {
+        let at = now();
+        let secret = config::random::<16>().map_err(|e| NodeError::Folder(e.to_string()))?;
+        let secret = Secret::of(secret);
+        let addresses: Result<Vec<_>, _> = self.addresses().iter().map(|a| Address::parse(a)).collect();
+        let ticket =
+            Ticket::new(addresses?, self.me.statement.clone(), self.me.key_set.clone(), secret, at + ask.ttl)?;
+        let row = TicketRow {
+            secret_hash: ticket.secret().digest(),
+            expires: at + ask.ttl,
+            auto_accept: ask.auto_accept,
+            redeemed_by: None,
+            state: TicketState::Open,
+            created: at,
+        };
+        self.store.commit(Batch { tickets: vec![TicketChange::Issue(row)], ..Batch::default() }).await?;
+        Ok(TicketText { ticket: ticket.encode()?, fingerprint: fingerprint(&self.me.did) })
+    }
+
+    /// Where others reach this node, with its peer id.
+    pub(super) fn addresses(&self) -> Vec<String> {
+        let suffix = format!("/p2p/{}", self.me.peer_id());
+        let listen = self.transport.listen_addrs();
+        listen.into_iter().map(|a| if a.contains("/p2p/") { a } else { format!("{a}{suffix}") }).collect()
+    }
+
+    /// Redeems a ticket: dials its issuer, proves who we are, and pins it.
+    pub async fn trust(&self, ask: Trust) -> Result<PeerView, NodeError> {
+        let ticket = Ticket::parse(&ask.ticket, now())?;
+        let redemption = Redemption {
+            v: json::V1,
+            secret: ticket.secret().reveal(),
+            keys: self.me.key_set.clone(),
+            participant: self.me.statement.clone(),
+            addresses: self.addresses(),
+        };
+        let addresses: Vec<String> = ticket.addresses().iter().map(|a| a.as_str().to_owned()).collect();
+        let peer = Peer {
+            row: row_of(ticket.peer(), ticket.participant(), &ask.alias, &addresses, PeerStatus::Accepted),
+            pinned: ticket.peer().clone(),
+        };
+        let body = json::to_canonical(&redemption)?;
+        let path = Path::parse("/tickets").map_err(|e| NodeError::Folder(e.to_string()))?;
+        let Answered { status, body, .. } = self.read(&peer, Method::Post, "/dxp/1", path, body).await?;
+        if status != 200 && status != 202 {
+            return Err(super::link::refusal(status, &body));
+        }
+        self.pin(&peer.row, ticket.keys()).await?;
+        let peer = self.peer(&peer.row.did).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, ask.alias))?;
+        let mut view = peer.view(self.connected_to(&peer));
+        if status == 202 {
+            "waits to be accepted by the other side".clone_into(&mut view.status);
+        }
+        Ok(view)
+    }
+
+    /// Makes a peer durable with its key set, and logs it.
+    async fn pin(&self, row: &PeerRow, keys: &str) -> Result<(), NodeError> {
+        let at = now();
+        let number = naru_protocol::identity::verify_key_set(keys)?.payload().number;
+        let set = KeySetRow {
+            did: row.did.clone(),
+            number: u64::from(number),
+            jws: keys.to_owned(),
+            digest: Digest::of(keys.as_bytes()),
+        };
+        let mut entry = EntryDraft::own(EntryType::Peer, random_id()?, at);
+        let key = || FieldKey::Node(self.node_key());
+        entry.field("peer", object!(row.did), key());
+        entry.field("participant", object!(Digest::of(row.statement.as_bytes())), key());
+        entry.field("keys", object!(set.digest), key());
+        entry.field("status", object!(row.status.as_str()), key());
+        let batch =
+            Batch { entries: vec![entry], peers: vec![row.clone()], key_sets: vec![set], ..Batch::default() };
+        self.store.commit(batch).await?;
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner).remove(&row.did);
+        self.introduce().await
+    }
+
+    /// `POST /dxp/1/tickets`: the token is verified by the key set in the body, up to the `did:key` (ID-8).
+    pub(super) async fn redeemed(&self, token: &str, content: &[u8], connected: &str) -> Result<u16, NodeError> {
+        let redemption: Redemption = json::from_value(json::parse_lenient(content)?)?;
+        let pinned = PinnedPeer::pin(&redemption.participant, [redemption.keys.as_str()])?;
+        let unproven = |_| NodeError::refused(Code::TokenMalformed, "");
+        peek_token(token).map_err(unproven)?;
+        let request = Request {
+            ring: pinned.ring(),
+            min: 1,
+            me: &self.me.did,
+            method: Method::Post,
+            path: "/tickets",
+            now: now(),
+        };
+        check_token(token, &request, content).map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
+        let transport = pinned.ring().newest().map(|set| peer_id(&set.transport));
+        if transport.as_deref() != Some(connected) {
+            return Err(NodeError::refused(Code::KeyMismatch, "the key set names another transport key"));
+        }
+        let secret = Secret::parse(&redemption.secret)?;
+        let void = || NodeError::refused(Code::TicketUnknown, "");
+        let row = self.store.ticket(secret.digest()).await?.ok_or_else(void)?;
+        let did = pinned.did().to_string();
+        let again = row.state == TicketState::Redeemed && row.redeemed_by.as_deref() == Some(did.as_str());
+        if !again && (row.state != TicketState::Open || row.expires <= now()) {
+            return Err(void());
+        }
+        if again && let Some(known) = self.peer(&did).await? {
+            return Ok(if known.row.status == PeerStatus::Accepted { 200 } else { 202 });
+        }
+        let status = if row.auto_accept { PeerStatus::Accepted } else { PeerStatus::Pending };
+        let addresses: Vec<String> =
+            redemption.addresses.into_iter().filter(|a| Address::parse(a).is_ok()).take(16).collect();
+        let alias = self.free_alias(&pinned.participant().name, &did).await?;
+        let peer = row_of(&pinned, &redemption.participant, &alias, &addresses, status);
+        let change = TicketChange::Redeem { secret_hash: secret.digest(), by: did };
+        self.store.commit(Batch { tickets: vec![change], ..Batch::default() }).await?;
+        self.pin(&peer, &redemption.keys).await?;
+        Ok(if row.auto_accept { 200 } else { 202 })
+    }
+
+    /// A short name that no other peer has here: from the firm's name, or from its fingerprint.
+    async fn free_alias(&self, name: &str, did: &str) -> Result<String, NodeError> {
+        let plain: String = name.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+        for alias in [plain.clone(), format!("{plain}-{}", &did[did.len().saturating_sub(6)..])] {
+            match self.store.peer_by_alias(&alias).await? {
+                Some(row) if row.did != did => {}
+                Some(_) | None => return Ok(alias),
+            }
+        }
+        Ok(did.to_owned())
+    }
+
+    /// Accepts a peer that redeemed one of our tickets.
+    pub async fn accept_peer(&self, ask: PeerName) -> Result<PeerView, NodeError> {
+        let did = match self.store.peer_by_alias(&ask.peer).await? {
+            Some(row) => row.did,
+            None => ask.peer.clone(),
+        };
+        let unknown = || NodeError::refused(Code::NotPaired, ask.peer.clone());
+        let peer = self.peer(&did).await?.ok_or_else(unknown)?;
+        let row = PeerRow { status: PeerStatus::Accepted, ..peer.row.clone() };
+        let keys = self.store.key_sets(&did, 1, MAX_ROWS).await?.pop().ok_or_else(unknown)?;
+        self.pin(&row, &keys.jws).await?;
+        let peer = self.peer(&did).await?.ok_or_else(unknown)?;
+        Ok(peer.view(self.connected_to(&peer)))
+    }
+
+    /// All peers.
+    pub async fn peers(&self) -> Result<Vec<PeerView>, NodeError> {
+        let mut views = Vec::new();
+        for row in self.store.peers(None, MAX_ROWS).await? {
+            if let Some(peer) = self.peer(&row.did).await? {
+                views.push(peer.view(self.connected_to(&peer)));
+            }
+        }
+        Ok(views)
+    }
+
+    fn connected_to(&self, peer: &Peer) -> Option<String> {
+        let id = peer.peer_id()?;
+        let connection = self.transport.connected().into_iter().find(|c| c.peer == id)?;
+        Some(match connection.direction {
+            Direction::Outgoing => "we dialled".to_owned(),
+            Direction::Incoming => "peer dialled".to_owned(),
+        })
+    }
+
+    /// Opens a connection to a peer now.
+    pub async fn dial(&self, ask: PeerName) -> Result<PeerView, NodeError> {
+        let peer = self.named(&ask.peer).await?;
+        let id = peer.peer_id().ok_or_else(|| NodeError::refused(Code::NotPaired, ask.peer))?;
+        self.transport.connect(&id, &peer.addresses()).await?;
+        Ok(peer.view(self.connected_to(&peer)))
+    }
+
+    /// Closes all connections to a peer.
+    pub async fn disconnect(&self, ask: PeerName) -> Result<PeerView, NodeError> {
+        let peer = self.named(&ask.peer).await?;
+        if let Some(id) = peer.peer_id() {
+            self.transport.disconnect(&id).await?;
+        }
+        Ok(peer.view(self.connected_to(&peer)))
+    }
+
+    /// `GET /dxp/1/keys`: our key sets, newest last.
+    pub(super) async fn key_sets(&self) -> Result<Value, NodeError> {
+        let sets = self.store.key_sets(&self.me.did.to_string(), 1, MAX_ROWS).await?;
+        let jws: Vec<String> = sets.into_iter().map(|s| s.jws).collect();
+        Ok(object!({"v": 1, "participant": self.me.statement, "keys": jws}))
+    }
+
+    pub(super) fn provider_party(&self, peer: &Peer) -> super::facts::Party {
+        me::party(peer.pinned.participant())
+    }
+}
+
+fn row_of(pinned: &PinnedPeer, statement: &str, alias: &str, addresses: &[String], status: PeerStatus) -> PeerRow {
+    PeerRow {
+        did: pinned.did().to_string(),
+        alias: alias.to_owned(),
+        country: pinned.participant().country.to_string(),
+        name: pinned.participant().name.clone(),
+        statement: statement.to_owned(),
+        status,
+        addresses: serde_json::to_string(addresses).unwrap_or_else(|_| "[]".to_owned()),
+        ks_min: 1,
+        speaks: Speaks::Dxp,
+        pinned_at: now(),
+    }
+}

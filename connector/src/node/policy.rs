@@ -1,0 +1,249 @@
+//! Deciding: documents to the engine, records to the store, permits to the core (spec chapter 05; design: four points).
+//!
+//! Law is never judged here: the packs do that. What comes back is kept as bytes, so that anybody given the record, the
+//! input and the packs can execute it again.
+
+use naru_policy::{Engine, Evaluation, Lang, PeerView, ResultDoc, assemble};
+use naru_protocol::{
+    encoding::{Digest, Id},
+    error::Code,
+    exchange::Role,
+    json,
+    log::entry::Disclosure,
+    permit::{EvaluationRecord, Expectation, Input, PeerAllow, Permit},
+    terms::{Pack, Phase, Side, Terms},
+};
+use serde_json::{Value, json as object};
+
+use super::{Node, NodeError, deal::Own, facts::{Host, PrivateFacts}, now, peers::random_id};
+use crate::store::{EvaluationRow, EvaluationSide};
+
+/// Seconds for which the operator's word about a peer's identity holds from the moment it is used.
+const IDENTITY_HOLDS: u64 = 86_400;
+
+/// What is judged.
+pub(super) struct Question<'a> {
+    pub(super) phase: Phase,
+    pub(super) role: Role,
+    pub(super) shared: &'a Value,
+    /// DID of the consumer, whom private facts are about.
+    pub(super) consumer: &'a str,
+    /// Countries whose packs apply.
+    pub(super) countries: &'a [&'a str],
+    /// Whose signatures over the agreement were verified.
+    pub(super) signed_by: &'a [String],
+    /// The exchange that it is for; none at catalog.
+    pub(super) exchange: Option<Id>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone)]
+pub(super) struct Judged {
+    pub(super) row: EvaluationRow,
+    pub(super) record: Vec<u8>,
+    pub(super) result: ResultDoc,
+    pub(super) packs: Vec<Pack>,
+    pub(super) input: Input,
+    /// Salted digest of the private part, as the decision names it.
+    pub(super) private: Digest,
+    pub(super) at: u64,
+    /// Which lane of the registry a result that does not allow belongs to.
+    pub(super) broken: Option<Code>,
+}
+
+impl Judged {
+    /// The decision and its record, from a permit.
+    pub(super) fn own(&self, permit: &Permit) -> Own {
+        Own { decision: permit.decision(self.private, self.at, "auto".to_owned()), record: permit.record() }
+    }
+
+    /// Why it does not allow, in the words of the registry.
+    pub(super) fn code(&self) -> Code {
+        match self.broken {
+            Some(code) => code,
+            None if self.result.deny.is_empty() => Code::Undetermined,
+            None => Code::Denied,
+        }
+    }
+}
+
+pub(super) const fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Catalog => "catalog",
+        Phase::Negotiation => "negotiation",
+        Phase::Transfer => "transfer",
+        Phase::Monitor => "monitor",
+    }
+}
+
+const fn side_word(side: Side) -> &'static str {
+    match side {
+        Side::Exporter => "exporter",
+        Side::Importer => "importer",
+    }
+}
+
+pub(super) fn packs_of(engine: &Engine) -> Result<Vec<Pack>, NodeError> {
+    let pack = |p: &naru_policy::Pack| {
+        let digest = Digest::parse(&p.digest).map_err(|_| NodeError::refused(Code::BundleDigest, p.name.clone()))?;
+        Ok(Pack { name: p.name.clone(), digest })
+    };
+    engine.packs().map(pack).collect()
+}
+
+impl Node {
+    /// The engine with the packs that a deal between these countries needs.
+    pub(super) fn engine_for(&self, countries: &[&str]) -> Engine {
+        self.engine.for_countries(countries)
+    }
+
+    /// Asks the packs. An engine that breaks gives a result that does not allow.
+    pub(super) async fn judge(&self, question: &Question<'_>) -> Result<Judged, NodeError> {
+        let at = now();
+        let side = Side::of(question.role);
+        let facts = PrivateFacts::read(&self.folder.facts()).map_err(|e| NodeError::refused(Code::PolicyInput, e))?;
+        let private = facts.document(question.consumer, question.role == Role::Provider);
+        let host = Host {
+            phase: phase_word(question.phase),
+            side: side_word(side),
+            now: at,
+            identity_until: at + IDENTITY_HOLDS,
+            signed_by: question.signed_by,
+        }
+        .document();
+        let engine = self.engine_for(question.countries);
+        let input = assemble(engine.packs(), question.shared, &private, &host)
+            .map_err(|e| NodeError::refused(Code::PolicyInput, e.to_string()))?;
+        let packs = packs_of(&engine)?;
+        let asked = engine.clone();
+        let outcome = tokio::task::spawn_blocking(move || asked.evaluate(&input)).await;
+        let outcome = outcome.map_err(|e| NodeError::refused(Code::PolicyBroken, e.to_string()))?;
+        let (result, broken) = match outcome {
+            Evaluation::Decided(result) => (result, None),
+            Evaluation::Broken { code, reason } => {
+                tracing::error!(code = code.as_str(), %reason, "policy is broken: this blocks");
+                (nothing(&engine, question.phase), Some(Code::PolicyBroken))
+            }
+        };
+        self.record(question, side, (private, host), packs, result, broken, at)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one record")]
+    fn record(
+        &self,
+        question: &Question<'_>,
+        side: Side,
+        (private, host): (Value, Value),
+        packs: Vec<Pack>,
+        result: ResultDoc,
+        broken: Option<Code>,
+        at: u64,
+    ) -> Result<Judged, NodeError> {
+        // The private part is small and guessable: its digest is that of a salted disclosure under a node-only key.
+        let msg = random_id()?;
+        let salt = self.node_key().salt(&msg, "input_private");
+        let shown = Disclosure::new(&salt, "input_private", private.clone())
+            .map_err(|e| NodeError::refused(Code::PolicyInput, e.to_string()))?;
+        let salted = shown.digest();
+        let input = Input { shared: json::digest_of(question.shared)?, private: salted };
+        let record = EvaluationRecord {
+            v: json::V1,
+            input,
+            packs: packs.clone(),
+            phase: question.phase,
+            side,
+            result: json::from_value(json::parse(&result.canonical())?)?,
+        }
+        .to_bytes()?;
+        let parts = object!({"private": private, "host": host, "disclosure": shown.text(), "at": at});
+        let row = EvaluationRow {
+            digest: Digest::of(&record),
+            exchange: question.exchange,
+            record: record.clone(),
+            shared: String::from_utf8(json::canonical(question.shared)?).unwrap_or_default(),
+            private: parts.to_string(),
+            phase: phase_word(question.phase).to_owned(),
+            side: match side {
+                Side::Exporter => EvaluationSide::Exporter,
+                Side::Importer => EvaluationSide::Importer,
+            },
+            created: at,
+        };
+        Ok(Judged { row, record, result, packs, input, private: salted, at, broken })
+    }
+
+    /// A permit over terms under negotiation, from a record that was just made.
+    pub(super) fn permit(
+        &self,
+        judged: &Judged,
+        terms: &Terms,
+        role: Role,
+        peer: Option<PeerAllow>,
+    ) -> Result<Permit, NodeError> {
+        let mut expect = Expectation::negotiation(terms, role, judged.private)?;
+        if let Some(peer) = peer {
+            expect = expect.with_peer(peer);
+        }
+        Permit::check(&judged.record, &expect).map_err(|e| NodeError::refused(e.code(), e.to_string()))
+    }
+
+    /// A permit to move bytes under concluded terms.
+    pub(super) fn permit_transfer(
+        &self,
+        judged: &Judged,
+        terms: &Terms,
+        role: Role,
+        peer: Option<PeerAllow>,
+    ) -> Result<Permit, NodeError> {
+        let mut expect = Expectation::transfer(terms, role, judged.input, judged.packs.clone())?;
+        if let Some(peer) = peer {
+            expect = expect.with_peer(peer);
+        }
+        Permit::check(&judged.record, &expect).map_err(|e| NodeError::refused(e.code(), e.to_string()))
+    }
+
+    /// What the peer may learn of a result that does not allow.
+    pub(super) fn peer_reasons(&self, judged: &Judged) -> Vec<String> {
+        let view = if judged.broken.is_some() { PeerView::generic() } else { self.engine.for_peer(&judged.result) };
+        view.rules
+    }
+
+    /// The operator's own view of a stored evaluation: result, and for each finding the rule, the law and the way out.
+    pub(super) fn explain(&self, row: &EvaluationRow) -> Option<Value> {
+        let record = EvaluationRecord::parse(&row.record).ok()?;
+        let result: ResultDoc = serde_json::from_value(record.result.clone()).ok()?;
+        let english = self.engine.remedies(&result, Lang::En);
+        let korean = self.engine.remedies(&result, Lang::Ko);
+        let explained: Vec<Value> = english
+            .iter()
+            .zip(&korean)
+            .map(|(en, ko)| {
+                object!({
+                    "id": en.id, "detail": en.detail, "law": format!("{} {}", en.law, en.article).trim_end(),
+                    "kind": en.kind,
+                    "en": {"title": en.title, "reason": en.reason, "remedy": en.text, "law": en.law},
+                    "ko": {"title": ko.title, "reason": ko.reason, "remedy": ko.text, "law": ko.law},
+                })
+            })
+            .collect();
+        Some(object!({
+            "record": row.digest, "phase": row.phase, "side": row.side.as_str(), "result": record.result,
+            "explained": explained,
+        }))
+    }
+}
+
+/// The result of an engine that gave none: it allows nothing and names its packs.
+fn nothing(engine: &Engine, phase: Phase) -> ResultDoc {
+    let catalog = phase == Phase::Catalog;
+    ResultDoc {
+        allow: (!catalog).then_some(false),
+        visible: catalog.then_some(false),
+        deny: Vec::new(),
+        undetermined: Vec::new(),
+        delegated: Vec::new(),
+        obligations: Vec::new(),
+        basis: Vec::new(),
+        packs: engine.packs().map(naru_policy::Pack::reference).collect(),
+    }
+}

@@ -1,0 +1,457 @@
+//! An act of a peer, met for the first time: parsed, its exchange found or begun, stepped, judged, committed.
+//!
+//! What a message means is in `negotiation` and `transfer`. A refusal for good is an act's answer like any other: one
+//! entry, stored, acknowledged, and the state as it was. A refusal that promises nothing leaves no trace.
+
+use hyper::body::Bytes;
+use naru_protocol::{
+    act::Act,
+    dsp::{
+        Message as _, MessageError,
+        negotiation::{
+            ContractAgreementMessage, ContractAgreementVerificationMessage, ContractNegotiationEventMessage,
+            ContractNegotiationTerminationMessage, ContractOfferMessage, ContractRequestMessage, End, EventType,
+        },
+        transfer::{
+            TransferCompletionMessage, TransferRequestMessage, TransferStartMessage, TransferSuspensionMessage,
+            TransferTerminationMessage,
+        },
+    },
+    encoding::{Digest, Id},
+    error::Code,
+    exchange::{About, ActKind, Exchange, Flow, Proposal},
+    identity::Role,
+    log::entry::ExchangeKey,
+    negotiation::ActKind as Neg,
+    receipt::DataReceipt,
+    transfer::ActKind as Tra,
+};
+use serde_json::json as object;
+
+use super::{
+    Node, NodeError,
+    deal::{Deal, Haul},
+    inbound::{Caller, Reply, refusal},
+    now, now_ms,
+    peers::{Peer, random_id},
+    route::{ActRoute, Posted},
+    turn::{Data, Reception, Turn},
+};
+use crate::store::{ExchangeKind, ExchangeRow, OurRole, StartedBy};
+
+/// A message as parsed.
+pub(super) enum Said {
+    Request(Box<ContractRequestMessage>),
+    Offer(Box<ContractOfferMessage>),
+    Event(Box<ContractNegotiationEventMessage>),
+    Agreement(Box<ContractAgreementMessage>),
+    Verification(Box<ContractAgreementVerificationMessage>),
+    Termination(ContractNegotiationTerminationMessage),
+    End(End),
+    TransferRequest(Box<TransferRequestMessage>),
+    Start(Box<TransferStartMessage>),
+    Suspension(TransferSuspensionMessage),
+    Completion(TransferCompletionMessage),
+    TransferTermination(TransferTerminationMessage),
+    Receipt(DataReceipt),
+}
+
+fn malformed(error: &MessageError) -> NodeError {
+    NodeError::refused(error.code(), error.to_string())
+}
+
+impl Said {
+    fn parse(posted: Posted, content: &[u8]) -> Result<Self, NodeError> {
+        let said = match posted {
+            Posted::Negotiation(Neg::Request) => ContractRequestMessage::parse(content).map(|m| Self::Request(Box::new(m))),
+            Posted::Negotiation(Neg::Offer) => ContractOfferMessage::parse(content).map(|m| Self::Offer(Box::new(m))),
+            Posted::Negotiation(Neg::Accept | Neg::Finalize) | Posted::Event => {
+                ContractNegotiationEventMessage::parse(content).map(|m| Self::Event(Box::new(m)))
+            }
+            Posted::Negotiation(Neg::Agree) => {
+                ContractAgreementMessage::parse(content).map(|m| Self::Agreement(Box::new(m)))
+            }
+            Posted::Negotiation(Neg::Verify) => {
+                ContractAgreementVerificationMessage::parse(content).map(|m| Self::Verification(Box::new(m)))
+            }
+            Posted::Negotiation(Neg::Terminate) => {
+                ContractNegotiationTerminationMessage::parse(content).map(Self::Termination)
+            }
+            Posted::Negotiation(Neg::End) => End::parse(content).map(Self::End),
+            Posted::Transfer(Tra::Request) => {
+                TransferRequestMessage::parse(content).map(|m| Self::TransferRequest(Box::new(m)))
+            }
+            Posted::Transfer(Tra::Start) => TransferStartMessage::parse(content).map(|m| Self::Start(Box::new(m))),
+            Posted::Transfer(Tra::Suspend) => TransferSuspensionMessage::parse(content).map(Self::Suspension),
+            Posted::Transfer(Tra::Complete) => TransferCompletionMessage::parse(content).map(Self::Completion),
+            Posted::Transfer(Tra::Terminate) => {
+                TransferTerminationMessage::parse(content).map(Self::TransferTermination)
+            }
+            Posted::Transfer(Tra::Receipt) => {
+                let receipt = DataReceipt::parse(content);
+                return receipt
+                    .map(Self::Receipt)
+                    .map_err(|e| NodeError::refused(Code::ReceiptInvalid, e.to_string()));
+            }
+        };
+        said.map_err(|e| malformed(&e))
+    }
+
+    const fn kind(&self) -> ActKind {
+        match self {
+            Self::Request(_) => ActKind::Negotiation(Neg::Request),
+            Self::Offer(_) => ActKind::Negotiation(Neg::Offer),
+            Self::Event(m) => match m.event_type {
+                EventType::Accepted => ActKind::Negotiation(Neg::Accept),
+                EventType::Finalized => ActKind::Negotiation(Neg::Finalize),
+            },
+            Self::Agreement(_) => ActKind::Negotiation(Neg::Agree),
+            Self::Verification(_) => ActKind::Negotiation(Neg::Verify),
+            Self::Termination(_) => ActKind::Negotiation(Neg::Terminate),
+            Self::End(_) => ActKind::Negotiation(Neg::End),
+            Self::TransferRequest(_) => ActKind::Transfer(Tra::Request),
+            Self::Start(_) => ActKind::Transfer(Tra::Start),
+            Self::Suspension(_) => ActKind::Transfer(Tra::Suspend),
+            Self::Completion(_) => ActKind::Transfer(Tra::Complete),
+            Self::TransferTermination(_) => ActKind::Transfer(Tra::Terminate),
+            Self::Receipt(_) => ActKind::Transfer(Tra::Receipt),
+        }
+    }
+
+    /// What the core must know of it. A peer that speaks DXP may not leave the profile's member out.
+    fn about(&self) -> Result<About, NodeError> {
+        let downgraded = || NodeError::refused(Code::Downgraded, "the message lacks its dxp member");
+        let proposal = |dxp: Option<&naru_protocol::dsp::negotiation::Proposal>| {
+            let dxp = dxp.ok_or_else(downgraded)?;
+            let terms = dxp.terms.digest()?;
+            Ok(About::Proposal(Proposal { terms, conclude_by: dxp.terms.conclude_by }))
+        };
+        match self {
+            Self::Request(m) => proposal(m.dxp.as_ref()),
+            Self::Offer(m) => proposal(m.dxp.as_ref()),
+            Self::Event(m) => match m.event_type {
+                EventType::Accepted => {
+                    let terms = m.dxp.as_ref().and_then(|d| d.terms).ok_or_else(downgraded)?;
+                    Ok(About::Terms(terms))
+                }
+                EventType::Finalized => Ok(About::Nothing),
+            },
+            Self::Agreement(m) => Ok(About::Terms(m.dxp.as_ref().ok_or_else(downgraded)?.terms)),
+            Self::TransferRequest(m) => Ok(About::Agreement(m.dxp.as_ref().ok_or_else(downgraded)?.agreement)),
+            Self::Verification(_)
+            | Self::Termination(_)
+            | Self::End(_)
+            | Self::Start(_)
+            | Self::Suspension(_)
+            | Self::Completion(_)
+            | Self::TransferTermination(_)
+            | Self::Receipt(_) => Ok(About::Nothing),
+        }
+    }
+
+    /// Both pids as the message names them: provider's, consumer's.
+    fn pids(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::Request(m) => (m.provider_pid.as_deref(), Some(&m.consumer_pid)),
+            Self::Offer(m) => (Some(&m.provider_pid), m.consumer_pid.as_deref()),
+            Self::Event(m) => (Some(&m.provider_pid), Some(&m.consumer_pid)),
+            Self::Agreement(m) => (Some(&m.provider_pid), Some(&m.consumer_pid)),
+            Self::Verification(m) => (Some(&m.provider_pid), Some(&m.consumer_pid)),
+            Self::Termination(m) => (Some(&m.provider_pid), Some(&m.consumer_pid)),
+            Self::End(m) => (Some(&m.provider_pid), Some(&m.consumer_pid)),
+            Self::TransferRequest(m) => (None, Some(&m.consumer_pid)),
+            Self::Start(m) => (Some(&m.provider_pid), Some(&m.consumer_pid)),
+            Self::Suspension(m) => (Some(&m.provider_pid), Some(&m.consumer_pid)),
+            Self::Completion(m) => (Some(&m.provider_pid), Some(&m.consumer_pid)),
+            Self::TransferTermination(m) => (Some(&m.provider_pid), Some(&m.consumer_pid)),
+            Self::Receipt(m) => (Some(&m.provider_pid), Some(&m.consumer_pid)),
+        }
+    }
+
+    /// Where answers go, in a first message.
+    fn callback(&self) -> Option<&str> {
+        match self {
+            Self::Request(m) => m.callback_address.as_deref(),
+            Self::Offer(m) => m.callback_address.as_deref(),
+            Self::TransferRequest(m) => Some(&m.callback_address),
+            Self::Event(_)
+            | Self::Agreement(_)
+            | Self::Verification(_)
+            | Self::Termination(_)
+            | Self::End(_)
+            | Self::Start(_)
+            | Self::Suspension(_)
+            | Self::Completion(_)
+            | Self::TransferTermination(_)
+            | Self::Receipt(_) => None,
+        }
+    }
+
+    /// Digest of the exchange key, in a first message.
+    fn key(&self) -> Option<Digest> {
+        match self {
+            Self::Request(m) => m.dxp.as_ref().and_then(|d| d.key),
+            Self::Offer(m) => m.dxp.as_ref().and_then(|d| d.key),
+            Self::TransferRequest(m) => m.dxp.as_ref().and_then(|d| d.key),
+            Self::Event(_)
+            | Self::Agreement(_)
+            | Self::Verification(_)
+            | Self::Termination(_)
+            | Self::End(_)
+            | Self::Start(_)
+            | Self::Suspension(_)
+            | Self::Completion(_)
+            | Self::TransferTermination(_)
+            | Self::Receipt(_) => None,
+        }
+    }
+}
+
+/// A fresh process id of ours.
+pub(super) fn fresh_pid() -> Result<String, NodeError> {
+    Ok(format!("urn:dxp:{}", random_id()?.0.iter().map(|b| format!("{b:02x}")).collect::<String>()))
+}
+
+/// A row that is not stored yet.
+#[expect(clippy::too_many_arguments, reason = "the columns of one row")]
+pub(super) fn fresh_row(
+    node: &Node,
+    id: Id,
+    kind: ExchangeKind,
+    role: Role,
+    peer: &Peer,
+    peer_pid: Option<String>,
+    initiator: StartedBy,
+    key: &ExchangeKey,
+) -> Result<ExchangeRow, NodeError> {
+    let at = now();
+    Ok(ExchangeRow {
+        id,
+        kind,
+        role: match role {
+            Role::Provider => OurRole::Provider,
+            Role::Consumer => OurRole::Consumer,
+        },
+        peer: peer.did(),
+        our_pid: fresh_pid()?,
+        peer_pid,
+        initiator,
+        state: String::new(),
+        machine: String::new(),
+        revision: 0,
+        wrapped_key: Some(node.wrapping.wrap(key.secret())?),
+        data: String::new(),
+        deadline: None,
+        waits_for: None,
+        created: at,
+        updated: at,
+    })
+}
+
+impl Node {
+    /// The negotiation whose agreement a transfer request names, so that both are locked in fixed order.
+    pub(super) async fn negotiation_named(&self, content: &[u8], peer: &Peer) -> Result<Option<Id>, NodeError> {
+        let Ok(message) = TransferRequestMessage::parse(content) else { return Ok(None) };
+        let Some(dxp) = message.dxp else { return Ok(None) };
+        let Some(agreement) = self.store.agreement(dxp.agreement).await? else { return Ok(None) };
+        let row = self.store.exchange(agreement.exchange).await?;
+        Ok(row.filter(|r| r.peer == peer.did()).map(|r| r.id))
+    }
+
+    /// Meets an act for the first time, under its exchange's lock.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request")]
+    pub(super) async fn first_time(
+        &self,
+        caller: Caller,
+        route: ActRoute,
+        target: &str,
+        key: Option<&str>,
+        act: Act,
+        digest: Digest,
+        content: Bytes,
+    ) -> Result<Reply, NodeError> {
+        let said = match Said::parse(route.posted, &content) {
+            Ok(said) => said,
+            Err(error) => return Err(error),
+        };
+        let about = said.about()?;
+        let mut turn = match &route.pid {
+            Some(pid) => self.continued(&caller, &route, pid, &act, &said).await?,
+            None => self.begun(&caller, &route, key, &act, &said).await?,
+        };
+        self.seen(&mut turn, &caller, &act, digest)?;
+        let before = (turn.machine.clone(), turn.data.clone());
+        match turn.receive(&caller, act, digest, said.kind(), about, &content)? {
+            Reception::Refused(why) => {
+                let body = refusal(target, why.code(), &why.to_string()).body;
+                turn.answer(why.status(), self.with_pids(body, &said)).await
+            }
+            Reception::Accepted(status) => match turn.act_on(&caller, &said, &content).await {
+                Ok(body) => {
+                    let after = turn.after();
+                    let reply = turn.answer(status, body).await?;
+                    after.spawn(self);
+                    Ok(reply)
+                }
+                Err(NodeError::Refused(code, detail)) if !matches!(code, Code::Internal | Code::StoreCorrupt) => {
+                    // Refused for good: the state stays, the refusal is an answer and an entry.
+                    turn.give_up(before);
+                    let mut reply = refusal(target, code, &detail);
+                    if !naru_protocol::act::is_final(reply.status) {
+                        return Err(NodeError::Refused(code, detail));
+                    }
+                    reply.body = self.with_pids(reply.body, &said);
+                    tracing::info!(exchange = %turn.row.id, code = code.as_str(), %detail, "refused an act");
+                    turn.answer(reply.status, reply.body).await
+                }
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    /// An error body with the pids that the message named.
+    fn with_pids(&self, body: Vec<u8>, said: &Said) -> Vec<u8> {
+        let Ok(mut value) = naru_protocol::json::parse(&body) else { return body };
+        let (provider, consumer) = said.pids();
+        if value.get("providerPid").is_some() {
+            value["providerPid"] = object!(provider.unwrap_or_default());
+            value["consumerPid"] = object!(consumer.unwrap_or_default());
+        }
+        naru_protocol::json::canonical(&value).unwrap_or(body)
+    }
+
+    /// An exchange that goes on: ours, this peer's, and the one that the token names.
+    async fn continued(
+        &self,
+        caller: &Caller,
+        route: &ActRoute,
+        pid: &str,
+        act: &Act,
+        said: &Said,
+    ) -> Result<Turn, NodeError> {
+        let mut row = self.owned(&caller.peer, route.kind(), pid).await?;
+        let not_found = || NodeError::refused(Code::NotFound, "");
+        if row.id != act.exchange {
+            return Err(not_found());
+        }
+        let (provider, consumer) = said.pids();
+        let (ours, theirs) = match row.role {
+            OurRole::Provider => (provider, consumer),
+            OurRole::Consumer => (consumer, provider),
+        };
+        if ours != Some(pid) {
+            return Err(NodeError::refused(Code::Malformed, "the message names another process than its path"));
+        }
+        match (&row.peer_pid, theirs) {
+            (Some(known), Some(named)) if known != named => {
+                return Err(NodeError::refused(Code::Malformed, "the message names another process of the sender"));
+            }
+            // The answer that would have told it was lost; this act tells it too.
+            (None, Some(named)) => row.peer_pid = Some(named.to_owned()),
+            (Some(_), _) | (None, None) => {}
+        }
+        Turn::load(self, row).await
+    }
+
+    /// The first act of an exchange: its key, its callback, and pids that nobody used before.
+    async fn begun(
+        &self,
+        caller: &Caller,
+        route: &ActRoute,
+        key: Option<&str>,
+        act: &Act,
+        said: &Said,
+    ) -> Result<Turn, NodeError> {
+        let mismatch = || NodeError::refused(Code::KeyHeaderMismatch, "");
+        let key = ExchangeKey::parse(key.ok_or_else(mismatch)?).map_err(|_| mismatch())?;
+        if said.key() != Some(key.digest()) {
+            return Err(mismatch());
+        }
+        if self.store.exchange(act.exchange).await?.is_some() {
+            return Err(NodeError::refused(Code::Stale, "the exchange exists already"));
+        }
+        let callback = caller.peer.peer_id().map(|id| format!("multiaddr:/p2p/{id}"));
+        if said.callback() != callback.as_deref() {
+            return Err(NodeError::refused(Code::CallbackRefused, ""));
+        }
+        let role = route.first_receiver();
+        let (provider, consumer) = said.pids();
+        let theirs = match role {
+            Role::Provider => consumer,
+            Role::Consumer => provider,
+        };
+        let theirs = theirs.ok_or_else(|| NodeError::refused(Code::Malformed, "the message names no process"))?;
+        if self.store.exchange_by_peer_pid(&caller.peer.did(), route.kind(), theirs).await?.is_some() {
+            return Err(NodeError::refused(Code::Stale, "the process id was used before"));
+        }
+        let (machine, data) = match said {
+            Said::TransferRequest(message) => self.transfer_begun(caller, message).await?,
+            Said::Request(_) | Said::Offer(_) => {
+                let initiator = naru_protocol::exchange::other(role);
+                let deal = Deal { began_ms: now_ms(), ..Deal::default() };
+                (Exchange::negotiation(role, initiator), Data::Deal(Box::new(deal)))
+            }
+            Said::Event(_)
+            | Said::Agreement(_)
+            | Said::Verification(_)
+            | Said::Termination(_)
+            | Said::End(_)
+            | Said::Start(_)
+            | Said::Suspension(_)
+            | Said::Completion(_)
+            | Said::TransferTermination(_)
+            | Said::Receipt(_) => return Err(NodeError::refused(Code::NotFound, "")),
+        };
+        let theirs = Some(theirs.to_owned());
+        let row = fresh_row(self, act.exchange, route.kind(), role, &caller.peer, theirs, StartedBy::Peer, &key)?;
+        Ok(Turn::new(self, caller.peer.clone(), row, machine, data, key))
+    }
+
+    /// A transfer rests on an agreement of this peer whose FINALIZED the request names.
+    async fn transfer_begun(
+        &self,
+        caller: &Caller,
+        message: &TransferRequestMessage,
+    ) -> Result<(Exchange, Data), NodeError> {
+        let none = || NodeError::refused(Code::NotFound, "");
+        let named = message.dxp.as_ref().ok_or_else(none)?.agreement;
+        let agreement = self.store.agreement(named).await?.ok_or_else(none)?;
+        let mut negotiation = self.turn(agreement.exchange).await?;
+        if negotiation.row.peer != caller.peer.did() || negotiation.row.role != OurRole::Provider {
+            return Err(none());
+        }
+        let finalized = negotiation.deal()?.finalized.ok_or_else(none)?;
+        let dataset = negotiation.deal()?.dataset.clone();
+        let id = negotiation.row.id;
+        // Naming FINALIZED acknowledges it, should its answer have been lost.
+        if caller.token.payload().prev == Some(finalized) && negotiation.named(finalized)? {
+            negotiation.in_force_by_name(caller)?;
+            negotiation.commit().await?;
+        }
+        let haul = Haul {
+            negotiation: id,
+            dataset,
+            agreement: named,
+            ours: None,
+            theirs: None,
+            out: None,
+            bytes: 0,
+            receipt: None,
+            refusal: None,
+            began_ms: now_ms(),
+            ended_ms: None,
+        };
+        let machine = Exchange::transfer(Role::Provider, named, finalized, Flow::Pull);
+        Ok((machine, Data::Haul(Box::new(haul))))
+    }
+
+    /// Notes where the peer's act lies in its log, and its newest checkpoint.
+    fn seen(&self, turn: &mut Turn, caller: &Caller, act: &Act, digest: Digest) -> Result<(), NodeError> {
+        let token = caller.token.payload();
+        let (Some(note), Some(index)) = (token.checkpoint.as_deref(), token.index) else { return Ok(()) };
+        let (log, place) = self.peer_place(&caller.peer, note, index, act.exchange, digest)?;
+        turn.batch.peer_logs.push(log);
+        turn.batch.peer_acts.push(place);
+        Ok(())
+    }
+}

@@ -1,0 +1,423 @@
+//! The transfer: requested under an agreement in force, started under today's law, received, completed (chapter 07).
+//!
+//! Bytes are moved by `bytes`; here are the acts around them and the work that goes on between acts. No lock is held
+//! while a peer is asked for anything.
+
+use naru_protocol::{
+    dsp::{
+        Message as _, MessageError,
+        negotiation::CodeMember,
+        transfer::{
+            StartMember, TransferCompletionMessage, TransferProcess, TransferRequestMember, TransferRequestMessage,
+            TransferStartMessage, TransferTerminationMessage,
+        },
+    },
+    encoding::{Digest, Id},
+    error::Code,
+    exchange::{Exchange, Flow, SendKind, State as Any},
+    identity::Role,
+    json::V1,
+    log::entry::ExchangeKey,
+    permit::PeerAllow,
+    receipt::{DataReceipt, Expected},
+    terms::{Phase, Setting, Side, Terms},
+    transfer::State,
+};
+use serde_json::json as object;
+
+use super::{
+    Node, NodeError,
+    deal::{Haul, Own},
+    inbound::Caller,
+    negotiation::verify_any,
+    now_ms,
+    peers::random_id,
+    policy::Judged,
+    received::{Said, fresh_row},
+    turn::{Data, Turn, data_of},
+    views,
+};
+use crate::{
+    config,
+    store::{ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, StartedBy},
+};
+
+fn message(error: MessageError) -> NodeError {
+    NodeError::refused(error.code(), error.to_string())
+}
+
+fn code_member(code: Code) -> CodeMember {
+    CodeMember { v: V1, code: Some(code.as_str().to_owned()) }
+}
+
+/// Takes up what was under way when the process ended.
+pub(super) async fn resume_all(node: &Node) -> Result<(), NodeError> {
+    let query = ExchangeQuery {
+        states: vec!["REQUESTED".into(), "STARTED".into()],
+        kind: Some(ExchangeKind::Transfer),
+        limit: MAX_ROWS,
+        ..ExchangeQuery::default()
+    };
+    for row in node.store.exchanges(query).await? {
+        node.go_on(&row);
+    }
+    Ok(())
+}
+
+impl Node {
+    /// What a transfer in this state needs done by us, in the background.
+    pub(super) fn go_on(&self, row: &ExchangeRow) {
+        let (node, id) = (self.clone(), row.id);
+        match (row.role, row.state.as_str()) {
+            (OurRole::Provider, "REQUESTED") => drop(tokio::spawn(async move { node.begin_serving(id).await })),
+            (OurRole::Consumer, "STARTED") => drop(tokio::spawn(async move { node.receive_bytes(id).await })),
+            (OurRole::Provider | OurRole::Consumer, _) => {}
+        }
+    }
+
+    /// The consumer asks for the data of an agreement in force.
+    pub(super) async fn request_transfer(&self, negotiation: Id) -> Result<Id, NodeError> {
+        let id = random_id()?;
+        let _locks = self.locks.two(negotiation, id).await;
+        let mut deal_turn = self.turn(negotiation).await?;
+        if let Some(known) = deal_turn.deal()?.transfer {
+            return Ok(known);
+        }
+        let in_force = self.in_force(&mut deal_turn).await?;
+        let deal = deal_turn.deal()?.clone();
+        let terms = deal.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
+        let agreement_id = terms.agreement.id().to_owned();
+        let judged = deal_turn.judge(&terms, Role::Consumer, Phase::Transfer, &both(&terms)).await?;
+        let permit = self.permit_transfer(&judged, &terms, Role::Consumer, None)?;
+        let own = judged.own(&permit);
+        let secret = config::random::<32>().map_err(|e| NodeError::Folder(e.to_string()))?;
+        let key = ExchangeKey::from_bytes(secret);
+        let peer = deal_turn.peer.clone();
+        let row = fresh_row(self, id, ExchangeKind::Transfer, Role::Consumer, &peer, None, StartedBy::Us, &key)?;
+        let haul = Haul {
+            negotiation,
+            dataset: deal.dataset.clone(),
+            agreement: in_force.agreement(),
+            ours: Some(own.clone()),
+            theirs: None,
+            out: deal.out.clone(),
+            bytes: 0,
+            receipt: None,
+            refusal: None,
+            began_ms: now_ms(),
+            ended_ms: None,
+        };
+        let machine = Exchange::transfer(Role::Consumer, in_force.agreement(), in_force.finalized(), Flow::Pull);
+        let m = TransferRequestMessage {
+            consumer_pid: row.our_pid.clone(),
+            agreement_id,
+            format: super::catalog::FORMAT.to_owned(),
+            data_address: None,
+            callback_address: self.me.callback(),
+            dxp: Some(TransferRequestMember {
+                v: V1,
+                key: Some(key.digest()),
+                agreement: in_force.agreement(),
+                decision: own.decision.clone(),
+            }),
+        };
+        let mut turn = Turn::new(self, peer, row, machine, Data::Haul(Box::new(haul)), key);
+        let fields = vec![("agreement", object!(in_force.agreement())), ("decision", object!(own.record))];
+        let body = m.to_bytes().map_err(message)?;
+        turn.send(SendKind::TransferRequest(permit, in_force), "/transfers/request", body, fields)?;
+        let mut evaluated = judged.row;
+        evaluated.exchange = Some(id);
+        turn.batch.evaluations.push(evaluated);
+        turn.commit().await?;
+        deal_turn.deal()?.transfer = Some(id);
+        deal_turn.commit().await?;
+        Ok(id)
+    }
+
+    /// The provider, after it answered 201: verifies that the peer's acts are in its log, asks law again, starts.
+    async fn begin_serving(self, id: Id) {
+        if let Err(error) = self.try_begin_serving(id).await {
+            tracing::warn!(exchange = %id, code = error.code().as_str(), %error, "the transfer does not start");
+        }
+    }
+
+    async fn try_begin_serving(&self, id: Id) -> Result<(), NodeError> {
+        let row = self.store.exchange(id).await?.ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;
+        let Data::Haul(haul) = data_of(&row)? else { return Ok(()) };
+        let omitted = self.verify_acts(&row.peer, &[haul.negotiation, id]).await;
+        let _locks = self.locks.two(haul.negotiation, id).await;
+        let mut turn = self.turn(id).await?;
+        if turn.machine.state() != Some(Any::Transfer(State::Requested)) || turn.machine.pending().is_some() {
+            return Ok(());
+        }
+        if let Err(error) = omitted {
+            turn.give_up_transfer(Code::Omitted, vec![error.to_string()])?;
+            turn.commit().await?;
+            return Ok(());
+        }
+        let mut deal_turn = self.turn(haul.negotiation).await?;
+        let in_force = self.in_force(&mut deal_turn).await?;
+        if deal_turn.machine.is_ended() {
+            turn.give_up_transfer(Code::AgreementEnded, Vec::new())?;
+            turn.commit().await?;
+            return Ok(());
+        }
+        let terms = deal_turn.deal()?.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
+        let judged = turn.judge(&terms, Role::Provider, Phase::Transfer, &both(&terms)).await?;
+        turn.batch.evaluations.push(judged.row.clone());
+        let peer = turn.allow_of_request().await?;
+        match self.permit_transfer(&judged, &terms, Role::Provider, Some(peer)) {
+            Ok(permit) => {
+                let own = judged.own(&permit);
+                let (provider_pid, consumer_pid) = turn.pids()?;
+                let m = TransferStartMessage {
+                    provider_pid,
+                    consumer_pid,
+                    data_address: None,
+                    dxp: Some(StartMember { v: V1, decision: own.decision.clone() }),
+                };
+                let path = format!("/transfers/{}/start", turn.their_pid()?);
+                let fields = vec![("decision", object!(own.record))];
+                turn.haul()?.ours = Some(own);
+                turn.send(SendKind::Start(permit, in_force), &path, m.to_bytes().map_err(message)?, fields)?;
+            }
+            Err(NodeError::Refused(Code::Denied | Code::Undetermined, _)) => {
+                let reasons = self.peer_reasons(&judged);
+                turn.give_up_transfer(judged.code(), reasons)?;
+            }
+            Err(error) => return Err(error),
+        }
+        turn.commit().await?;
+        Ok(())
+    }
+
+    /// The consumer, after STARTED: verifies that the peer's acts are in its log, fetches, signs for receipt.
+    async fn receive_bytes(self, id: Id) {
+        match self.try_receive(id).await {
+            Ok(()) => {}
+            Err(error) => {
+                tracing::warn!(exchange = %id, code = error.code().as_str(), %error, "the data did not arrive");
+                if let Err(error) = self.abandon(id, &error).await {
+                    tracing::error!(exchange = %id, %error, "the failure could not be kept");
+                }
+            }
+        }
+    }
+
+    async fn try_receive(&self, id: Id) -> Result<(), NodeError> {
+        let row = self.store.exchange(id).await?.ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;
+        let Data::Haul(haul) = data_of(&row)? else { return Ok(()) };
+        let Some(out) = haul.out.clone() else { return Ok(()) };
+        self.verify_acts(&row.peer, &[haul.negotiation, id]).await?;
+        let fetched = self.fetch_into(&row, &haul, &out).await?;
+        let _lock = self.locks.one(id).await;
+        let mut turn = self.turn(id).await?;
+        if turn.machine.is_received() || turn.machine.pending().is_some() {
+            return Ok(());
+        }
+        let expected = turn.expected_receipt().await?;
+        let receipt = DataReceipt::of(&expected, turn.at);
+        let path = format!("/transfers/{}/receipt", turn.their_pid()?);
+        let body = naru_protocol::json::to_canonical(&receipt)?;
+        turn.haul()?.bytes = fetched.bytes;
+        let fields = vec![("agreement", object!(haul.agreement)), ("content_root", object!(fetched.content_root))];
+        turn.send(SendKind::Receipt, &path, body, fields)?;
+        turn.commit().await?;
+        Ok(())
+    }
+
+    /// Bytes that cannot be had: what can be resumed is left as it is, the rest ends with its name and no receipt.
+    async fn abandon(&self, id: Id, error: &NodeError) -> Result<(), NodeError> {
+        let _lock = self.locks.one(id).await;
+        let mut turn = self.turn(id).await?;
+        turn.haul()?.refusal = Some(views::refusal(error.code(), vec![error.to_string()]));
+        let hopeless = matches!(
+            error.code(),
+            Code::Omitted
+                | Code::ProofInvalid
+                | Code::LogForked
+                | Code::ChunkCorrupt
+                | Code::SourceChanged
+                | Code::SourceMissing
+                | Code::FileListDiffers
+                | Code::SizeDiffers
+                | Code::PathRefused
+        );
+        let open = turn.machine.allows(Role::Consumer, SendKind::TransferTerminate.kind());
+        if hopeless && open && turn.machine.pending().is_none() {
+            turn.give_up_transfer(error.code(), vec![error.to_string()])?;
+        }
+        turn.commit().await?;
+        Ok(())
+    }
+}
+
+/// Whose signatures stand under an agreement in force.
+fn both(terms: &Terms) -> [String; 2] {
+    [terms.provider.did.to_string(), terms.consumer.did.to_string()]
+}
+
+impl Turn {
+    /// What a transfer message means here; gives the content of its answer.
+    pub(super) async fn transfer(
+        &mut self,
+        caller: &Caller,
+        said: &Said,
+        content: &[u8],
+    ) -> Result<Vec<u8>, NodeError> {
+        match said {
+            Said::TransferRequest(m) => self.on_request(m, content, caller).await,
+            Said::Start(m) => self.on_start(m).await,
+            Said::Suspension(_) => {
+                self.stop_serving();
+                Ok(Vec::new())
+            }
+            Said::Completion(_) => {
+                self.stop_serving();
+                Ok(Vec::new())
+            }
+            Said::TransferTermination(m) => {
+                let code = m.code.clone().unwrap_or_else(|| Code::Cancelled.as_str().to_owned());
+                let reasons = m.reason.iter().filter_map(|r| r.as_str().map(str::to_owned)).collect();
+                self.remark("code", object!(code));
+                self.haul()?.refusal = Some(views::refusal_by_peer(&code, reasons));
+                self.stop_serving();
+                Ok(Vec::new())
+            }
+            Said::Receipt(m) => self.on_receipt(m).await,
+            Said::Request(_)
+            | Said::Offer(_)
+            | Said::Event(_)
+            | Said::Agreement(_)
+            | Said::Verification(_)
+            | Said::Termination(_)
+            | Said::End(_) => Err(NodeError::refused(Code::NotFound, "")),
+        }
+    }
+
+    async fn terms(&mut self) -> Result<Terms, NodeError> {
+        let negotiation = self.haul()?.negotiation;
+        let mut turn = self.node.turn(negotiation).await?;
+        turn.deal()?.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))
+    }
+
+    async fn on_request(
+        &mut self,
+        m: &TransferRequestMessage,
+        content: &[u8],
+        caller: &Caller,
+    ) -> Result<Vec<u8>, NodeError> {
+        let none = || NodeError::refused(Code::DecisionInvalid, "");
+        let terms = self.terms().await?;
+        if m.agreement_id != terms.agreement.id() || m.format != super::catalog::FORMAT {
+            return Err(NodeError::refused(Code::AgreementDiffers, "/agreementId or /format"));
+        }
+        let theirs = m.dxp.as_ref().ok_or_else(none)?.decision.clone();
+        theirs
+            .check_transfer(&Setting::of(&terms)?, Side::Importer, self.at)
+            .map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
+        PeerAllow::from_act(&caller.token, content).map_err(|_| none())?;
+        let haul = self.haul()?;
+        haul.theirs = Some(theirs);
+        let agreement = haul.agreement;
+        self.remark("agreement", object!(agreement));
+        let (provider_pid, consumer_pid) = self.pids()?;
+        TransferProcess { provider_pid, consumer_pid, state: State::Requested }.to_bytes().map_err(message)
+    }
+
+    /// The consumer's signed allow, from the stored request.
+    async fn allow_of_request(&self) -> Result<PeerAllow, NodeError> {
+        let none = || NodeError::refused(Code::DecisionInvalid, "");
+        let acts = self.node.store.acts(self.row.id, 0, 1).await?;
+        let request = acts.first().ok_or_else(none)?;
+        let token = verify_any(request.token.as_deref().ok_or_else(none)?, self.peer.pinned.ring())?;
+        PeerAllow::from_act(&token, &request.body).map_err(|_| none())
+    }
+
+    async fn on_start(&mut self, m: &TransferStartMessage) -> Result<Vec<u8>, NodeError> {
+        let terms = self.terms().await?;
+        let theirs = m.dxp.as_ref().map(|d| d.decision.clone());
+        let theirs = theirs.ok_or_else(|| NodeError::refused(Code::DecisionInvalid, ""))?;
+        theirs
+            .check_transfer(&Setting::of(&terms)?, theirs.side, self.at)
+            .map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
+        self.haul()?.theirs = Some(theirs);
+        Ok(Vec::new())
+    }
+
+    /// What the receipt of this transfer must say.
+    pub(super) async fn expected_receipt(&mut self) -> Result<Expected, NodeError> {
+        let negotiation = self.haul()?.negotiation;
+        let agreement = self.haul()?.agreement;
+        let mut turn = self.node.turn(negotiation).await?;
+        let deal = turn.deal()?;
+        let listing = naru_protocol::jws::peek::<naru_protocol::listing::Listing>(&deal.listing)?;
+        let summary = &listing.claims().summary;
+        let (provider_pid, consumer_pid) = self.pids()?;
+        Ok(Expected {
+            consumer_pid,
+            provider_pid,
+            agreement,
+            content_root: listing.claims().content_root,
+            files: summary.files,
+            bytes: summary.bytes,
+        })
+    }
+
+    async fn on_receipt(&mut self, receipt: &DataReceipt) -> Result<Vec<u8>, NodeError> {
+        let expected = self.expected_receipt().await?;
+        receipt.check(&expected).map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
+        let act = self.received_act();
+        let haul = self.haul()?;
+        haul.bytes = receipt.bytes;
+        haul.receipt = act;
+        haul.ended_ms = Some(now_ms());
+        self.remark("content_root", object!(receipt.content_root));
+        Ok(Vec::new())
+    }
+
+    /// Our receipt was acknowledged: the transfer is complete.
+    pub(super) fn receipt_acknowledged(&mut self, act: Digest) -> Result<(), NodeError> {
+        let haul = self.haul()?;
+        haul.receipt = Some(act);
+        haul.ended_ms = Some(now_ms());
+        let (provider_pid, consumer_pid) = self.pids()?;
+        let m = TransferCompletionMessage { provider_pid, consumer_pid, dxp: Some(code_member_none()) };
+        let path = format!("/transfers/{}/completion", self.their_pid()?);
+        self.send(SendKind::Complete, &path, m.to_bytes().map_err(message)?, Vec::new())?;
+        Ok(())
+    }
+
+    pub(super) fn give_up_transfer(&mut self, code: Code, reasons: Vec<String>) -> Result<(), NodeError> {
+        let (provider_pid, consumer_pid) = self.pids()?;
+        let m = TransferTerminationMessage {
+            provider_pid,
+            consumer_pid,
+            code: Some(code.as_str().to_owned()),
+            reason: reasons.iter().map(|r| object!(r)).collect(),
+            dxp: Some(code_member(code)),
+        };
+        let path = format!("/transfers/{}/termination", self.their_pid()?);
+        let body = m.to_bytes().map_err(message)?;
+        self.send(SendKind::TransferTerminate, &path, body, vec![("code", object!(code.as_str()))])?;
+        self.haul()?.refusal = Some(views::refusal(code, reasons));
+        self.stop_serving();
+        Ok(())
+    }
+
+    /// No further byte of this transfer leaves.
+    pub(super) fn stop_serving(&self) {
+        self.node.forget_live(&self.row.our_pid);
+    }
+
+    /// Own decision at transfer start, for what comes after a restart.
+    pub(super) fn keep_own(&mut self, judged: &Judged, own: Own) -> Result<(), NodeError> {
+        self.batch.evaluations.push(judged.row.clone());
+        self.haul()?.ours = Some(own);
+        Ok(())
+    }
+}
+
+const fn code_member_none() -> CodeMember {
+    CodeMember { v: V1, code: None }
+}

@@ -1,0 +1,250 @@
+//! What a person can ask of the running node, and what it answers: the shapes of the local door and of `--json`.
+//!
+//! Pure data; the work is done in the other files of this folder.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Publish a folder or file as a dataset.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publish {
+    /// The folder or file; it stays where it is.
+    pub path: PathBuf,
+    /// Titles by language (`ko`, `en`).
+    pub title: std::collections::BTreeMap<String, String>,
+    /// What the other may do: an ODRL offer without target and `@id`.
+    pub policy: Value,
+    /// What the data are: the `dataset` facts of the policy input, without `id`.
+    pub facts: Value,
+}
+
+/// What was published.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Published {
+    /// The dataset's name.
+    pub dataset: String,
+    /// Its version.
+    pub version: u64,
+    /// Digest of the signed listing.
+    pub listing: String,
+    /// Content root.
+    pub content_root: String,
+    /// Files and bytes.
+    pub files: u64,
+    /// Bytes in all files.
+    pub bytes: u64,
+}
+
+/// Issue a ticket.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssueTicket {
+    /// Whoever redeems it is accepted at once.
+    pub auto_accept: bool,
+    /// Seconds until it lapses.
+    pub ttl: u64,
+}
+
+/// A ticket to hand to a partner.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TicketText {
+    /// One line of text.
+    pub ticket: String,
+    /// What both sides compare.
+    pub fingerprint: String,
+}
+
+/// Redeem a ticket.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trust {
+    /// The ticket's text.
+    pub ticket: String,
+    /// A short name for the peer.
+    pub alias: String,
+}
+
+/// A peer as people see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PeerView {
+    /// Its short name here.
+    pub alias: String,
+    /// Its root identity.
+    pub did: String,
+    /// Self-declared name.
+    pub name: String,
+    /// Self-declared country.
+    pub country: String,
+    /// What both sides compare.
+    pub fingerprint: String,
+    /// `pending`, `accepted` or `blocked`.
+    pub status: String,
+    /// Connected now, and who dialled (`we dialled`, `peer dialled`).
+    pub connected: Option<String>,
+}
+
+/// Names a peer by alias or DID.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerName {
+    /// Alias or DID.
+    pub peer: String,
+}
+
+/// A dataset of a peer's catalog, judged by our own policy.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CatalogItem {
+    /// What `get` takes after the peer's name.
+    pub dataset: String,
+    /// Version.
+    pub version: u64,
+    /// Titles by language.
+    pub title: Value,
+    /// Files.
+    pub files: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Media types with counts.
+    pub media: Value,
+    /// Digest of the signed listing.
+    pub listing: String,
+    /// What our own policy says at this point (phase catalog): `visible` or not, with reasons.
+    pub decision: Value,
+}
+
+/// Propose a deal: as consumer (`request`) or as provider (`offer`).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Propose {
+    /// The other side.
+    pub peer: String,
+    /// The dataset.
+    pub dataset: String,
+    /// What it is for.
+    pub purpose: String,
+    /// Where the consumer keeps and processes it, countries.
+    pub countries: Vec<String>,
+    /// Where the consumer writes the files; null leaves the transfer for later. Ignored in an offer.
+    pub out: Option<PathBuf>,
+}
+
+/// Names an exchange by its id.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExchangeName {
+    /// The id.
+    pub id: String,
+}
+
+/// End a finalized agreement.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct End {
+    /// The negotiation's id.
+    pub id: String,
+    /// Why, for both sides.
+    pub reason: String,
+}
+
+/// Write the log and all that an auditor needs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Export {
+    /// A folder that does not exist yet or is empty.
+    pub out: PathBuf,
+}
+
+/// What was exported.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Exported {
+    /// The folder.
+    pub dir: PathBuf,
+    /// Entries in the log.
+    pub size: u64,
+    /// The log's origin.
+    pub origin: String,
+}
+
+/// An exchange as people see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ExchangeView {
+    /// Its id, the same in both logs.
+    pub id: String,
+    /// `negotiation` or `transfer`.
+    pub kind: String,
+    /// `provider` or `consumer`.
+    pub role: String,
+    /// The other side's short name.
+    pub peer: String,
+    /// DSP state.
+    pub state: String,
+    /// The dataset.
+    pub dataset: String,
+    /// Whom and what it waits for; null when nothing is outstanding.
+    pub waits_for: Option<String>,
+    /// For a negotiation: the agreement's digest once both signatures stand and FINALIZED is acknowledged.
+    pub in_force: Option<String>,
+    /// The transfer that runs under it (negotiations), or the negotiation (transfers).
+    pub other: Option<String>,
+    /// Why it was refused or ended.
+    pub refusal: Option<Refusal>,
+    /// The own decision, as evaluated.
+    pub decision: Option<Value>,
+    /// Bytes verified and written so far (transfers).
+    pub bytes: Option<u64>,
+    /// Digest of the data receipt act, once acknowledged.
+    pub receipt: Option<String>,
+    /// Milliseconds from the first act to FINALIZED or to the receipt, by this node's clock.
+    pub took_ms: Option<u64>,
+}
+
+/// Why a deal did not come to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// A code of the error registry.
+    pub code: String,
+    /// Whose side it came from: `local`, `peer`, `policy`, `transport` or `store`.
+    pub side: String,
+    /// Rule ids that may be named, or the reason given.
+    pub reasons: Vec<String>,
+}
+
+/// The node at a glance.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// Root identity.
+    pub did: String,
+    /// Self-declared name.
+    pub name: String,
+    /// What both sides compare.
+    pub fingerprint: String,
+    /// Where it listens.
+    pub addresses: Vec<String>,
+    /// Entries in the log.
+    pub log_size: u64,
+    /// The log's origin.
+    pub origin: String,
+    /// Packs in force: name, revision, digest.
+    pub packs: Value,
+    /// Acts that wait for a peer's answer.
+    pub unanswered: u64,
+    /// Resident memory in bytes, where the system tells.
+    pub resident: Option<u64>,
+}
+
+/// Take up the next offer of a peer, and write the files there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expect {
+    /// The peer.
+    pub peer: String,
+    /// Where the files go.
+    pub out: PathBuf,
+    /// The purpose for which an offer is taken up.
+    pub purpose: String,
+    /// Countries where the data will be kept and processed.
+    pub countries: Vec<String>,
+}

@@ -1,0 +1,152 @@
+//! Exchanges and the node as people see them.
+
+use naru_protocol::{encoding::Id, error::Code, exchange::Exchange};
+use serde_json::Value;
+
+use super::{
+    Node, NodeError,
+    turn::{Data, data_of},
+    verbs::{ExchangeName, ExchangeView, Refusal, Status},
+};
+use crate::store::{ExchangeQuery, ExchangeRow, MAX_ROWS};
+
+/// A refusal of ours, or by law.
+pub(super) fn refusal(code: Code, reasons: Vec<String>) -> Refusal {
+    Refusal { code: code.as_str().to_owned(), side: code.side().as_str().to_owned(), reasons }
+}
+
+/// What the peer said when it ended the exchange.
+pub(super) fn refusal_by_peer(code: &str, reasons: Vec<String>) -> Refusal {
+    Refusal { code: code.chars().take(64).collect(), side: "peer".to_owned(), reasons }
+}
+
+impl Node {
+    /// One exchange.
+    pub async fn exchange(&self, ask: ExchangeName) -> Result<ExchangeView, NodeError> {
+        let id = Id::parse(&ask.id).map_err(|_| NodeError::refused(Code::NotFound, ask.id.clone()))?;
+        self.exchange_view(id).await
+    }
+
+    pub(super) async fn exchange_view(&self, id: Id) -> Result<ExchangeView, NodeError> {
+        let row = self.store.exchange(id).await?;
+        let row = row.ok_or_else(|| NodeError::refused(Code::NotFound, id.to_string()))?;
+        self.view(&row).await
+    }
+
+    /// All exchanges, newest change first, one page.
+    pub async fn exchanges(&self) -> Result<Vec<ExchangeView>, NodeError> {
+        let rows = self.store.exchanges(ExchangeQuery { limit: MAX_ROWS, ..ExchangeQuery::default() }).await?;
+        let mut views = Vec::with_capacity(rows.len());
+        for row in &rows {
+            views.push(self.view(row).await?);
+        }
+        Ok(views)
+    }
+
+    async fn view(&self, row: &ExchangeRow) -> Result<ExchangeView, NodeError> {
+        let peer = self.peer(&row.peer).await?.map_or_else(|| row.peer.clone(), |p| p.row.alias.clone());
+        let took = |from: u64, to: Option<u64>| to.map(|to| to.saturating_sub(from));
+        let mut view = ExchangeView {
+            id: row.id.to_string(),
+            kind: row.kind.to_string(),
+            role: row.role.to_string(),
+            peer,
+            state: row.state.clone(),
+            dataset: String::new(),
+            waits_for: row.waits_for.clone(),
+            in_force: None,
+            other: None,
+            refusal: None,
+            decision: self.newest_decision(row.id).await?,
+            bytes: None,
+            receipt: None,
+            took_ms: None,
+        };
+        match data_of(row)? {
+            Data::Deal(deal) => {
+                view.dataset = deal.dataset;
+                view.in_force = deal.in_force.map(|d| d.to_string());
+                view.other = deal.transfer.map(|id| id.to_string());
+                view.refusal = deal.refusal;
+                view.took_ms = took(deal.began_ms, deal.ended_ms);
+            }
+            Data::Haul(haul) => {
+                view.dataset = haul.dataset;
+                view.other = Some(haul.negotiation.to_string());
+                view.refusal = haul.refusal;
+                view.bytes = Some(haul.bytes);
+                view.receipt = haul.receipt.map(|d| d.to_string());
+                view.took_ms = took(haul.began_ms, haul.ended_ms);
+            }
+        }
+        Ok(view)
+    }
+
+    async fn newest_decision(&self, id: Id) -> Result<Option<Value>, NodeError> {
+        let rows = self.store.evaluations(id, MAX_ROWS).await?;
+        Ok(rows.last().and_then(|row| self.explain(row)))
+    }
+
+    /// The node at a glance.
+    pub async fn status(&self) -> Result<Status, NodeError> {
+        let packs: Vec<Value> = self
+            .engine
+            .packs()
+            .map(|p| serde_json::json!({"name": p.name, "revision": p.revision, "digest": p.digest}))
+            .collect();
+        let waiting = self.store.outbox(None, MAX_ROWS).await?.len();
+        Ok(Status {
+            did: self.me.did.to_string(),
+            name: self.me.participant.name.clone(),
+            fingerprint: naru_protocol::identity::fingerprint(&self.me.did),
+            addresses: self.addresses(),
+            log_size: self.store.head().await?.map_or(0, |h| h.size),
+            origin: self.me.origin.clone(),
+            packs: Value::from(packs),
+            unanswered: u64::try_from(waiting).unwrap_or(u64::MAX),
+            resident: resident(),
+        })
+    }
+
+    /// `GET /negotiations/:pid` and `GET /transfers/:pid`: the old state until an act has taken effect.
+    pub(super) async fn state_for(
+        &self,
+        peer: &super::peers::Peer,
+        kind: crate::store::ExchangeKind,
+        pid: &str,
+    ) -> Result<Vec<u8>, NodeError> {
+        use crate::store::{ExchangeKind, OurRole};
+        use naru_protocol::{
+            dsp::{Message as _, negotiation::ContractNegotiation, transfer::TransferProcess},
+            exchange::State,
+        };
+        let row = self.owned(peer, kind, pid).await?;
+        let machine: Exchange = serde_json::from_str(&row.machine)
+            .map_err(|e| NodeError::refused(Code::StoreCorrupt, e.to_string()))?;
+        let theirs = row.peer_pid.clone().unwrap_or_default();
+        let (provider_pid, consumer_pid) = match row.role {
+            OurRole::Provider => (row.our_pid, theirs),
+            OurRole::Consumer => (theirs, row.our_pid),
+        };
+        let none = || NodeError::refused(Code::NotFound, "");
+        let body = match (kind, machine.state().ok_or_else(none)?) {
+            (ExchangeKind::Negotiation, State::Negotiation(state)) => {
+                ContractNegotiation { provider_pid, consumer_pid, state }.to_bytes()
+            }
+            (ExchangeKind::Transfer, State::Transfer(state)) => {
+                TransferProcess { provider_pid, consumer_pid, state }.to_bytes()
+            }
+            (ExchangeKind::Negotiation, State::Transfer(_)) | (ExchangeKind::Transfer, State::Negotiation(_)) => {
+                return Err(none());
+            }
+        };
+        body.map_err(|e| NodeError::refused(e.code(), e.to_string()))
+    }
+}
+
+/// Resident memory of this process in bytes, where the system tells.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)
+}

@@ -1,0 +1,75 @@
+//! The files beside the database: private ones, whole replacements, the lock of the folder.
+//!
+//! What differs between systems is here and nowhere else in the store. Blocking; callers keep it off the hot path.
+
+use std::{
+    fs, io,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use super::StoreError;
+
+/// Name of the lock file in a node's folder.
+const LOCK: &str = "naru.lock";
+
+/// Opens a file for reading and writing, made if missing, and then readable by this user only.
+pub(crate) fn open_private(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Replaces a file so that after a crash either the old or the new content is there, whole.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let fresh = path.with_file_name(name);
+    let mut file = open_private(&fresh)?;
+    file.set_len(0)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&fresh, path)?;
+    sync_folder(path)
+}
+
+/// Makes a rename durable. Elsewhere than on Unix a folder cannot be opened, and the system journals renames itself.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    if let Some(folder) = path.parent() {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        fs::File::open(folder)?.sync_all()?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
+}
+
+/// That this process alone uses a node's folder. Released when dropped, or by the system when the process dies.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: fs::File,
+    folder: PathBuf,
+}
+
+impl FolderLock {
+    /// Takes the lock of a folder that exists; [`StoreError::FolderLocked`] if another process has it.
+    pub fn acquire(folder: &Path) -> Result<Self, StoreError> {
+        let path = folder.join(LOCK);
+        let file = open_private(&path).map_err(|e| StoreError::file("opening", &path, &e))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self { _file: file, folder: folder.to_owned() }),
+            Err(fs::TryLockError::WouldBlock) => Err(StoreError::FolderLocked(folder.to_owned())),
+            Err(fs::TryLockError::Error(e)) => Err(StoreError::file("locking", &path, &e)),
+        }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}

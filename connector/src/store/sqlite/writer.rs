@@ -1,0 +1,144 @@
+//! The one connection that writes, and how it is opened.
+
+use std::{path::PathBuf, time::Duration};
+
+use naru_protocol::encoding::Digest;
+use sqlx::{
+    ConnectOptions as _, Connection as _, SqliteConnection, query,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+
+use super::{
+    super::{
+        StoreError,
+        batch::{Batch, Settle},
+        files,
+        ledger::{Growth, Ledger, PendingAck},
+        rows::CheckpointRow,
+    },
+    tree, write,
+};
+
+/// How long a statement waits for another program that holds the database.
+const BUSY: Duration = Duration::from_secs(5);
+/// What the write-ahead log is cut back to after it was worked off.
+const WAL_BYTES: u32 = 64 * 1024 * 1024;
+
+/// Where the database is and how large it may get.
+#[derive(Debug, Clone)]
+pub(crate) struct Database {
+    pub(crate) path: PathBuf,
+    pub(crate) max_pages: Option<u32>,
+}
+
+impl Database {
+    pub(super) fn reader(&self) -> SqliteConnectOptions {
+        SqliteConnectOptions::new().filename(&self.path).read_only(true).busy_timeout(BUSY)
+    }
+
+    fn writer(&self) -> SqliteConnectOptions {
+        let options = SqliteConnectOptions::new()
+            .filename(&self.path)
+            .busy_timeout(BUSY)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            // Where a plain sync stops at the drive's cache; no change elsewhere.
+            .pragma("fullfsync", "1")
+            .pragma("journal_size_limit", WAL_BYTES.to_string())
+            // Deleted disclosures do not stay behind in free pages that are rewritten anyway.
+            .pragma("secure_delete", "FAST");
+        match self.max_pages {
+            Some(pages) => options.pragma("max_page_count", pages.to_string()),
+            None => options,
+        }
+    }
+}
+
+/// The writing connection.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    conn: SqliteConnection,
+}
+
+impl Writer {
+    /// Opens the database, made if missing and then readable by this user only.
+    pub(crate) async fn open(database: &Database) -> Result<Self, StoreError> {
+        let path = &database.path;
+        files::open_private(path).map_err(|e| StoreError::file("opening", path, &e))?;
+        let conn = database.writer().connect().await.map_err(|e| StoreError::database(&e))?;
+        Ok(Self { conn })
+    }
+
+    /// Brings the tables to the form that this version needs.
+    pub(super) async fn migrate(&mut self) -> Result<(), StoreError> {
+        sqlx::migrate!("migrations/sqlite").run(&mut self.conn).await.map_err(|e| StoreError::migration(&e))
+    }
+
+    pub(crate) async fn load(&mut self) -> Result<(Ledger, Option<CheckpointRow>), StoreError> {
+        tree::load(&mut self.conn).await
+    }
+
+    pub(super) const fn connection(&mut self) -> &mut SqliteConnection {
+        &mut self.conn
+    }
+
+    async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        query(sql).execute(&mut self.conn).await.map_err(|e| StoreError::database(&e))?;
+        Ok(())
+    }
+
+    pub(crate) async fn begin(&mut self) -> Result<(), StoreError> {
+        self.run("BEGIN IMMEDIATE").await
+    }
+
+    /// Durable once this returns.
+    pub(crate) async fn commit(&mut self) -> Result<(), StoreError> {
+        self.run("COMMIT").await
+    }
+
+    pub(crate) async fn savepoint(&mut self) -> Result<(), StoreError> {
+        self.run("SAVEPOINT batch").await
+    }
+
+    pub(crate) async fn release(&mut self) -> Result<(), StoreError> {
+        self.run("RELEASE batch").await
+    }
+
+    /// Undoes everything since the savepoint.
+    pub(crate) async fn undo(&mut self) -> Result<(), StoreError> {
+        self.run("ROLLBACK TO batch").await?;
+        self.run("RELEASE batch").await
+    }
+
+    pub(crate) async fn settle(&mut self, settles: &[Settle]) -> Result<(Vec<PendingAck>, bool), StoreError> {
+        write::settle(&mut self.conn, settles).await
+    }
+
+    pub(crate) async fn record_ack(
+        &mut self,
+        act: Digest,
+        ack: &str,
+    ) -> Result<Option<PendingAck>, StoreError> {
+        write::record_ack(&mut self.conn, act, ack).await
+    }
+
+    pub(crate) async fn batch(&mut self, batch: &Batch, indices: &[u64]) -> Result<(), StoreError> {
+        write::batch(&mut self.conn, batch, indices).await
+    }
+
+    pub(crate) async fn append(
+        &mut self,
+        base: &Ledger,
+        growth: &Growth<'_>,
+        checkpoint: &CheckpointRow,
+    ) -> Result<(), StoreError> {
+        tree::append(&mut self.conn, base, growth, checkpoint).await
+    }
+
+    /// Closes; an open transaction is rolled back.
+    pub(crate) async fn close(self) {
+        if let Err(error) = self.conn.close().await {
+            tracing::warn!(%error, "closing the database");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! Addresses: which multiaddrs are used, names resolved by the operating system, ports picked and checked.
+//!
+//! Only TCP over IP, with names (`[NET-2.1]`). A name is resolved once for each dial and the addresses found are
+//! the only ones dialled (`[NET-2.2]`). No DNS library, no `/dnsaddr`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, PeerId};
+
+use super::error::{TransportError, Waiting, cut};
+
+/// Longest address text looked at.
+const ADDRESS_CHARS: usize = 512;
+/// Addresses of one name that are tried.
+const ADDRESSES_PER_NAME: usize = 8;
+/// Time for one name.
+const RESOLVE: Duration = Duration::from_secs(10);
+
+/// Where to dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    host: Host,
+    port: u16,
+    /// The peer id at the end of the address, where there is one.
+    pub(super) peer: Option<PeerId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Host {
+    Ip(IpAddr),
+    Name { name: String, v4: bool, v6: bool },
+}
+
+fn bad(address: &str, reason: &str) -> TransportError {
+    TransportError::BadAddress { address: cut(address), reason: reason.to_owned() }
+}
+
+/// The peer id of a text.
+pub(super) fn peer_id(text: &str) -> Result<PeerId, TransportError> {
+    let wrong = || TransportError::BadPeerId { text: cut(text) };
+    if text.len() > 128 {
+        return Err(wrong());
+    }
+    text.parse().map_err(|_| wrong())
+}
+
+impl Target {
+    /// Reads `/ip4|ip6|dns|dns4|dns6/<host>/tcp/<port>[/p2p/<peer>]`. // NET-2.1
+    pub(super) fn parse(text: &str) -> Result<Self, TransportError> {
+        if text.len() > ADDRESS_CHARS {
+            return Err(bad(text, "longer than 512 characters"));
+        }
+        let address: Multiaddr = text.parse().map_err(|_| bad(text, "not a multiaddr"))?;
+        let mut parts = address.iter();
+        let host = parts
+            .next()
+            .and_then(host)
+            .ok_or_else(|| bad(text, "does not begin with an IP address or a name"))?;
+        let Some(Protocol::Tcp(port)) = parts.next() else {
+            return Err(bad(text, "only TCP is used: /tcp/<port> must follow the host"));
+        };
+        let peer = match parts.next() {
+            None => None,
+            Some(Protocol::P2p(peer)) => Some(peer),
+            Some(_) => return Err(bad(text, "nothing but /p2p/<peer id> may follow the port")),
+        };
+        if parts.next().is_some() {
+            return Err(bad(text, "nothing may follow the peer id"));
+        }
+        Ok(Self { host, port, peer })
+    }
+
+    /// The socket addresses to dial, resolved now. // NET-2.2
+    pub(super) async fn resolve(&self) -> Result<Vec<SocketAddr>, TransportError> {
+        let (name, v4, v6) = match &self.host {
+            Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, self.port)]),
+            Host::Name { name, v4, v6 } => (name, *v4, *v6),
+        };
+        let failed = |reason: &str| TransportError::Resolve { host: cut(name), reason: cut(reason) };
+        let found = tokio::time::timeout(RESOLVE, tokio::net::lookup_host((name.as_str(), self.port)))
+            .await
+            .map_err(|_| TransportError::timeout(name.clone(), Waiting::Name, RESOLVE))?
+            .map_err(|error| failed(&error.to_string()))?;
+        let mut addresses: Vec<SocketAddr> = Vec::new();
+        for address in found {
+            let wanted = if address.is_ipv4() { v4 } else { v6 };
+            if wanted && !addresses.contains(&address) && addresses.len() < ADDRESSES_PER_NAME {
+                addresses.push(address);
+            }
+        }
+        if addresses.is_empty() { Err(failed("it has none of the wanted kind")) } else { Ok(addresses) }
+    }
+}
+
+fn host(part: Protocol<'_>) -> Option<Host> {
+    let named = |name: &str, v4, v6| (!name.is_empty()).then(|| Host::Name { name: name.to_owned(), v4, v6 });
+    if let Protocol::Ip4(ip) = part {
+        Some(Host::Ip(ip.into()))
+    } else if let Protocol::Ip6(ip) = part {
+        Some(Host::Ip(ip.into()))
+    } else if let Protocol::Dns(name) = &part {
+        named(name, true, true)
+    } else if let Protocol::Dns4(name) = &part {
+        named(name, true, false)
+    } else if let Protocol::Dns6(name) = &part {
+        named(name, false, true)
+    } else {
+        None
+    }
+}
+
+/// The multiaddr of a socket address.
+pub(super) fn multiaddr(address: SocketAddr) -> Multiaddr {
+    Multiaddr::from(address.ip()).with(Protocol::Tcp(address.port()))
+}
+
+/// An address as shown to people: without the peer id at its end.
+pub(super) fn shown(address: &Multiaddr) -> String {
+    address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect::<Multiaddr>().to_string()
+}
+
+/// Reads a listen address, `/ip4|ip6/<ip>/tcp/<port>`, and checks that nobody holds the port. // NET-2.3
+///
+/// The TCP listener below shares its port with any other that allows it, so that two nodes of one user would share
+/// one port unnoticed; a plain bind before it finds the other one.
+pub(super) fn listen_address(text: &str) -> Result<Multiaddr, TransportError> {
+    let target = Target::parse(text)?;
+    let Host::Ip(ip) = target.host else {
+        return Err(bad(text, "a listen address needs an IP address, not a name"));
+    };
+    if target.peer.is_some() {
+        return Err(bad(text, "a listen address has no peer id"));
+    }
+    let address = SocketAddr::new(ip, target.port);
+    match TcpListener::bind(address) {
+        Ok(probe) => drop(probe),
+        Err(error) => return Err(listen_failed(text, &error)),
+    }
+    Ok(multiaddr(address))
+}
+
+/// Why listening on an address failed.
+pub(super) fn listen_failed(address: &str, error: &std::io::Error) -> TransportError {
+    if error.kind() == std::io::ErrorKind::AddrInUse {
+        TransportError::PortInUse { address: cut(address) }
+    } else {
+        TransportError::Listen { address: cut(address), reason: cut(&error.to_string()) }
+    }
+}
+
+/// A TCP port that is free on all IPv4 addresses now, from 20000–29999 where possible: below the range that
+/// operating systems hand out to outgoing connections, so that it is still free after a restart.
+///
+/// # Errors
+/// [`TransportError::Listen`] when no port can be bound at all.
+pub fn free_port() -> Result<u16, TransportError> {
+    for _ in 0..64 {
+        let Ok(random) = getrandom::u32() else { break };
+        let port = 20_000 + u16::try_from(random % 10_000).unwrap_or(0);
+        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))
+        .and_then(|probe| probe.local_addr())
+        .map(|address| address.port())
+        .map_err(|error| listen_failed("/ip4/0.0.0.0/tcp/0", &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEER: &str = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
+
+    #[test]
+    fn reads_the_forms_that_are_used() {
+        // NET-2.1
+        for good in [
+            "/ip4/127.0.0.1/tcp/4101",
+            "/ip6/::1/tcp/1",
+            "/dns/a.example/tcp/443",
+            "/dns4/a/tcp/1",
+            "/dns6/a/tcp/1",
+        ] {
+            assert_eq!(Target::parse(good).map(|t| t.peer), Ok(None), "{good}");
+            let with_peer = Target::parse(&format!("{good}/p2p/{PEER}")).unwrap();
+            assert_eq!(with_peer.peer.unwrap().to_string(), PEER);
+        }
+    }
+
+    #[test]
+    fn refuses_all_other_forms() {
+        // NET-2.1
+        let long = format!("/dns4/{}/tcp/1", "a".repeat(600));
+        for wrong in [
+            "",
+            "x",
+            "/ip4/1.2.3.4",
+            "/ip4/1.2.3.4/udp/1/quic-v1",
+            "/ip4/1.2.3.4/tcp/1/ws",
+            "/tcp/1",
+            "/p2p/x",
+            "/dnsaddr/a.example",
+            "/unix/tmp",
+            "/ip4/1.2.3.4/tcp/1/p2p/QmX",
+            long.as_str(),
+            "/ip4/1.2.3.4/tcp/1/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN/p2p-circuit",
+        ] {
+            assert!(matches!(Target::parse(wrong), Err(TransportError::BadAddress { .. })), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn resolves_names_by_the_operating_system() {
+        // NET-2.2
+        let found = Target::parse("/dns4/localhost/tcp/7").unwrap().resolve().await.unwrap();
+        assert!(found.iter().all(SocketAddr::is_ipv4) && !found.is_empty());
+        let none = Target::parse("/dns4/does-not-exist.invalid/tcp/7").unwrap().resolve().await;
+        assert!(matches!(none, Err(TransportError::Resolve { .. } | TransportError::Timeout { .. })));
+    }
+
+    #[test]
+    fn a_port_in_use_is_named() {
+        // NET-2.3
+        let port = free_port().unwrap();
+        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let address = format!("/ip4/127.0.0.1/tcp/{port}");
+        assert_eq!(listen_address(&address), Err(TransportError::PortInUse { address: address.clone() }));
+        drop(held);
+        assert!(listen_address(&address).is_ok());
+        assert!(listen_address("/dns4/localhost/tcp/1").is_err());
+    }
+}

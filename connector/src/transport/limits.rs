@@ -1,0 +1,123 @@
+//! Every limit of the transport, in one place (spec chapter 10, `[NET-6.*]`).
+//!
+//! The defaults suit a node of a small firm; tests and large nodes set their own. Numbers that peers can see are those
+//! of `naru_protocol::limits`.
+
+use std::time::Duration;
+
+/// Limits of connections, streams and requests. All counts are of this node, all times wall clock.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections that others opened, together.
+    pub connections_in: usize,
+    /// Of these, connections of peers that are not known ([`super::Transport::set_known`]).
+    pub connections_of_strangers: usize,
+    /// Connections that this node opened, together.
+    pub connections_out: usize,
+    /// Connections with one peer, whoever opened them.
+    pub connections_per_peer: usize,
+    /// Incoming connections in the middle of their handshake, together.
+    pub handshakes_in: usize,
+    /// Of these, from one IPv4 address or one IPv6 /64.
+    pub handshakes_per_address: usize,
+    /// Outgoing connections in the middle of their handshake.
+    pub handshakes_out: usize,
+    /// Time for TCP, security and multiplexing together.
+    pub handshake: Duration,
+    /// A connection with no stream is closed after this time unless the peer is known. At least 60 s in use.
+    pub idle_connection: Duration,
+    /// Interval of pings on each connection; a ping unanswered for 20 s closes the connection.
+    pub ping: Duration,
+
+    /// Streams that one peer may hold open towards us. The next one is reset.
+    pub streams_in_per_peer: usize,
+    /// Accepted streams that wait for the server, together. The next one is reset.
+    pub accept_queue: usize,
+    /// Requests of ours in flight to one peer; more wait for their turn.
+    pub requests_out_per_peer: usize,
+    /// Time to get a turn and a stream.
+    pub open: Duration,
+    /// Idle streams kept for reuse on one connection. 0: one stream for each request.
+    pub idle_streams: usize,
+    /// How long an idle stream is kept. Shorter than the header time of any server.
+    pub idle_stream: Duration,
+
+    /// Streams of a connection, both directions. A peer that goes over it loses the connection.
+    pub streams_per_connection: usize,
+    /// Receive window that one connection may use beyond 256 KiB for each stream, in bytes.
+    pub window_growth: usize,
+    /// Largest data frame sent, in bytes.
+    pub frame: usize,
+
+    /// Time from sending a request to the head of the answer.
+    pub answer: Duration,
+    /// Longest pause within the body of an answer.
+    pub answer_pause: Duration,
+    /// Bytes of the head of an answer.
+    pub answer_head: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_in: 256,
+            connections_of_strangers: naru_protocol::limits::STRANGER_CONNECTIONS,
+            connections_out: 256,
+            connections_per_peer: naru_protocol::limits::PEER_CONNECTIONS,
+            handshakes_in: 64,
+            handshakes_per_address: 32,
+            handshakes_out: 64,
+            handshake: Duration::from_secs(15),
+            idle_connection: Duration::from_secs(naru_protocol::limits::IDLE_SECONDS),
+            ping: Duration::from_secs(15),
+            streams_in_per_peer: naru_protocol::limits::PEER_STREAMS,
+            accept_queue: 256,
+            requests_out_per_peer: 32,
+            open: Duration::from_secs(15),
+            idle_streams: 8,
+            idle_stream: Duration::from_secs(5),
+            streams_per_connection: 256,
+            window_growth: 32 << 20,
+            frame: 64 << 10,
+            answer: Duration::from_secs(naru_protocol::limits::ANSWER_SECONDS),
+            answer_pause: Duration::from_secs(30),
+            answer_head: naru_protocol::limits::REQUEST_HEAD,
+        }
+    }
+}
+
+/// Limits of the HTTP server on streams ([`super::serve`]).
+#[derive(Clone, Debug)]
+pub struct ServeLimits {
+    /// Time for the head of a request, from the opening of the stream or the end of the last answer.
+    pub head: Duration,
+    /// Bytes of the head of a request.
+    pub head_bytes: usize,
+    /// Header fields of a request.
+    pub headers: usize,
+    /// Bytes of the request target.
+    pub target_bytes: usize,
+    /// Longest pause within the body of a request.
+    pub body_pause: Duration,
+    /// Time for the whole body of a request.
+    pub body_total: Duration,
+    /// Longest time without progress in writing an answer.
+    pub write_pause: Duration,
+    /// Requests of one peer in work at once. The next one is answered 429.
+    pub requests_per_peer: usize,
+}
+
+impl Default for ServeLimits {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(naru_protocol::limits::HEAD_SECONDS),
+            head_bytes: naru_protocol::limits::REQUEST_HEAD,
+            headers: naru_protocol::limits::REQUEST_HEADERS,
+            target_bytes: 2 * naru_protocol::limits::REQUEST_PATH,
+            body_pause: Duration::from_secs(10),
+            body_total: Duration::from_secs(naru_protocol::limits::BODY_SECONDS),
+            write_pause: Duration::from_secs(60),
+            requests_per_peer: 48,
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The libp2p door of the router: HTTP/1.1 on each stream that a peer opens (spec chapter 10, `[NET-6.5]`–`[NET-6.8]`).
+//!
+//! The peer id that the connection proved goes to the router as the extension [`Peer`]. Limits of content are the
+//! router's; here are those of time and of heads.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::{Body as _, Bytes, Frame, Incoming as RequestBody, SizeHint};
+use hyper::header::{CONNECTION, HeaderValue, RETRY_AFTER};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioTimer;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tower::ServiceExt;
+
+use super::body::{Broken, Held, Paced};
+use super::io::{Answering, StreamIo};
+use super::limits::ServeLimits;
+use super::links::{Counters, Shared};
+use super::streams::Accepted;
+
+/// Bytes of a request that are buffered at once.
+const BUFFER: usize = 64 << 10;
+
+/// Which door a request came through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Door {
+    /// A stream of a libp2p connection: `peer_id` is proven.
+    Libp2p,
+    /// Plain HTTPS: `peer_id` is empty, identity is the token's or the operator's affair.
+    Https,
+}
+
+/// Who is at the other end of the connection that carries a request. An extension of every request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The peer id that the connection proved.
+    pub peer_id: String,
+    /// The door.
+    pub door: Door,
+}
+
+/// The streams that peers open. Feed it to [`serve`]; dropping it resets all that come.
+pub struct Incoming {
+    pub(super) streams: mpsc::Receiver<Accepted>,
+    pub(super) counters: Arc<Counters>,
+}
+
+impl std::fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Incoming").field("waiting", &self.streams.len()).finish()
+    }
+}
+
+/// Answers what comes in with `router` until the transport is shut down. Dropping the future ends all streams.
+pub async fn serve(mut incoming: Incoming, router: Router, limits: ServeLimits) {
+    let limits = Arc::new(limits);
+    let mut streams = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = incoming.streams.recv() => {
+                let Some(accepted) = accepted else { break };
+                let server = Server {
+                    shared: accepted.shared,
+                    router: router.clone(),
+                    limits: limits.clone(),
+                    counters: incoming.counters.clone(),
+                    answering: Arc::default(),
+                };
+                streams.spawn(server.stream(accepted.stream, accepted.place));
+            }
+            Some(_) = streams.join_next() => {}
+        }
+    }
+    while streams.join_next().await.is_some() {}
+}
+
+#[derive(Clone)]
+struct Server {
+    shared: Arc<Shared>,
+    router: Router,
+    limits: Arc<ServeLimits>,
+    counters: Arc<Counters>,
+    answering: Answering,
+}
+
+impl Server {
+    async fn stream(self, stream: libp2p::Stream, place: tokio::sync::OwnedSemaphorePermit) {
+        let io = StreamIo::new(stream, self.limits.write_pause, self.answering.clone(), place);
+        let peer = self.shared.name.clone();
+        let mut http = hyper::server::conn::http1::Builder::new();
+        http.timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head)
+            .max_headers(self.limits.headers)
+            .max_header_size(self.limits.head_bytes)
+            .max_buf_size(BUFFER.max(self.limits.head_bytes))
+            .writev(true);
+        let service = service_fn(move |request| self.clone().answer(request));
+        if let Err(error) = http.serve_connection(io, service).await {
+            tracing::debug!(%peer, %error, "stream ended early");
+        }
+    }
+
+    async fn answer(self, mut request: Request<RequestBody>) -> Result<Response<Body>, Infallible> {
+        let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+        if target > self.limits.target_bytes {
+            return Ok(refusal(StatusCode::URI_TOO_LONG));
+        }
+        let Some(turn) = Turn::take(&self.shared.working, self.limits.requests_per_peer, &self.answering)
+        else {
+            self.counters.refused_requests.add();
+            return Ok(refusal(StatusCode::TOO_MANY_REQUESTS));
+        };
+        request.extensions_mut().insert(Peer { peer_id: self.shared.name.to_string(), door: Door::Libp2p });
+        let stalled = Arc::new(AtomicBool::new(false));
+        let deadline = Instant::now() + self.limits.body_total;
+        let request = request.map(|body| {
+            let paced = Paced::new(body, self.limits.body_pause, Some(deadline));
+            self.answering.store(paced.is_end_stream(), Ordering::Relaxed);
+            Body::new(Watched { paced, stalled: stalled.clone(), answering: self.answering.clone() })
+        });
+        let Ok(answer) = self.router.oneshot(request).await;
+        if stalled.load(Ordering::Relaxed) {
+            return Ok(refusal(StatusCode::REQUEST_TIMEOUT));
+        }
+        Ok(answer.map(|body| Body::new(Held { body, _held: turn })))
+    }
+}
+
+/// An answer that ends the stream, since what follows on it was not read.
+fn refusal(status: StatusCode) -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    answer
+}
+
+/// A place among the requests of a peer that are in work, held until the answer is written.
+struct Turn {
+    working: Arc<AtomicUsize>,
+    answering: Answering,
+}
+
+impl Turn {
+    fn take(working: &Arc<AtomicUsize>, most: usize, answering: &Answering) -> Option<Self> {
+        // The guard exists before the check, so that a refusal gives the place back.
+        let turn = Self { working: working.clone(), answering: answering.clone() };
+        (working.fetch_add(1, Ordering::Relaxed) < most).then_some(turn)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.answering.store(false, Ordering::Relaxed);
+        self.working.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A request body that tells when it stalled, so that the answer can say so, and when it is all there.
+struct Watched {
+    paced: Paced,
+    stalled: Arc<AtomicBool>,
+    answering: Answering,
+}
+
+impl hyper::body::Body for Watched {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let polled = Pin::new(&mut self.paced).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Err(Broken::Stalled))) => self.stalled.store(true, Ordering::Relaxed),
+            Poll::Ready(None) => self.answering.store(true, Ordering::Relaxed),
+            Poll::Ready(Some(Ok(_))) if self.paced.is_end_stream() => {
+                self.answering.store(true, Ordering::Relaxed);
+            }
+            Poll::Ready(Some(Ok(_) | Err(Broken::Http(_)))) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.paced.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.paced.size_hint()
+    }
+}

@@ -1,0 +1,22 @@
+# Trade agreements: between whom and since when each is in force.
+# Not here: what an agreement's article means for a deal; the packs that use this say that.
+package naru.agreements
+
+import future.keywords.not
+import rego.v1
+
+# The European Union is one party: its members share its date.
+party(country) := "EU" if country in data.agreements.eu
+
+party(country) := country if not country in data.agreements.eu
+
+in_force(name, one, other) if {
+	party(one) != party(other)
+	since(name, one) <= input.now
+	since(name, other) <= input.now
+}
+
+since(name, country) := seconds if {
+	seconds := data.agreements.list[name].parties[party(country)]
+	is_number(seconds)
+}

@@ -1,0 +1,11 @@
+//! The packs of this project's own, as committed in `policy/bundles/`, so that one binary is enough to start.
+//! `policy/build.sh` makes them, byte for byte, from `policy/rego/`. Not here: which of them a deal pins.
+
+/// Name and bytes of each pack, sorted by name; the bytes are for [`crate::Bundle::load`].
+pub const PACKS: [(&str, &[u8]); 5] = [
+    ("core", include_bytes!("../bundles/core.tar.gz")),
+    ("dpa", include_bytes!("../bundles/dpa.tar.gz")),
+    ("kr", include_bytes!("../bundles/kr.tar.gz")),
+    ("post", include_bytes!("../bundles/post.tar.gz")),
+    ("sg", include_bytes!("../bundles/sg.tar.gz")),
+];

@@ -1,0 +1,110 @@
+//! The input document: what it may hold (POL-4), and how it is put together from its three parts.
+//!
+//! *Shared* facts are in the terms, *private* ones stay with the node's operator, *host* ones come from the node itself.
+//! A peer proposes the shared part, so that it must not be able to slip in a fact of the other two kinds.
+//! Not here: whether a fact is true.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::limits;
+use crate::pack::{Held, Pack};
+
+/// Why three parts make no input document.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InputError {
+    /// A part is no JSON object.
+    #[error("the {0} part is no object")]
+    NoObject(&'static str),
+    /// Two parts give the same member, at this pointer.
+    #[error("{0} is given by two parts")]
+    Conflict(String),
+    /// A part gives a fact that only another part may give, at this pointer.
+    #[error("{pointer} may not come from the {part} part")]
+    NotItsOwn {
+        /// The fact.
+        pointer: String,
+        /// The part that it was in.
+        part: &'static str,
+    },
+}
+
+/// Put an input document together: objects are merged member by member, everything else comes from one part alone.
+///
+/// # Errors
+/// [`InputError`]: parts that overlap, and facts in a part that may not give them, as `packs` say where facts are held.
+pub fn assemble<'a>(
+    packs: impl IntoIterator<Item = &'a Pack>,
+    shared: &Value,
+    private: &Value,
+    host: &Value,
+) -> Result<Value, InputError> {
+    let mut held: BTreeMap<&str, Held> = HOST_FACTS.iter().map(|name| (*name, Held::Host)).collect();
+    for pack in packs {
+        held.extend(pack.facts.iter().map(|(pointer, fact)| (pointer.as_str(), fact.held)));
+    }
+    let mut whole = Map::new();
+    for (part, name, kind) in
+        [(shared, "shared", Held::Shared), (private, "private", Held::Private), (host, "host", Held::Host)]
+    {
+        let Value::Object(members) = part else { return Err(InputError::NoObject(name)) };
+        let foreign = held.iter().find(|(pointer, held)| **held != kind && part.pointer(pointer).is_some());
+        if let Some((pointer, _)) = foreign {
+            return Err(InputError::NotItsOwn { pointer: (*pointer).to_owned(), part: name });
+        }
+        union(&mut whole, members, "")?;
+    }
+    Ok(Value::Object(whole))
+}
+
+/// Facts that every pack reads and none lists.
+const HOST_FACTS: [&str; 3] = ["/now", "/phase", "/side"];
+
+fn union(whole: &mut Map<String, Value>, part: &Map<String, Value>, path: &str) -> Result<(), InputError> {
+    for (name, value) in part {
+        let here = format!("{path}/{}", name.replace('~', "~0").replace('/', "~1"));
+        match (whole.get_mut(name), value) {
+            (None, value) => {
+                whole.insert(name.clone(), value.clone());
+            }
+            // Depth is bounded by the parsers that the parts came through.
+            (Some(Value::Object(known)), Value::Object(more)) => union(known, more, &here)?,
+            (Some(_), _) => return Err(InputError::Conflict(here)),
+        }
+    }
+    Ok(())
+}
+
+/// The document as the modules get it, if it is within limits. The reason never quotes the document.
+pub(crate) fn encode(input: &Value) -> Result<Vec<u8>, &'static str> {
+    if !input.is_object() {
+        return Err("the input is no object");
+    }
+    check(input, limits::INPUT_DEPTH)?;
+    let bytes = crate::jcs::to_vec(input);
+    if bytes.len() > limits::INPUT_BYTES { Err("the input is too large") } else { Ok(bytes) }
+}
+
+fn check(value: &Value, depth: usize) -> Result<(), &'static str> {
+    match value {
+        Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
+        Value::Number(number) => {
+            let size = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
+            match size {
+                Some(size) if size <= limits::INTEGER => Ok(()),
+                Some(_) | None => Err("the input holds a number that is no integer below 2^53"),
+            }
+        }
+        Value::Array(items) => {
+            let depth = depth.checked_sub(1).ok_or("the input is too deep")?;
+            items.iter().try_for_each(|item| check(item, depth))
+        }
+        Value::Object(members) => {
+            let depth = depth.checked_sub(1).ok_or("the input is too deep")?;
+            members.values().try_for_each(|member| check(member, depth))
+        }
+    }
+}

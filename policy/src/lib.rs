@@ -1,0 +1,36 @@
+//! Law and agreement as policy: load a rule pack compiled to Wasm, evaluate it in a box, explain the result.
+//!
+//! A *pack* is one OPA bundle: Rego compiled to Wasm, its data, its manifest. [`Bundle::load`] takes the bytes apart and
+//! refuses what could reach outside; [`Engine::evaluate`] gives one input document to every pack and merges what they
+//! say into one [`ResultDoc`]; [`Engine::for_peer`] says how much of it the other side may learn, and
+//! [`Engine::remedies`] what a person could do about a denial.
+//!
+//! A module sees the input and the pack's data, nothing else: no clock, no network, no environment, no state from one
+//! evaluation to the next. Whatever goes wrong inside is [`Evaluation::Broken`], which never allows.
+//!
+//! Specification: `spec/05-policy.md` (POL). Not here: where facts come from, signatures, storage, any IO.
+#![forbid(unsafe_code)]
+
+mod bundle;
+pub mod bundled;
+mod digest;
+mod engine;
+mod input;
+mod jcs;
+pub mod limits;
+mod pack;
+mod program;
+mod remedy;
+mod result;
+
+pub use bundle::{Bundle, BundleError};
+pub use digest::{document_digest, pack_digest, sha256};
+pub use engine::{Engine, EngineError};
+pub use input::{InputError, assemble};
+pub use pack::{
+    Condition, Disclose, Evaluator, Fact, Held, InForce, Lang, Pack, Rule, RuleRemedy, Source, Text,
+};
+pub use remedy::{Remedy, RemedyKind};
+pub use result::{
+    Basis, BrokenCode, Delegation, Evaluation, Finding, Obligation, PackRef, Party, PeerView, ResultDoc, Side,
+};

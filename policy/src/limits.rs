@@ -1,0 +1,40 @@
+//! Every bound of this crate: the rows `bundle…`, `packs` and `policy_…` of `spec/11-limits-and-errors.md`; the rest are
+//! this crate's own. Reaching one refuses a bundle or breaks an evaluation; none of them ever allows.
+
+use std::time::Duration;
+
+/// A bundle as it comes, compressed, bytes.
+pub const BUNDLE_BYTES: usize = 16 << 20;
+/// A bundle unpacked, all members together, bytes.
+pub const UNPACKED_BYTES: u64 = 64 << 20;
+/// Members of a bundle.
+pub const MEMBERS: usize = 256;
+/// `policy.wasm`, bytes.
+pub const WASM_BYTES: u64 = 8 << 20;
+/// `data.json`, bytes.
+pub const DATA_BYTES: u64 = 4 << 20;
+/// `.manifest`, bytes.
+pub const MANIFEST_BYTES: u64 = 64 << 10;
+
+/// Packs in one engine.
+pub const PACKS: usize = 16;
+/// An input document as JSON, bytes.
+pub const INPUT_BYTES: usize = 256 << 10;
+/// How deep objects and arrays of an input document may lie in one another; `{}` is one level.
+pub const INPUT_DEPTH: usize = 32;
+/// The largest integer that JSON carries unharmed, either sign.
+pub const INTEGER: u64 = (1 << 53) - 1;
+/// A pack's result as JSON, bytes.
+pub const RESULT_BYTES: usize = 64 << 10;
+
+/// Linear memory of one evaluation, bytes.
+pub const MEMORY_BYTES: usize = 64 << 20;
+/// Table elements of one evaluation.
+pub const TABLE_ELEMENTS: usize = 64 << 10;
+/// Fuel of one evaluation of one pack (about one unit for each Wasm instruction). An ordinary deal needs about a
+/// hundredth of it. Unlike time, fuel runs out at the same place on every machine.
+pub const FUEL: u64 = 500_000_000;
+/// The time that one evaluation of one pack may take, should fuel not stop it first.
+pub const TIME: Duration = Duration::from_secs(15);
+/// How finely `TIME` is measured.
+pub const TICK: Duration = Duration::from_millis(100);

@@ -1,0 +1,381 @@
+//! The committed packs against the vectors of `spec/vectors/policy/`: ordinary deals are allowed on both sides at every
+//! phase, every rule denies and allows what its vectors say, and no missing fact ever turns a denial into an allow.
+//! No OPA is needed. `NARU_BLESS=1` writes the results of `ordinary.json` anew.
+#![allow(clippy::unwrap_used, clippy::panic)] // a test fails by panicking, its helpers too
+
+use std::sync::LazyLock;
+
+use naru_policy::{
+    Bundle, Disclose, Engine, Evaluation, Evaluator, Held, Lang, PeerView, ResultDoc, assemble, bundled,
+    document_digest,
+};
+use serde_json::{Value, json};
+
+const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/vectors/policy/");
+
+static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
+    let bundles = bundled::PACKS.iter().map(|(_, bytes)| Bundle::load(bytes).unwrap());
+    Engine::new(bundles).unwrap()
+});
+
+fn read(name: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(format!("{VECTORS}{name}")).unwrap()).unwrap()
+}
+
+fn decided(input: &Value) -> ResultDoc {
+    match ENGINE.evaluate(input) {
+        Evaluation::Decided(result) => result,
+        Evaluation::Broken { code, reason } => panic!("{code:?} {reason}: {input}"),
+    }
+}
+
+/// The ordinary input of a phase and side.
+fn ordinary(phase: &str, side: &str) -> Value {
+    let cases = read("ordinary.json");
+    let name = format!("{phase}, {side}");
+    let case = cases["cases"].as_array().unwrap().iter().find(|case| case["name"] == name.as_str()).unwrap();
+    input_of(case)
+}
+
+fn input_of(case: &Value) -> Value {
+    assemble(ENGINE.packs(), &case["shared"], &case["private"], &case["host"]).unwrap()
+}
+
+/// JSON merge patch (RFC 7386).
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else { return target.clone_from(patch) };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (name, value) in patch {
+        if value.is_null() {
+            target.as_object_mut().unwrap().remove(name);
+        } else {
+            merge(&mut target[name], value);
+        }
+    }
+}
+
+struct Vector {
+    name: String,
+    rule: String,
+    expect: String,
+    detail: Option<String>,
+    input: Value,
+}
+
+static VECTOR: LazyLock<Vec<Vector>> = LazyLock::new(|| {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let load = |vector: &Value| {
+        let mut input = ordinary(vector["phase"].as_str().unwrap(), vector["side"].as_str().unwrap());
+        merge(&mut input, &vector["patch"]);
+        Vector {
+            name: format!(
+                "{} ({}, {})",
+                text(&vector["name"]),
+                text(&vector["phase"]),
+                text(&vector["side"])
+            ),
+            rule: text(&vector["rule"]),
+            expect: text(&vector["expect"]),
+            detail: vector["detail"].as_str().map(str::to_owned),
+            input,
+        }
+    };
+    read("rules.json")["vectors"].as_array().unwrap().iter().map(load).collect()
+});
+
+// POL-1.2, POL-1.3, POL-5.1, POL-5.2, POL-5.4, POL-6.1: the packs' own fixtures.
+#[test]
+fn an_ordinary_deal_is_allowed_on_both_sides_at_every_phase() {
+    let mut file = read("ordinary.json");
+    for case in file["cases"].as_array_mut().unwrap() {
+        let result = decided(&input_of(case));
+        let written = serde_json::to_value(&result).unwrap();
+        let digest = document_digest(&case["shared"]);
+        if std::env::var_os("NARU_BLESS").is_some() {
+            case["result"] = written;
+            case["shared_digest"] = json!(digest);
+            continue;
+        }
+        assert_eq!(written, case["result"], "{}", case["name"]);
+        assert_eq!(digest, case["shared_digest"], "{}", case["name"]); // POL-1.5
+        let catalog = case["host"]["phase"] == "catalog";
+        assert_eq!(
+            (result.allow, result.visible),
+            if catalog { (None, Some(true)) } else { (Some(true), None) }
+        );
+        assert!(result.undetermined.is_empty(), "{}: {:?}", case["name"], result.undetermined);
+    }
+    if std::env::var_os("NARU_BLESS").is_some() {
+        std::fs::write(format!("{VECTORS}ordinary.json"), serde_json::to_vec(&file).unwrap()).unwrap();
+    }
+}
+
+// POL-3.3, POL-4.1, POL-4.2, POL-4.4, POL-5.4, POL-7.2, POL-7.3
+#[test]
+fn every_vector_gives_what_it_says() {
+    for vector in VECTOR.iter() {
+        let result = decided(&vector.input);
+        let matches = |id: &str, detail: &str| {
+            id == vector.rule && vector.detail.as_deref().is_none_or(|wanted| wanted == detail)
+        };
+        let denied = result.deny.iter().any(|finding| matches(&finding.id, &finding.detail));
+        let open = result.undetermined.iter().any(|finding| matches(&finding.id, &finding.detail));
+        let held = match vector.expect.as_str() {
+            "deny" => denied && !result.allows() && result.visible != Some(true),
+            "undetermined" => open && !result.allows(),
+            "allow" => result.allows(),
+            "oblige" => result.allows() && result.obligations.iter().any(|duty| duty.id == vector.rule),
+            "delegated" => result.allows() && result.delegated.iter().any(|item| item.id == vector.rule),
+            "basis" => result.allows() && result.basis.len() == 3,
+            other => panic!("{other}"),
+        };
+        assert!(held, "{}: {result:#?}", vector.name);
+    }
+}
+
+// POL-3.4, POL-7.4: whoever may evaluate a rule has a vector that denies and one that allows.
+#[test]
+fn every_rule_has_vectors_both_ways() {
+    for (id, rule) in ENGINE.packs().flat_map(|pack| &pack.rules) {
+        for (side, entitled) in [("exporter", Evaluator::Exporter), ("importer", Evaluator::Importer)] {
+            if rule.evaluator != Evaluator::Both && rule.evaluator != entitled {
+                continue;
+            }
+            let has = |kinds: &[&str]| {
+                VECTOR.iter().any(|vector| {
+                    vector.rule == *id
+                        && kinds.contains(&vector.expect.as_str())
+                        && (vector.input["side"] == side || id == "CORE-000")
+                })
+            };
+            assert!(
+                has(&["deny", "undetermined", "oblige", "basis"]),
+                "{id} {side} has nothing that it says"
+            );
+            // What no vector says "allow" for is allowed by the ordinary deal.
+            assert!(has(&["allow"]) || decided(&ordinary("transfer", side)).allows(), "{id} {side}");
+        }
+    }
+}
+
+/// Lists whose elements speak against the deal: without the element another thing was declared, nothing is missing.
+const ADVERSE: [&str; 4] = [
+    "/stop_orders/",
+    "/dataset/personal/identifiers/",
+    "/dataset/tech_families/",
+    "/contract/subprocessors/",
+];
+
+fn pointers(value: &Value, path: &str, found: &mut Vec<String>) {
+    let members: Vec<(String, &Value)> = match value {
+        Value::Object(members) => members.iter().map(|(name, member)| (name.clone(), member)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(at, item)| (at.to_string(), item)).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return,
+    };
+    for (name, member) in members {
+        let pointer = format!("{path}/{name}");
+        pointers(member, &pointer, found);
+        found.push(pointer);
+    }
+}
+
+fn without(input: &Value, pointer: &str) -> Value {
+    let mut changed = input.clone();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    match changed.pointer_mut(parent).unwrap() {
+        Value::Object(members) => drop(members.remove(name)),
+        Value::Array(items) => drop(items.remove(name.parse().unwrap())),
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => panic!("{other}"),
+    }
+    changed
+}
+
+fn mutants(input: &Value) -> Vec<(String, Value)> {
+    let mut found = Vec::new();
+    pointers(input, "", &mut found);
+    let mut mutants = Vec::new();
+    for pointer in found {
+        let adverse = ADVERSE
+            .iter()
+            .any(|list| pointer.strip_prefix(list).is_some_and(|rest| rest.parse::<usize>().is_ok()));
+        if !adverse {
+            mutants.push((format!("without {pointer}"), without(input, &pointer)));
+        }
+        for strange in [Value::Null, json!("unknown"), json!([]), json!({})] {
+            // An empty list where a list was is another declaration, not a missing one.
+            let was = input.pointer(&pointer).unwrap();
+            if *was == strange || (was.is_array() && strange.is_array()) {
+                continue;
+            }
+            let mut changed = input.clone();
+            *changed.pointer_mut(&pointer).unwrap() = strange.clone();
+            let same = adverse && !strange.is_object();
+            if !same {
+                mutants.push((format!("{pointer} = {strange}"), changed));
+            }
+        }
+    }
+    mutants
+}
+
+// POL-4.1, POL-4.3: the completeness gate, on both sides.
+#[test]
+fn no_missing_fact_turns_a_denial_into_an_allow() {
+    let mut tried = 0_usize;
+    let mut open = Vec::new();
+    for vector in VECTOR.iter().filter(|vector| ["deny", "undetermined"].contains(&vector.expect.as_str())) {
+        // All packs must allow, so that two of them that do not spare asking the rest.
+        let pack = ENGINE.packs().find(|pack| pack.rules.contains_key(&vector.rule)).unwrap();
+        let names = ["core", pack.name.as_str()];
+        let some = ENGINE.only(if pack.name == "core" { &names[..1] } else { &names }).unwrap();
+        for (what, mutant) in mutants(&vector.input) {
+            tried += 1;
+            if some.evaluate(&mutant).allows() && ENGINE.evaluate(&mutant).allows() {
+                open.push(format!("{} allows {what}", vector.name));
+            }
+        }
+    }
+    assert!(open.is_empty(), "{open:#?}");
+    assert!(tried > 10_000, "{tried}");
+}
+
+// POL-5.3, POL-6.3
+#[test]
+fn the_order_of_lists_and_members_does_not_matter() {
+    fn reversed(value: &Value) -> Value {
+        match value {
+            Value::Array(items) => items.iter().rev().map(reversed).collect(),
+            Value::Object(members) => {
+                members.iter().rev().map(|(name, member)| (name.clone(), reversed(member))).collect()
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+        }
+    }
+    for vector in VECTOR.iter() {
+        let once = decided(&vector.input).canonical();
+        assert_eq!(once, decided(&reversed(&vector.input)).canonical(), "{}", vector.name);
+        assert_eq!(once, decided(&vector.input).canonical(), "{}", vector.name);
+    }
+}
+
+// POL-8.1, POL-8.2, POL-8.3: a denial that may not be named is the same bytes whatever the cause.
+#[test]
+fn the_peer_learns_only_what_may_be_named() {
+    for vector in VECTOR.iter() {
+        let result = decided(&vector.input);
+        let view = ENGINE.for_peer(&result);
+        assert_eq!(view.allow, result.allows());
+        let named = |id: &String| ENGINE.rule(id).is_some_and(|rule| rule.disclose == Disclose::Id);
+        assert!(view.rules.iter().all(named), "{}", vector.name);
+        let findings = result.deny.iter().chain(&result.undetermined);
+        if !view.allow && findings.clone().all(|finding| !named(&finding.id)) && findings.count() > 0 {
+            assert_eq!(view.canonical(), PeerView::generic().canonical(), "{}", vector.name);
+            assert_eq!(view.canonical(), br#"{"allow":false,"rules":[]}"#);
+        }
+    }
+}
+
+// POL-9.2: a template that is applied makes the same engine allow, and touches nothing that was declared.
+#[test]
+fn a_remedy_that_is_applied_allows() {
+    let mut applied = std::collections::BTreeSet::new();
+    for vector in VECTOR.iter().filter(|vector| vector.expect == "deny") {
+        let result = decided(&vector.input);
+        if result.deny.len() > 1 || !result.undetermined.is_empty() {
+            continue;
+        }
+        let Some(after) = ENGINE.apply_remedy(&vector.rule, &vector.input) else { continue };
+        for declared in ["dataset", "provider", "consumer", "now", "phase", "side", "stop_orders"] {
+            assert_eq!(after[declared], vector.input[declared], "{}", vector.name);
+        }
+        // The second deal over an agreement that pins another revision, or over terms that ended, is a new one.
+        assert!(decided(&after).allows(), "{}: {:?}", vector.name, decided(&after));
+        applied.insert(vector.rule.clone());
+    }
+    let templates =
+        ENGINE.packs().flat_map(|pack| &pack.rules).filter(|(_, rule)| rule.remedy.patch.is_some());
+    let templates: std::collections::BTreeSet<String> = templates.map(|(id, _)| id.clone()).collect();
+    assert_eq!(applied, templates);
+}
+
+// POL-9.1
+#[test]
+fn a_denial_is_explained_in_both_languages() {
+    for vector in VECTOR.iter() {
+        let result = decided(&vector.input);
+        let (korean, english) = (ENGINE.remedies(&result, Lang::Ko), ENGINE.remedies(&result, Lang::En));
+        assert_eq!(korean.len(), result.deny.len() + result.undetermined.len());
+        for (ko, en) in korean.iter().zip(&english) {
+            assert_ne!(ko.reason, en.reason);
+            assert!(
+                !ko.text.is_empty() && !en.text.is_empty() && !ko.title.is_empty() && !en.title.is_empty()
+            );
+        }
+    }
+}
+
+// POL-3.1, POL-3.2, POL-3.4
+#[test]
+fn metadata_is_complete() {
+    for pack in ENGINE.packs() {
+        for (id, rule) in &pack.rules {
+            assert!(!rule.phases.is_empty(), "{id}");
+            let needs = rule.needs.iter().chain(rule.needs_if.iter().flat_map(|condition| &condition.need));
+            for pointer in needs {
+                let fact = pack.facts.get(pointer).unwrap_or_else(|| panic!("{id}: {pointer}"));
+                // A rule that both evaluate cannot need what one alone holds, except what each holds for itself.
+                let own = rule.evaluator != Evaluator::Both || pointer == "/stop_orders";
+                assert!(fact.held != Held::Private || own, "{id}: {pointer}");
+            }
+        }
+    }
+}
+
+// POL-1.4: a peer cannot slip in what is not its to say.
+#[test]
+fn parts_stay_apart() {
+    let case = &read("ordinary.json")["cases"][4];
+    let packs = || ENGINE.packs();
+    for (pointer, value) in [
+        ("/approvals", json!([])),
+        ("/stop_orders", json!([])),
+        ("/phase", json!("monitor")),
+        ("/now", json!(1)),
+        ("/consumer/identity", json!({"verified": true})),
+        ("/contract/signed_by", json!([])),
+    ] {
+        let mut shared = case["shared"].clone();
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        shared.pointer_mut(parent).unwrap()[name] = value;
+        let result = assemble(packs(), &shared, &case["private"], &case["host"]);
+        assert!(result.is_err(), "{pointer}");
+    }
+    let private = json!({"stop_orders": [], "dataset": {"id": "another"}});
+    assert!(assemble(packs(), &case["shared"], &private, &case["host"]).is_err());
+}
+
+// POL-2.6
+#[test]
+fn digests_are_what_the_table_says() {
+    let table = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/bundles/DIGESTS")).unwrap();
+    let lines: Vec<&str> = table.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(lines.len(), bundled::PACKS.len());
+    for (pack, line) in ENGINE.packs().zip(lines) {
+        let built = [&pack.name, &pack.revision, &pack.wasm, &pack.data, &pack.manifest, &pack.digest]
+            .map(String::as_str);
+        assert_eq!(built.join(" "), line);
+    }
+}
+
+// POL-7.1
+#[test]
+fn packs_are_chosen_by_country() {
+    let names = |engine: &Engine| engine.packs().map(|pack| pack.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&ENGINE.for_countries(&["KR", "DE"])), ["core", "dpa", "kr", "post"]);
+    assert_eq!(names(&ENGINE.for_countries(&["KR", "SG"])), ["core", "dpa", "kr", "post", "sg"]);
+    assert_eq!(names(&ENGINE.only(&["kr", "core"]).unwrap()), ["core", "kr"]);
+    assert!(ENGINE.only(&["kr"]).is_err());
+    assert!(ENGINE.only(&["core", "core"]).is_err());
+}

@@ -97,8 +97,21 @@ pub fn sign_token(payload: &Json, key: &SigningKey) -> String {
     jws::sign("dxp-token+jwt", 1, key, payload)
 }
 
-const TOKEN_MEMBERS: [&str; 13] =
-    ["aud", "body", "checkpoint", "exchange", "exp", "iat", "index", "iss", "method", "msg", "path", "prev", "sub"];
+const TOKEN_MEMBERS: [&str; 13] = [
+    "aud",
+    "body",
+    "checkpoint",
+    "exchange",
+    "exp",
+    "iat",
+    "index",
+    "iss",
+    "method",
+    "msg",
+    "path",
+    "prev",
+    "sub",
+];
 
 /// What a token comes with.
 #[derive(Debug, Clone, Copy)]
@@ -129,7 +142,13 @@ pub struct Token {
 }
 
 /// Checks a token of `peer`, whose newest usable key set is at least `min`.
-pub fn open_token(text: &str, peer: &str, ring: &Ring, min: i64, arrival: &Arrival<'_>) -> Result<Token, Refusal> {
+pub fn open_token(
+    text: &str,
+    peer: &str,
+    ring: &Ring,
+    min: i64,
+    arrival: &Arrival<'_>,
+) -> Result<Token, Refusal> {
     let shaped = |refusal: Refusal| refusal.shaped("token_malformed");
     let parts = Parts::parse("dxp-token+jwt", text).map_err(shaped)?;
     let signer = ring.signer(parts.header.key_set, min, arrival.now)?;
@@ -291,7 +310,14 @@ fn plain_path(path: &str) -> bool {
 
 /// Signs an acknowledgement of the peer's act.
 #[must_use]
-pub fn sign_ack(act: &Act, status: u16, answer: &[u8], index: u64, checkpoint: &str, key: &SigningKey) -> String {
+pub fn sign_ack(
+    act: &Act,
+    status: u16,
+    answer: &[u8],
+    index: u64,
+    checkpoint: &str,
+    key: &SigningKey,
+) -> String {
     let payload = object([
         ("v", 1.into()),
         ("iss", act.aud.as_str().into()),

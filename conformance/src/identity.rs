@@ -104,8 +104,16 @@ impl Identity {
 /// Opens a statement that the root named in its `iss` must have signed.
 pub fn open_rooted(typ: &str, text: &str) -> Result<Json, Refusal> {
     let parts = Parts::parse(typ, text)?;
-    let root = parts.payload.text("iss").and_then(from_did).ok_or_else(|| Refusal::malformed("iss is no did:key"))?;
-    ensure(parts.header.key == root && parts.header.key_set == 0, "not_by_root", "not signed by the root key")?;
+    let root = parts
+        .payload
+        .text("iss")
+        .and_then(from_did)
+        .ok_or_else(|| Refusal::malformed("iss is no did:key"))?;
+    ensure(
+        parts.header.key == root && parts.header.key_set == 0,
+        "not_by_root",
+        "not signed by the root key",
+    )?;
     parts.verify()?;
     ensure(parts.payload.integer("v") == Some(1), "malformed", "v is not 1")?;
     Ok(parts.payload)
@@ -134,10 +142,10 @@ pub fn check_participant(statement: &Json) -> Result<(), Refusal> {
 /// A name that may be shown (ID-4.3): not empty, no controls, nothing invisible or that turns the direction of writing.
 #[must_use]
 pub fn plain_name(name: &str) -> bool {
-    let hidden = |c: char| {
-        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    (1..=256).contains(&name.len()) && name.trim() == name && !name.contains(|c: char| c.is_control() || hidden(c))
+    let hidden = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    (1..=256).contains(&name.len())
+        && name.trim() == name
+        && !name.contains(|c: char| c.is_control() || hidden(c))
 }
 
 /// Opens a participant statement and returns its payload.
@@ -183,8 +191,12 @@ impl KeySet {
     /// Opens a key set.
     pub fn open(text: &str) -> Result<Self, Refusal> {
         let set = open_rooted("dxp-keys+jws", text)?;
-        exactly(&set, &["iss", "log", "number", "revoked", "signing", "transport", "v", "valid_from", "witness"])?;
-        let key = |name: &str| set.text(name).and_then(from_multibase).ok_or_else(|| Refusal::malformed(name));
+        exactly(
+            &set,
+            &["iss", "log", "number", "revoked", "signing", "transport", "v", "valid_from", "witness"],
+        )?;
+        let key =
+            |name: &str| set.text(name).and_then(from_multibase).ok_or_else(|| Refusal::malformed(name));
         let seconds = |json: &Json, name: &str| {
             json.integer(name).filter(|value| *value >= 0).ok_or_else(|| Refusal::malformed(name))
         };
@@ -248,7 +260,8 @@ impl Ring {
             let Some(revocation) = set.revoked.iter().find(|r| r.number == old.number) else { continue };
             let mut fallen = vec![old.signing, old.transport, old.witness];
             fallen.extend(revocation.log.then_some(old.log));
-            let kept = [set.signing, set.log, set.transport, set.witness].iter().any(|key| fallen.contains(key));
+            let kept =
+                [set.signing, set.log, set.transport, set.witness].iter().any(|key| fallen.contains(key));
             ensure(!kept, "keys_refused", "keeps a key that it revokes")?;
         }
         self.sets.push((set, text.to_owned()));
@@ -314,8 +327,21 @@ impl Ticket {
         let participant = open_statement(&statement)?;
         let keys_text = json.text("keys").unwrap_or_default().to_owned();
         let keys = KeySet::open(&keys_text)?;
-        ensure(participant.text("iss") == Some(&keys.iss), "not_by_root", "statement and keys have different roots")?;
-        Ok(Self { addresses, did: keys.iss.clone(), keys, keys_text, statement, participant, secret, expires })
+        ensure(
+            participant.text("iss") == Some(&keys.iss),
+            "not_by_root",
+            "statement and keys have different roots",
+        )?;
+        Ok(Self {
+            addresses,
+            did: keys.iss.clone(),
+            keys,
+            keys_text,
+            statement,
+            participant,
+            secret,
+            expires,
+        })
     }
 
     /// The libp2p peer id that must answer.
@@ -342,7 +368,9 @@ impl Ticket {
 
 /// A multiaddress by its looks: begins with a slash, printable ASCII without spaces, at most 256 bytes.
 fn plain_address(text: &str) -> bool {
-    text.starts_with('/') && (2..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    text.starts_with('/')
+        && (2..=256).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]

@@ -153,7 +153,11 @@ impl Json {
     /// The keys of an object in code-point order; empty if this is none.
     #[must_use]
     pub fn keys(&self) -> Vec<&str> {
-        if let Self::Object(members) = self { members.keys().map(String::as_str).collect() } else { Vec::new() }
+        if let Self::Object(members) = self {
+            members.keys().map(String::as_str).collect()
+        } else {
+            Vec::new()
+        }
     }
 
     /// Adds or replaces a member; does nothing to a value that is no object.
@@ -464,22 +468,36 @@ mod tests {
 
     #[test]
     fn writes_canonical_text() {
-        assert_eq!(canonical(" { \"b\" : [ 1 , true,null ], \"a\":\"\\u00e9\\/\" } ").unwrap(), "{\"a\":\"é/\",\"b\":[1,true,null]}");
+        assert_eq!(
+            canonical(" { \"b\" : [ 1 , true,null ], \"a\":\"\\u00e9\\/\" } ").unwrap(),
+            "{\"a\":\"é/\",\"b\":[1,true,null]}"
+        );
         assert_eq!(canonical("\"\\u0000\\b\\u001f\\ud83d\\ude00\"").unwrap(), "\"\\u0000\\b\\u001f😀\"");
     }
 
     #[test]
     fn keys_are_sorted_by_utf16_units() {
-        assert_eq!(canonical("{\"\u{fb33}\":1,\"\u{1f600}\":2,\"a\":3}").unwrap(), "{\"a\":3,\"\u{1f600}\":2,\"\u{fb33}\":1}");
+        assert_eq!(
+            canonical("{\"\u{fb33}\":1,\"\u{1f600}\":2,\"a\":3}").unwrap(),
+            "{\"a\":3,\"\u{1f600}\":2,\"\u{fb33}\":1}"
+        );
     }
 
     #[test]
     fn integers_in_any_spelling() {
-        for (text, value) in [("1e3", "1000"), ("10.0", "10"), ("-0", "0"), ("0.0e99", "0"), ("120e-1", "12"),
-            ("9007199254740991.1", "9007199254740991"), ("-9007199254740991", "-9007199254740991")] {
+        for (text, value) in [
+            ("1e3", "1000"),
+            ("10.0", "10"),
+            ("-0", "0"),
+            ("0.0e99", "0"),
+            ("120e-1", "12"),
+            ("9007199254740991.1", "9007199254740991"),
+            ("-9007199254740991", "-9007199254740991"),
+        ] {
             assert_eq!(canonical(text).unwrap(), value, "{text}");
         }
-        for text in ["1.5", "9007199254740992", "1e16", "1e999999999999999999999", "1e-1", "9007199254740993"] {
+        for text in ["1.5", "9007199254740992", "1e16", "1e999999999999999999999", "1e-1", "9007199254740993"]
+        {
             assert_eq!(canonical(text), Err(BadJson::Number), "{text}");
         }
         for text in ["01", "+1", "1.", ".5", "1e", "-", "NaN"] {
@@ -494,7 +512,19 @@ mod tests {
         assert_eq!(canonical("\"\\ud800\\u0041\""), Err(BadJson::Surrogate));
         assert_eq!(canonical("\"\\udc00\""), Err(BadJson::Surrogate));
         assert_eq!(Json::parse(b"\"\xff\""), Err(BadJson::Utf8));
-        for text in ["", "[1,]", "{\"a\":1,}", "[1] 2", "\"\t\"", "'a'", "{a:1}", "\"\\x\"", "\u{feff}1", "nul", "\"\\u+123\""] {
+        for text in [
+            "",
+            "[1,]",
+            "{\"a\":1,}",
+            "[1] 2",
+            "\"\t\"",
+            "'a'",
+            "{a:1}",
+            "\"\\x\"",
+            "\u{feff}1",
+            "nul",
+            "\"\\u+123\"",
+        ] {
             assert_eq!(canonical(text), Err(BadJson::Syntax), "{text}");
         }
         assert!(canonical(&format!("{}{}", "[".repeat(32), "]".repeat(32))).is_ok());

@@ -62,7 +62,8 @@ impl Header {
         let keys = json.keys();
         ensure(keys == ["alg", "kid", "ks", "typ"], "malformed", format!("header members {keys:?}"))?;
         ensure(json.text("alg") == Some("Ed25519"), "malformed", "alg is not Ed25519")?;
-        let key = json.text("kid").and_then(from_multibase).ok_or_else(|| Refusal::malformed("kid is no key"))?;
+        let key =
+            json.text("kid").and_then(from_multibase).ok_or_else(|| Refusal::malformed("kid is no key"))?;
         let number = json.integer("ks").filter(|number| *number >= 0);
         let key_set = number.ok_or_else(|| Refusal::malformed("ks is no number"))?;
         let typ = json.text("typ").unwrap_or_default().to_owned();
@@ -95,8 +96,10 @@ impl<'a> Parts<'a> {
     pub fn parse(typ: &str, text: &'a str) -> Result<Self, Refusal> {
         let limit = TYPES.iter().find(|(known, _)| *known == typ).map_or(0, |(_, limit)| *limit);
         ensure(text.len() <= limit, "too_large", format!("longer than {limit} bytes"))?;
-        let (signed, signature) = text.rsplit_once('.').ok_or_else(|| Refusal::malformed("not three parts"))?;
-        let (header, payload) = signed.split_once('.').ok_or_else(|| Refusal::malformed("not three parts"))?;
+        let (signed, signature) =
+            text.rsplit_once('.').ok_or_else(|| Refusal::malformed("not three parts"))?;
+        let (header, payload) =
+            signed.split_once('.').ok_or_else(|| Refusal::malformed("not three parts"))?;
         let header = Header::parse(header)?;
         ensure(header.typ == typ, "wrong_type", format!("typ is {} where {typ} is due", header.typ))?;
         let signature = from_b64url(signature).and_then(|bytes| bytes.try_into().ok());
@@ -172,7 +175,9 @@ mod tests {
     }
 
     fn code(text: &str) -> &'static str {
-        Parts::parse(TYP, text).and_then(|parts| parts.verify()).map_or_else(|refusal| refusal.code, |()| "accepted")
+        Parts::parse(TYP, text)
+            .and_then(|parts| parts.verify())
+            .map_or_else(|refusal| refusal.code, |()| "accepted")
     }
 
     #[test]
@@ -195,7 +200,12 @@ mod tests {
         let kid = multibase(&key().verifying_key().to_bytes());
         let good = format!("{{\"alg\":\"Ed25519\",\"kid\":\"{kid}\",\"ks\":0,\"typ\":\"{TYP}\"}}");
         assert_eq!(code(&sign_bytes(&good, b"{}", &key())), "accepted");
-        for (from, to) in [("Ed25519", "EdDSA"), ("\"ks\":0,", ""), ("\"ks\":0", "\"ks\":-1"), ("\"ks\"", "\"km\":[],\"ks\"")] {
+        for (from, to) in [
+            ("Ed25519", "EdDSA"),
+            ("\"ks\":0,", ""),
+            ("\"ks\":0", "\"ks\":-1"),
+            ("\"ks\"", "\"km\":[],\"ks\""),
+        ] {
             assert_eq!(code(&sign_bytes(&good.replace(from, to), b"{}", &key())), "malformed", "{to}");
         }
         assert_eq!(code(&sign_bytes(&good.replace(',', ", "), b"{}", &key())), "not_canonical");

@@ -51,8 +51,11 @@ impl Entry {
     /// The canonical bytes; `key` and `msg` salt the fields.
     #[must_use]
     pub fn encode(&self, key: &[u8], msg: &[u8]) -> Vec<u8> {
-        let mut digests: Vec<String> =
-            self.fields.iter().map(|(name, value)| disclosure_digest(&disclosure(key, msg, name, value))).collect();
+        let mut digests: Vec<String> = self
+            .fields
+            .iter()
+            .map(|(name, value)| disclosure_digest(&disclosure(key, msg, name, value)))
+            .collect();
         digests.sort();
         let texts = |list: &[String]| Json::List(list.iter().map(|text| text.as_str().into()).collect());
         object([
@@ -76,7 +79,17 @@ impl Entry {
 
 /// Log words: entries that are no act.
 const WORDS: [&str; 11] = [
-    "genesis", "participant", "keys", "listing", "peer", "pack", "acks", "dropped", "adopted", "erasure", "fork",
+    "genesis",
+    "participant",
+    "keys",
+    "listing",
+    "peer",
+    "pack",
+    "acks",
+    "dropped",
+    "adopted",
+    "erasure",
+    "fork",
 ];
 
 /// Names of acts in entries.
@@ -111,7 +124,11 @@ pub fn open_entry(bytes: &[u8]) -> Result<Json, Refusal> {
     let members =
         ["_sd", "_sd_alg", "acks", "act", "answer", "at", "exchange", "side", "status", "token", "type", "v"];
     ensure(entry.keys() == members, "not_canonical", format!("members {:?}", entry.keys()))?;
-    ensure(entry.integer("v") == Some(1) && entry.text("_sd_alg") == Some("sha-256"), "malformed", "v or _sd_alg")?;
+    ensure(
+        entry.integer("v") == Some(1) && entry.text("_sd_alg") == Some("sha-256"),
+        "malformed",
+        "v or _sd_alg",
+    )?;
     ensure(entry.integer("at").is_some_and(|at| at >= 0), "malformed", "at")?;
     for name in ["_sd", "acks"] {
         let texts: Vec<_> = entry.list(name).iter().filter_map(Json::as_text).collect();
@@ -133,10 +150,14 @@ pub fn open_entry(bytes: &[u8]) -> Result<Json, Refusal> {
             let token = digest("token") || null("token");
             digest("act") && exchange && digest("answer") && token && status.is_some_and(final_status)
         }
-        (Some("own" | "received"), "participant" | "keys" | "listing") => null("act") && null("exchange") && silent,
+        (Some("own" | "received"), "participant" | "keys" | "listing") => {
+            null("act") && null("exchange") && silent
+        }
         (Some("own"), "dropped" | "adopted") => digest("act") && exchange && silent,
         (Some("own"), "acks") => null("act") && silent && !entry.list("acks").is_empty(),
-        (Some("own"), "genesis") => null("act") && null("exchange") && silent && entry.list("acks").is_empty(),
+        (Some("own"), "genesis") => {
+            null("act") && null("exchange") && silent && entry.list("acks").is_empty()
+        }
         (Some("own"), _) if known_type(kind) && !acts => null("act") && null("exchange") && silent,
         (Some(_) | None, _) => false,
     };
@@ -204,7 +225,8 @@ impl Ledger {
     /// The signed checkpoint over everything so far.
     #[must_use]
     pub fn checkpoint(&self) -> String {
-        Checkpoint { origin: self.origin.clone(), size: self.size(), root: merkle::root(&self.leaves) }.sign(&self.key)
+        Checkpoint { origin: self.origin.clone(), size: self.size(), root: merkle::root(&self.leaves) }
+            .sign(&self.key)
     }
 
     /// The signed checkpoint over the first entries, as it was then.

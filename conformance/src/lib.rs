@@ -5,6 +5,7 @@
 //! consumer would, and as a consumer should not.
 
 pub mod acts;
+pub mod content;
 pub mod encoding;
 pub mod identity;
 pub mod json;

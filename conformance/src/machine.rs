@@ -175,7 +175,9 @@ impl Side {
         let started = self.state != "-" || by == self.initiator;
         let once = !["end", "receipt"].contains(&verb) || !self.once.contains(verb);
         // TRF-3.4: in a pull the consumer completes, after its receipt.
-        let pulled = self.flow != Flow::Pull || verb != "completion" || (by == "consumer" && self.once.contains("receipt"));
+        let pulled = self.flow != Flow::Pull
+            || verb != "completion"
+            || (by == "consumer" && self.once.contains("receipt"));
         (started && once && pulled).then_some(to)
     }
 
@@ -294,7 +296,9 @@ mod tests {
 
     #[test]
     fn nothing_leads_out_of_an_end() {
-        for (flow, ends) in [(Flow::Negotiation, ["FINALIZED", "TERMINATED"]), (Flow::Pull, ["COMPLETED", "TERMINATED"])] {
+        for (flow, ends) in
+            [(Flow::Negotiation, ["FINALIZED", "TERMINATED"]), (Flow::Pull, ["COMPLETED", "TERMINATED"])]
+        {
             assert!(flow.arrows().iter().all(|(from, _, _, to)| !ends.contains(from) || from == to));
         }
     }

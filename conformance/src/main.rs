@@ -60,7 +60,9 @@ fn main() -> ExitCode {
         Command::Wire { ticket, country, packs, dataset, second_ticket } => {
             let packs: Option<Vec<_>> = packs.iter().map(|pack| parse_pack(pack)).collect();
             match packs {
-                Some(packs) => over_the_wire(&ticket, &Options { country, packs, dataset, second: second_ticket }, json),
+                Some(packs) => {
+                    over_the_wire(&ticket, &Options { country, packs, dataset, second: second_ticket }, json)
+                }
                 None => Err("--pack takes NAME=DIGEST".to_owned()),
             }
         }

@@ -127,7 +127,8 @@ pub fn forks(old: u64, new: u64, old_root: &Hash, new_root: &Hash, path: &[Hash]
     if old == new {
         return path.is_empty() && old_root != new_root;
     }
-    (1..new).contains(&old) && climb(old, new, path).is_some_and(|(before, after)| before != *old_root && after == *new_root)
+    (1..new).contains(&old)
+        && climb(old, new, path).is_some_and(|(before, after)| before != *old_root && after == *new_root)
 }
 
 /// The roots of `old` and `new` leaves that a consistency path leads to; its first hash is always written.
@@ -205,7 +206,8 @@ impl TilePath {
             None => (path, 256),
         };
         let (level, groups) = whole.strip_prefix("tile/")?.split_once('/')?;
-        let level = if level == "entries" { None } else { Some(level.parse().ok().filter(|level| *level < 8)?) };
+        let level =
+            if level == "entries" { None } else { Some(level.parse().ok().filter(|level| *level < 8)?) };
         let mut number = 0u64;
         for group in groups.split('/') {
             let digits = group.strip_prefix('x').unwrap_or(group).parse::<u64>().ok()?;
@@ -214,7 +216,8 @@ impl TilePath {
         let span = 8 * (level.unwrap_or(0) + 1);
         let tile = Self { level, number, width };
         // Whatever was read loosely above does not write itself back the same.
-        (tile.path() == path && (span == 64 && number == 0 || span < 64 && number >> (64 - span) == 0)).then_some(tile)
+        (tile.path() == path && (span == 64 && number == 0 || span < 64 && number >> (64 - span) == 0))
+            .then_some(tile)
     }
 
     /// All hash tiles and all bundles of a log of some size, in order.
@@ -246,9 +249,13 @@ mod tests {
     fn known_roots() {
         // The test tree of RFC 6962 implementations.
         assert_eq!(hex(&root(&[])), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-        let inputs: [&[u8]; 8] = [b"", b"\x00", b"\x10", b" !", b"01", b"@ABC", b"PQRSTUVW", b"`abcdefghijklmno"];
+        let inputs: [&[u8]; 8] =
+            [b"", b"\x00", b"\x10", b" !", b"01", b"@ABC", b"PQRSTUVW", b"`abcdefghijklmno"];
         let hashes: Vec<Hash> = inputs.iter().map(|input| leaf_hash(input)).collect();
-        assert_eq!(hex(&root(&hashes[..1])), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
+        assert_eq!(
+            hex(&root(&hashes[..1])),
+            "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
+        );
         assert_eq!(hex(&root(&hashes)), "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328");
     }
 
@@ -289,7 +296,9 @@ mod tests {
             assert_eq!(known.path(), path);
             assert_eq!(TilePath::parse(path), Some(known));
         }
-        for path in ["tile/0/5", "tile/0/x005", "tile/0/0005", "tile/8/000", "tile/0/000.p/256", "tile/0/x000/001"] {
+        for path in
+            ["tile/0/5", "tile/0/x005", "tile/0/0005", "tile/8/000", "tile/0/000.p/256", "tile/0/x000/001"]
+        {
             assert_eq!(TilePath::parse(path), None, "{path}");
         }
         let all = leaves(600);

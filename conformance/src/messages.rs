@@ -85,7 +85,9 @@ impl Shape {
             Self::Any => Ok(value.clone()),
             Self::Hashed => ensure(value.hashable(), "bad_number", at).map(|()| value.clone()),
             Self::Text => match value {
-                Json::Text(text) => ensure((1..=TEXT).contains(&text.len()), "too_large", at).map(|()| value.clone()),
+                Json::Text(text) if !text.is_empty() => {
+                    ensure(text.len() <= TEXT, "too_large", at).map(|()| value.clone())
+                }
                 _ => bad(at),
             },
             Self::Short(limit) => match value {
@@ -100,7 +102,13 @@ impl Shape {
             Self::Did => keep(value.as_text().is_some_and(|text| from_did(text).is_some())),
             Self::Base64 => keep(value.as_text().is_some_and(|text| from_b64url(text).is_some())),
             Self::Time => keep(value.as_text().is_some_and(|text| seconds_of(text).is_some())),
-            Self::Nullable(inner) => if *value == Json::Null { Ok(Json::Null) } else { inner.read(value, at) },
+            Self::Nullable(inner) => {
+                if *value == Json::Null {
+                    Ok(Json::Null)
+                } else {
+                    inner.read(value, at)
+                }
+            }
             Self::List(inner, least, most, large) => list(inner, value, at, (*least, *most, *large)),
             Self::Object(members) => members.read(value, at),
             Self::Whole(members) => {
@@ -108,7 +116,9 @@ impl Shape {
                 members.read(value, at).map(|_| value.clone())
             }
             Self::Either(one, other) => one.read(value, at).or_else(|_| other.read(value, at)),
-            Self::Operand => keep(matches!(value, Json::Text(_) | Json::List(_) | Json::Object(_)) && value.hashable()),
+            Self::Operand => {
+                keep(matches!(value, Json::Text(_) | Json::List(_) | Json::Object(_)) && value.hashable())
+            }
             Self::Constraint => constraint(value, at),
         }
     }
@@ -132,7 +142,8 @@ fn constraint(value: &Json, at: &str) -> Result<Json, Refusal> {
         ([], true) => Shape::Object(&shapes::COMPARISON).read(value, at),
         ([one], false) => {
             let inner = value.get(one).unwrap_or(&Json::Null);
-            let inner = Shape::List(&Shape::Constraint, 1, ITEMS, false).read(inner, &format!("{at}/{one}"))?;
+            let inner =
+                Shape::List(&Shape::Constraint, 1, ITEMS, false).read(inner, &format!("{at}/{one}"))?;
             Ok(Json::Object([((*one).to_owned(), inner)].into()))
         }
         (_, _) => bad(at),
@@ -167,7 +178,8 @@ pub fn read(kind: &str, content: &[u8]) -> Result<Json, Refusal> {
     ensure(content.len() <= 1 << 20, "too_large", "longer than 1 MiB")?;
     let own = ["End", "DataReceipt"].contains(&kind);
     let json = if own { Json::parse(content)? } else { Json::parse_lenient(content)? };
-    let (_, members) = shapes::TYPES.iter().find(|(known, _)| *known == kind).ok_or(Refusal::malformed("unknown type"))?;
+    let (_, members) =
+        shapes::TYPES.iter().find(|(known, _)| *known == kind).ok_or(Refusal::malformed("unknown type"))?;
     let mut kept = members.read(&json, "")?;
     if kind == "VersionResponse" {
         return Ok(kept);
@@ -187,7 +199,9 @@ pub fn read(kind: &str, content: &[u8]) -> Result<Json, Refusal> {
 /// What members must say of each other.
 fn together(kind: &str, kept: &Json) -> Result<(), Refusal> {
     let has = |name: &str| kept.get(name).is_some();
-    let one_of = |other: &str| ensure(has("callbackAddress") != has(other), "malformed", format!("/callbackAddress or /{other}"));
+    let one_of = |other: &str| {
+        ensure(has("callbackAddress") != has(other), "malformed", format!("/callbackAddress or /{other}"))
+    };
     match kind {
         "ContractRequestMessage" => one_of("providerPid")?,
         "ContractOfferMessage" => one_of("consumerPid")?,
@@ -204,7 +218,11 @@ fn together(kind: &str, kept: &Json) -> Result<(), Refusal> {
     for policy in policies.filter(|policy| matches!(policy, Json::Object(_))) {
         let rules: usize = shapes::RULES.iter().map(|name| policy.list(name).len()).sum();
         let grants = !policy.list("permission").is_empty() || !policy.list("prohibition").is_empty();
-        ensure(grants && rules <= ITEMS, "malformed", "neither permission nor prohibition, or too many rules")?;
+        ensure(
+            grants && rules <= ITEMS,
+            "malformed",
+            "neither permission nor prohibition, or too many rules",
+        )?;
     }
     Ok(())
 }
@@ -227,7 +245,9 @@ pub fn seconds_of(text: &str) -> Option<i64> {
     let (year_of, month_of) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
     let era = year_of.div_euclid(400);
     let in_era = year_of - era * 400;
-    let days = era * 146_097 + in_era * 365 + in_era / 4 - in_era / 100 + (153 * month_of + 2) / 5 + day - 1 - 719_468;
+    let days = era * 146_097 + in_era * 365 + in_era / 4 - in_era / 100 + (153 * month_of + 2) / 5 + day
+        - 1
+        - 719_468;
     let seconds = days * 86_400 + hour * 3_600 + minute * 60 + second;
     // What is no real time, or not written like this, does not write itself back.
     (seconds >= 0 && rfc3339(seconds) == text).then_some(seconds)
@@ -266,7 +286,13 @@ mod tests {
             assert_eq!(rfc3339(seconds), text);
             assert_eq!(seconds_of(text), Some(seconds));
         }
-        for text in ["2026-02-29T00:00:00Z", "2026-11-23 13:16:52Z", "2026-11-23T24:00:00Z", "2026-11-23T13:16:52+", "+026-11-23T13:16:52Z"] {
+        for text in [
+            "2026-02-29T00:00:00Z",
+            "2026-11-23 13:16:52Z",
+            "2026-11-23T24:00:00Z",
+            "2026-11-23T13:16:52+",
+            "+026-11-23T13:16:52Z",
+        ] {
             assert_eq!(seconds_of(text), None, "{text}");
         }
     }

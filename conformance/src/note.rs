@@ -45,7 +45,9 @@ pub fn vkey(name: &str, kind: u8, key: &[u8; 32]) -> String {
 /// Reverse of [`vkey`]: name, kind and key.
 #[must_use]
 pub fn parse_vkey(text: &str) -> Option<(String, u8, [u8; 32])> {
-    let (rest, encoded) = text.split_once('+').and_then(|(name, rest)| Some((name, rest.split_once('+')?)))
+    let (rest, encoded) = text
+        .split_once('+')
+        .and_then(|(name, rest)| Some((name, rest.split_once('+')?)))
         .map(|(name, (id, key))| ((name, id), key))?;
     let bytes = from_b64(encoded)?;
     let (kind, key) = bytes.split_first()?;
@@ -91,7 +93,8 @@ impl Checkpoint {
         let checkpoint = Self::parse(&body)?;
         let id = key_id(&checkpoint.origin, LOG_KEY, key);
         // Of several lines of one key the first counts (LOG-4.4).
-        let own = signatures.iter().find(|line| line.name == checkpoint.origin && line.bytes.starts_with(&id))?;
+        let own =
+            signatures.iter().find(|line| line.name == checkpoint.origin && line.bytes.starts_with(&id))?;
         let signature: [u8; 64] = own.bytes[4..].try_into().ok()?;
         verify_strict(key, body.as_bytes(), &signature).then_some(checkpoint)
     }
@@ -104,7 +107,11 @@ impl Checkpoint {
         let size = size.parse::<u64>().ok().filter(|number| number.to_string() == *size)?;
         let root: Hash = from_b64(root)?.try_into().ok()?;
         let empty = size > 0 || root == crate::merkle::root(&[]);
-        (!origin.is_empty() && body.len() <= 256 && empty).then(|| Self { origin: (*origin).to_owned(), size, root })
+        (!origin.is_empty() && body.len() <= 256 && empty).then(|| Self {
+            origin: (*origin).to_owned(),
+            size,
+            root,
+        })
     }
 }
 
@@ -151,14 +158,24 @@ mod tests {
     fn round_trip() {
         let (checkpoint, key, note) = signed();
         assert_eq!(Checkpoint::open(&note, &key.verifying_key().to_bytes()), Some(checkpoint));
-        assert_eq!(Checkpoint::open(&note, &SigningKey::from_bytes(&[8; 32]).verifying_key().to_bytes()), None);
+        assert_eq!(
+            Checkpoint::open(&note, &SigningKey::from_bytes(&[8; 32]).verifying_key().to_bytes()),
+            None
+        );
     }
 
     #[test]
     fn other_spellings_are_refused() {
         let (_, key, note) = signed();
         let public = key.verifying_key().to_bytes();
-        for (from, to) in [("12\n", "012\n"), ("12\n", "+12\n"), ("12\n", "13\n"), ("\n\n", "\next\n\n"), ("\u{2014}", "-"), ("=\n", "\n")] {
+        for (from, to) in [
+            ("12\n", "012\n"),
+            ("12\n", "+12\n"),
+            ("12\n", "13\n"),
+            ("\n\n", "\next\n\n"),
+            ("\u{2014}", "-"),
+            ("=\n", "\n"),
+        ] {
             assert_eq!(Checkpoint::open(&note.replacen(from, to, 1), &public), None, "{from:?}");
         }
         assert_eq!(Checkpoint::open(note.trim_end(), &public), None);

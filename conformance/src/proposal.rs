@@ -15,9 +15,11 @@ pub fn first_difference(one: &Json, other: &Json) -> Option<String> {
     match (one, other) {
         (Json::Object(a), Json::Object(b)) => members_differ(a, b),
         (Json::List(a), Json::List(b)) => {
-            let inner = a.iter().zip(b).enumerate().find_map(|(index, (a, b))| {
-                first_difference(a, b).map(|rest| format!("/{index}{rest}"))
-            });
+            let inner = a
+                .iter()
+                .zip(b)
+                .enumerate()
+                .find_map(|(index, (a, b))| first_difference(a, b).map(|rest| format!("/{index}{rest}")));
             inner.or_else(|| (a.len() != b.len()).then(|| format!("/{}", a.len().min(b.len()))))
         }
         (a, b) => (a != b).then(String::new),
@@ -51,7 +53,10 @@ pub fn check_terms(terms: &Json) -> Result<(), Refusal> {
     let party = |name: &str| terms.get(name).and_then(|party| party.text("did")).unwrap_or_default();
     let (provider, consumer) = (party("provider"), party("consumer"));
     differ(agreement.text("assigner") == Some(provider), "/agreement/assigner")?;
-    differ(agreement.text("assignee") == Some(consumer) && from_did(consumer).is_some(), "/agreement/assignee")?;
+    differ(
+        agreement.text("assignee") == Some(consumer) && from_did(consumer).is_some(),
+        "/agreement/assignee",
+    )?;
     differ(provider != consumer, "one party")?;
     let drafted = drafted(terms)?;
     let until = terms.integer("conclude_by").unwrap_or_default() - drafted;
@@ -78,7 +83,13 @@ pub fn check_terms(terms: &Json) -> Result<(), Refusal> {
 }
 
 /// Judges a decision over terms (NEG-5).
-pub fn check_decision(decision: &Json, terms: &Json, side: &str, phase: &str, now: i64) -> Result<(), Refusal> {
+pub fn check_decision(
+    decision: &Json,
+    terms: &Json,
+    side: &str,
+    phase: &str,
+    now: i64,
+) -> Result<(), Refusal> {
     let invalid = |holds: bool, what: &str| ensure(holds, "decision_invalid", what);
     let digest = digest_text(terms.canonical().as_bytes());
     ensure(decision.text("terms") == Some(&digest), "terms_void", "over other terms")?;
@@ -129,7 +140,8 @@ pub fn check_record(bytes: &[u8], due: &Due<'_>) -> Result<(), Refusal> {
     ensure(evaluated == named, "packs_differ", "result/packs")?;
     ensure(result.list("deny").is_empty(), "denied", "deny")?;
     ensure(result.list("undetermined").is_empty(), "undetermined", "undetermined")?;
-    let allowed = result.get("allow") == Some(&Json::Bool(true)) && result.get("visible") == Some(&Json::Null);
+    let allowed =
+        result.get("allow") == Some(&Json::Bool(true)) && result.get("visible") == Some(&Json::Null);
     ensure(allowed, "denied", "allow")?;
     let own = result.list("delegated").iter().any(|rule| rule.text("evaluator") == Some(due.side));
     ensure(!own, "undetermined", "a rule is left to the side that evaluated")
@@ -152,6 +164,7 @@ fn check_result(result: &Json) -> Result<(), Refusal> {
         let whole = matches!(result.get(list), Some(Json::List(_)));
         bad(whole && result.list(list).iter().all(|item| item.keys() == members), list)?;
     }
-    let digests = result.list("packs").iter().all(|p| p.text("digest").is_some_and(|d| fixed::<32>(d).is_some()));
+    let digests =
+        result.list("packs").iter().all(|p| p.text("digest").is_some_and(|d| fixed::<32>(d).is_some()));
     bad(digests && matches!(result.get("basis"), Some(Json::List(_))), "packs or basis")
 }

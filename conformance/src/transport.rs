@@ -115,7 +115,12 @@ impl Drop for Link {
 
 impl Link {
     /// Dials the peer at any of the addresses with the given transport key and serves what the peer asks.
-    pub async fn dial(key: &[u8; 32], peer: &str, addresses: &[String], handler: Handler) -> Result<Self, String> {
+    pub async fn dial(
+        key: &[u8; 32],
+        peer: &str,
+        addresses: &[String],
+        handler: Handler,
+    ) -> Result<Self, String> {
         let peer: PeerId = peer.parse().map_err(|error| format!("peer id: {error}"))?;
         let addresses: Vec<Multiaddr> = addresses
             .iter()
@@ -136,7 +141,9 @@ impl Link {
             .build();
         let mut control = swarm.behaviour().new_control();
         let incoming = control.accept(PROTOCOL).map_err(|_| "the protocol is registered twice".to_owned())?;
-        swarm.dial(DialOpts::peer_id(peer).addresses(addresses).build()).map_err(|error| error.to_string())?;
+        swarm
+            .dial(DialOpts::peer_id(peer).addresses(addresses).build())
+            .map_err(|error| error.to_string())?;
         let (ready, connected) = oneshot::channel();
         let driver = tokio::spawn(drive(swarm, peer, ready));
         let server = tokio::spawn(serve(incoming, peer, handler));
@@ -165,12 +172,14 @@ impl Link {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(io).await.map_err(|error| format!("handshake: {error}"))?;
         let driver = tokio::spawn(connection);
-        let mut request = Request::builder().method(call.method.as_str()).uri(&call.target).header("host", "dxp");
+        let mut request =
+            Request::builder().method(call.method.as_str()).uri(&call.target).header("host", "dxp");
         for (name, value) in &call.headers {
             request = request.header(name, value);
         }
-        let request =
-            request.body(Full::new(Bytes::from(call.body.clone()))).map_err(|error| format!("request: {error}"))?;
+        let request = request
+            .body(Full::new(Bytes::from(call.body.clone())))
+            .map_err(|error| format!("request: {error}"))?;
         let response = sender.send_request(request).await.map_err(|error| format!("no answer: {error}"))?;
         let answer = collect(response).await;
         driver.abort();
@@ -192,7 +201,11 @@ impl Link {
     }
 }
 
-async fn drive(mut swarm: libp2p::Swarm<stream::Behaviour>, peer: PeerId, ready: oneshot::Sender<Result<(), String>>) {
+async fn drive(
+    mut swarm: libp2p::Swarm<stream::Behaviour>,
+    peer: PeerId,
+    ready: oneshot::Sender<Result<(), String>>,
+) {
     let mut ready = Some(ready);
     loop {
         let event = swarm.select_next_some().await;
@@ -242,7 +255,9 @@ async fn serve_one(stream: libp2p::Stream, handler: Handler) {
         }
     });
     // An error here is the peer's affair: it closed a stream, or wrote no HTTP.
-    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream.compat()), service).await;
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream.compat()), service)
+        .await;
 }
 
 fn pairs(headers: &HeaderMap) -> Vec<(String, String)> {

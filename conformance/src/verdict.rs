@@ -87,7 +87,8 @@ fn act_of(token: &Json, content: &[u8]) -> Option<Act> {
 fn opened(shown: &Shown<'_>, from: &Party, to: &Party) -> Option<(String, Json)> {
     let token = of("dxp-token+jwt", shown.token, from)?;
     let act = act_of(&token, shown.content)?;
-    let fits = act.iss == from.did && act.aud == to.did && token.text("body") == Some(&digest_text(shown.content));
+    let fits =
+        act.iss == from.did && act.aud == to.did && token.text("body") == Some(&digest_text(shown.content));
     fits.then(|| (act.digest(), Json::parse(shown.content).unwrap_or(Json::Null)))
 }
 
@@ -103,7 +104,8 @@ pub fn judge(agreement: &Json, parties: &Parties, proofs: &Proofs<'_>) -> &'stat
     let payload = agreement.text("payload").unwrap_or_default();
     let counts = |place: usize, party: &Party| {
         let signature = agreement.list("signatures").get(place);
-        let header = signature.and_then(|signature| open_signature("dxp-agreement+jws", payload, signature).ok());
+        let header =
+            signature.and_then(|signature| open_signature("dxp-agreement+jws", payload, signature).ok());
         header.is_some_and(|header| signed_by(&header, party))
     };
     if !counts(0, provider) {
@@ -135,7 +137,9 @@ fn in_force(digest: &str, parties: &Parties, proofs: &Proofs<'_>) -> bool {
         acknowledges(&ack, &act, consumer, provider) && (200..300).contains(&status)
     });
     let followed = proofs.next.and_then(|next| of("dxp-token+jwt", next, consumer)).is_some_and(|token| {
-        token.text("prev") == Some(&act) && token.text("iss") == Some(&consumer.did) && token.text("aud") == Some(&provider.did)
+        token.text("prev") == Some(&act)
+            && token.text("iss") == Some(&consumer.did)
+            && token.text("aud") == Some(&provider.did)
     });
     acknowledged || followed
 }

@@ -228,7 +228,8 @@ impl Folder {
         if !path.exists() {
             return Err(ConfigError::Missing { path: self.0.clone() });
         }
-        let text = fs::read_to_string(&path).map_err(|source| ConfigError::Io { path: path.clone(), source })?;
+        let text =
+            fs::read_to_string(&path).map_err(|source| ConfigError::Io { path: path.clone(), source })?;
         let config: Config =
             toml::from_str(&text).map_err(|e| ConfigError::Toml { path, reason: e.to_string() })?;
         config.check()?;
@@ -249,7 +250,8 @@ impl Folder {
     /// Reads one key file.
     pub fn seed(&self, name: &str) -> Result<Seed, ConfigError> {
         let path = self.key(name);
-        let text = fs::read_to_string(&path).map_err(|source| ConfigError::Io { path: path.clone(), source })?;
+        let text =
+            fs::read_to_string(&path).map_err(|source| ConfigError::Io { path: path.clone(), source })?;
         unhex(text.trim()).map(Seed).ok_or(ConfigError::Key { path })
     }
 

@@ -76,7 +76,11 @@ pub async fn serve(node: Node, folder: &Folder, stop: watch::Sender<bool>) -> Re
         let expected = format!("Bearer {token}");
         async move {
             let given = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-            if given == Some(expected.as_str()) { next.run(request).await } else { StatusCode::UNAUTHORIZED.into_response() }
+            if given == Some(expected.as_str()) {
+                next.run(request).await
+            } else {
+                StatusCode::UNAUTHORIZED.into_response()
+            }
         }
     }));
     // Written only when the port answers: a command that finds the file finds the node.
@@ -143,15 +147,19 @@ fn routes(node: Node, stop: watch::Sender<bool>) -> Router {
 /// Asks the node that runs in `folder`; `request` is sent as JSON with POST, its absence is a GET.
 pub async fn call(folder: &Path, verb: &str, request: Option<&Value>) -> Result<Value, Failure> {
     let not_running = || {
-        Failure::new(Code::NotRunning, format!("no node runs in {0}; start it with `naru run --dir {0}`", folder.display()))
+        Failure::new(
+            Code::NotRunning,
+            format!("no node runs in {0}; start it with `naru run --dir {0}`", folder.display()),
+        )
     };
     let text = std::fs::read_to_string(Folder::new(folder).control()).map_err(|_| not_running())?;
     let door: Door = serde_json::from_str(&text).map_err(|_| not_running())?;
     let stream = tokio::net::TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], door.port)));
     let stream = stream.await.map_err(|_| not_running())?;
     let broken = |e: String| Failure::new(Code::NotRunning, format!("the node stopped answering: {e}"));
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(e.to_string()))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| broken(e.to_string()))?;
     tokio::spawn(connection);
     let content = request.map(Value::to_string).unwrap_or_default();
     let request = hyper::Request::builder()
@@ -163,10 +171,15 @@ pub async fn call(folder: &Path, verb: &str, request: Option<&Value>) -> Result<
         .map_err(|e| broken(e.to_string()))?;
     let response = sender.send_request(request).await.map_err(|e| broken(e.to_string()))?;
     let ok = response.status().is_success();
-    let bytes = Limited::new(response.into_body(), ANSWER).collect().await.map_err(|e| broken(e.to_string()))?.to_bytes();
+    let bytes = Limited::new(response.into_body(), ANSWER)
+        .collect()
+        .await
+        .map_err(|e| broken(e.to_string()))?
+        .to_bytes();
     if ok {
         serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))
     } else {
-        Err(serde_json::from_slice(&bytes).unwrap_or_else(|_| broken(String::from_utf8_lossy(&bytes).into_owned())))
+        Err(serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| broken(String::from_utf8_lossy(&bytes).into_owned())))
     }
 }

@@ -2,8 +2,8 @@
 
 use super::{ITEMS, Members, Shape};
 use Shape::{
-    Any, Base64, Bool, Constraint, Did, Digest, Either, Hashed, Integer, List, Nullable, Object, One, Operand, Short,
-    Text, Time, Whole, Word,
+    Any, Base64, Bool, Constraint, Did, Digest, Either, Hashed, Integer, List, Nullable, Object, One,
+    Operand, Short, Text, Time, Whole, Word,
 };
 
 /// The logical operands of a constraint.
@@ -12,7 +12,19 @@ pub(super) const LOGICAL: &[&str] = &["and", "andSequence", "or", "xone"];
 pub(super) const RULES: &[&str] = &["permission", "prohibition", "obligation"];
 
 const OPERATORS: &[&str] = &[
-    "eq", "neq", "gt", "gteq", "lt", "lteq", "hasPart", "isA", "isAllOf", "isAnyOf", "isNoneOf", "isPartOf", "term-lteq",
+    "eq",
+    "neq",
+    "gt",
+    "gteq",
+    "lt",
+    "lteq",
+    "hasPart",
+    "isA",
+    "isAllOf",
+    "isAnyOf",
+    "isNoneOf",
+    "isPartOf",
+    "term-lteq",
 ];
 
 pub(super) static COMPARISON: Members = Members {
@@ -25,7 +37,16 @@ pub(super) static COMPARISON: Members = Members {
 static RULE: Members = Members {
     required: &[("action", Text)],
     optional: &[("constraint", List(&Constraint, 0, ITEMS, false))],
-    forbidden: &["target", "assigner", "assignee", "duty", "remedy", "consequence", "obligation", "refinement"],
+    forbidden: &[
+        "target",
+        "assigner",
+        "assignee",
+        "duty",
+        "remedy",
+        "consequence",
+        "obligation",
+        "refinement",
+    ],
     closed: false,
 };
 
@@ -140,7 +161,11 @@ static SERVICE: Members = open!(
     &[("endpointDescription", Text)]
 );
 static DISTRIBUTION: Members = open!(
-    &[("@type", Word(&["Distribution"])), ("format", Text), ("accessService", Either(&Text, &Object(&SERVICE)))],
+    &[
+        ("@type", Word(&["Distribution"])),
+        ("format", Text),
+        ("accessService", Either(&Text, &Object(&SERVICE)))
+    ],
     &[("hasPolicy", List(&Object(&LISTED_OFFER), 1, ITEMS, false))]
 );
 const DATASET_REQUIRED: &[(&str, Shape)] = &[
@@ -186,7 +211,15 @@ pub(super) static TYPES: &[(&str, Members)] = &[
     ("CatalogRequestMessage", open!(&[], &[("filter", List(&Any, 0, ITEMS, false))])),
     ("DatasetRequestMessage", open!(&[("dataset", Text)], &[])),
     ("Dataset", open!(DATASET_REQUIRED, &[("dxp", Object(&LISTING))])),
-    ("Catalog", Members { required: CATALOG.required, optional: CATALOG.optional, forbidden: &["hasPolicy"], closed: false }),
+    (
+        "Catalog",
+        Members {
+            required: CATALOG.required,
+            optional: CATALOG.optional,
+            forbidden: &["hasPolicy"],
+            closed: false,
+        },
+    ),
     ("CatalogError", open!(&[], &[("code", Text), REASON])),
     (
         "ContractRequestMessage",

@@ -14,7 +14,10 @@ use crate::{
 /// Act digests.
 pub(super) fn acts(file: &Value) -> Vec<Case> {
     let body = file["body"].as_str().unwrap_or_default();
-    let mut cases = vec![Case::of("body", same("digest", &file["body_digest"].as_str(), &Some(&digest_text(body.as_bytes()))))];
+    let mut cases = vec![Case::of(
+        "body",
+        same("digest", &file["body_digest"].as_str(), &Some(&digest_text(body.as_bytes()))),
+    )];
     cases.extend(each(file, "cases", |case| {
         members(case, &["name", "act", "canonical", "digest"])?;
         let json = Json::from_serde(&case["act"]).map_err(|error| error.to_string())?;

@@ -32,7 +32,11 @@ pub(super) fn messages(file: &Value) -> Vec<Case> {
             }
             outcome(case, kept)
         };
-        let name = format!("{} {index} {}", case["type"].as_str().unwrap_or("?"), case["changed"].as_str().unwrap_or(""));
+        let name = format!(
+            "{} {index} {}",
+            case["type"].as_str().unwrap_or("?"),
+            case["changed"].as_str().unwrap_or("")
+        );
         cases.push(Case::of(name.trim_end(), check()));
     }
     whole_file(file, &["about", "cases"], cases)
@@ -49,7 +53,8 @@ pub(super) fn arrows(file: &Value) -> Vec<Case> {
             listed.push((text("from"), act, text("by"), text("to")));
         }
         listed.sort();
-        let own = |a: &(&str, &str, &str, &str)| (a.0.to_owned(), a.1.to_owned(), a.2.to_owned(), a.3.to_owned());
+        let own =
+            |a: &(&str, &str, &str, &str)| (a.0.to_owned(), a.1.to_owned(), a.2.to_owned(), a.3.to_owned());
         let mut own: Vec<_> = flow.arrows().iter().map(own).collect();
         own.sort();
         cases.push(Case::of(flow.family(), same("arrows", &listed, &own)));
@@ -78,7 +83,10 @@ fn exchange(case: &Value) -> Result<(), String> {
 }
 
 fn take(side: &mut Side, step: &Value) -> Result<(), String> {
-    members(step, &["act", "answer", "do", "late", "other_terms", "outcome", "pending", "prev", "state", "type"])?;
+    members(
+        step,
+        &["act", "answer", "do", "late", "other_terms", "outcome", "pending", "prev", "state", "type"],
+    )?;
     let late = step["late"].as_bool().ok_or("late")?;
     let label = step["act"].as_str().unwrap_or_default();
     let done = match text(step, "do")? {
@@ -143,7 +151,8 @@ pub(super) fn terms(file: &Value) -> Vec<Case> {
             let changed = put(&file["terms"], text(case, "at")?, &case["value"])?;
             outcome(case, check_terms(&json(&changed)?))
         };
-        cases.push(Case::of(format!("{} {}", case["clause"].as_str().unwrap_or("?"), case["value"]), check()));
+        cases
+            .push(Case::of(format!("{} {}", case["clause"].as_str().unwrap_or("?"), case["value"]), check()));
     }
     whole_file(file, &["about", "terms", "digest", "cases"], cases)
 }
@@ -159,7 +168,8 @@ pub(super) fn decisions(file: &Value) -> Vec<Case> {
             let now = case["now"].as_i64().ok_or("now")?;
             outcome(case, check_decision(&decision, &json(&file["terms"])?, "importer", "negotiation", now))
         };
-        cases.push(Case::of(format!("{} {}", case["clause"].as_str().unwrap_or("?"), case["value"]), check()));
+        cases
+            .push(Case::of(format!("{} {}", case["clause"].as_str().unwrap_or("?"), case["value"]), check()));
     }
     whole_file(file, &["about", "terms", "decision", "cases"], cases)
 }
@@ -178,7 +188,8 @@ pub(super) fn differences(file: &Value) -> Vec<Case> {
 pub(super) fn records(file: &Value, terms: &Value) -> Vec<Case> {
     let judge = |bytes: &str| -> Result<Result<(), Refusal>, String> {
         let terms = json(&terms["terms"])?;
-        let shared = terms.get("shared").map(|shared| digest_text(shared.canonical().as_bytes())).unwrap_or_default();
+        let shared =
+            terms.get("shared").map(|shared| digest_text(shared.canonical().as_bytes())).unwrap_or_default();
         let due = Due {
             shared: &shared,
             private: text(file, "private")?,
@@ -197,7 +208,8 @@ pub(super) fn records(file: &Value, terms: &Value) -> Vec<Case> {
     for case in list(file, "cases") {
         let check = || {
             members(case, &["at", "value", "outcome"])?;
-            let record: Value = serde_json::from_str(text(file, "record")?).map_err(|error| error.to_string())?;
+            let record: Value =
+                serde_json::from_str(text(file, "record")?).map_err(|error| error.to_string())?;
             let changed = json(&put(&record, text(case, "at")?, &case["value"])?)?;
             outcome(case, judge(&changed.canonical())?)
         };
@@ -213,7 +225,8 @@ pub(super) fn verdicts(file: &Value) -> Vec<Case> {
         let signing = from_multibase(text(&file[name], "signing")?).ok_or("signing")?;
         Ok(Party { did: text(&file[name], "did")?.to_owned(), signing })
     };
-    let parties = party("provider").and_then(|provider| Ok(Parties { provider, consumer: party("consumer")? }));
+    let parties =
+        party("provider").and_then(|provider| Ok(Parties { provider, consumer: party("consumer")? }));
     let parties = match parties {
         Ok(parties) => parties,
         Err(why) => return vec![Case::of("parties", Err(why))],

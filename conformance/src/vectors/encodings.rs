@@ -62,12 +62,23 @@ pub(super) fn jws(file: &Value) -> Vec<Case> {
         };
         let jws = text(case, "jws")?;
         outcome(case, open(jws))?;
-        if case["digest"].is_null() { Ok(()) } else { same("digest", &text(case, "digest")?, &digest_text(jws.as_bytes()).as_str()) }
+        if case["digest"].is_null() {
+            Ok(())
+        } else {
+            same("digest", &text(case, "digest")?, &digest_text(jws.as_bytes()).as_str())
+        }
     };
     let mut cases = each(file, "cases", check);
-    cases.push(Case::of("signer", seed(file, "signer_seed_hex").and_then(|key| {
-        same("signer", &file["signer"].as_str(), &Some(multibase(&key.verifying_key().to_bytes()).as_str()))
-    })));
+    cases.push(Case::of(
+        "signer",
+        seed(file, "signer_seed_hex").and_then(|key| {
+            same(
+                "signer",
+                &file["signer"].as_str(),
+                &Some(multibase(&key.verifying_key().to_bytes()).as_str()),
+            )
+        }),
+    ));
     whole_file(file, &["about", "cases", "signer", "signer_seed_hex"], cases)
 }
 
@@ -98,7 +109,8 @@ pub(super) fn signatures(file: &Value) -> Vec<Case> {
         members(case, &["name", "outcome", "public", "message_hex", "signature_hex"])?;
         let key = from_multibase(text(case, "public")?).ok_or("public")?;
         let signature = <[u8; 64]>::try_from(bytes(case, "signature_hex")?);
-        let verified = signature.is_ok_and(|s| verify_strict(&key, &bytes(case, "message_hex").unwrap_or_default(), &s));
+        let verified =
+            signature.is_ok_and(|s| verify_strict(&key, &bytes(case, "message_hex").unwrap_or_default(), &s));
         same("outcome", &text(case, "outcome")?, &if verified { "accepted" } else { "signature_invalid" })
     }));
     whole_file(file, &["about", "keys", "bad_keys", "cases"], cases)

@@ -19,7 +19,11 @@ pub(super) fn dids(file: &Value) -> Vec<Case> {
         same("did", &text(case, "did")?, &written.as_str())?;
         same("peer id", &text(case, "peer_id")?, &peer_id(&key).as_str())?;
         same("fingerprint", &text(case, "fingerprint")?, &fingerprint(&written).as_str())?;
-        same("read back", &(Some(key), Some(key)), &(from_did(&written), from_peer_id(text(case, "peer_id")?)))
+        same(
+            "read back",
+            &(Some(key), Some(key)),
+            &(from_did(&written), from_peer_id(text(case, "peer_id")?)),
+        )
     });
     cases.extend(each(file, "bad", |case| {
         members(case, &["did", "peer_id", "outcome"])?;
@@ -46,7 +50,8 @@ fn root(file: &Value) -> Case {
 /// Participant statements.
 pub(super) fn participants(file: &Value) -> Vec<Case> {
     let mut cases = vec![root(file)];
-    let due = seed(file, "root_seed_hex").map(|key| multibase(&key.verifying_key().to_bytes())).unwrap_or_default();
+    let due =
+        seed(file, "root_seed_hex").map(|key| multibase(&key.verifying_key().to_bytes())).unwrap_or_default();
     cases.extend(each(file, "cases", |case| {
         members(case, &["name", "jws", "outcome"])?;
         let opened = open_statement(text(case, "jws")?);
@@ -67,11 +72,15 @@ pub(super) fn key_sets(file: &Value) -> Vec<Case> {
         let check = || {
             members(step, &["name", "jws", "outcome"])?;
             let offered = ring.offer(did, text(step, "jws")?);
-            let (code, why) = offered.map_or_else(|refusal| (refusal.code, refusal.why), |word| (word, String::new()));
+            let (code, why) =
+                offered.map_or_else(|refusal| (refusal.code, refusal.why), |word| (word, String::new()));
             same("outcome", &text(step, "outcome")?, &code).map_err(|error| format!("{error} {why}"))
         };
         let name = step["name"].as_str().unwrap_or("a step without name").to_owned();
-        cases.push(Case::of(name, { let mut check = check; check() }));
+        cases.push(Case::of(name, {
+            let mut check = check;
+            check()
+        }));
     }
     cases.extend(each(file, "queries", |case| {
         members(case, &["min", "now", "number", "outcome"])?;

@@ -80,7 +80,8 @@ pub(super) fn tile(file: &Value) -> Vec<Case> {
     cases.extend(each(file, "sizes", |case| {
         members(case, &["size", "tiles", "bundles"])?;
         let (tiles, bundles) = TilePath::all(number(case, "size")?);
-        let paths = |tiles: Vec<TilePath>| tiles.iter().map(|tile| tile.path().into()).collect::<Vec<Value>>();
+        let paths =
+            |tiles: Vec<TilePath>| tiles.iter().map(|tile| tile.path().into()).collect::<Vec<Value>>();
         same("tiles", &list(case, "tiles"), &paths(tiles).as_slice())?;
         same("bundles", &list(case, "bundles"), &paths(bundles).as_slice())
     }));
@@ -88,8 +89,19 @@ pub(super) fn tile(file: &Value) -> Vec<Case> {
 }
 
 const KNOWN: [&str; 13] = [
-    "about", "keys", "entries", "leaves", "roots", "inclusion", "consistency", "bundle", "tile", "note", "tlog_proof",
-    "disclosure", "spec_vkey",
+    "about",
+    "keys",
+    "entries",
+    "leaves",
+    "roots",
+    "inclusion",
+    "consistency",
+    "bundle",
+    "tile",
+    "note",
+    "tlog_proof",
+    "disclosure",
+    "spec_vkey",
 ];
 
 /// A small log that other programs made.
@@ -100,7 +112,8 @@ pub(super) fn known_answers(file: &Value) -> Vec<Case> {
         .collect();
     let leaves: Vec<Hash> = entries.iter().map(|entry| merkle::leaf_hash(entry)).collect();
     let mut cases = each(file, "keys", |case| known_key(file, case));
-    let texts = |name: &str| list(file, name).iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
+    let texts =
+        |name: &str| list(file, name).iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
     let hexes = |hashes: &[Hash]| hashes.iter().map(|hash| hex(hash)).collect::<Vec<_>>();
     cases.push(Case::of("leaves", same("leaves", &texts("leaves"), &hexes(&leaves))));
     let roots: Vec<Hash> = (0..=leaves.len()).map(|size| merkle::root(&leaves[..size])).collect();
@@ -110,7 +123,8 @@ pub(super) fn known_answers(file: &Value) -> Vec<Case> {
     cases.push(Case::of("bundle", known_bundle(&file["bundle"], &entries)));
     cases.push(Case::of("proof file", known_proof_file(file, &leaves)));
     cases.push(Case::of("disclosure", known_disclosure(&file["disclosure"])));
-    let foreign = text(file, "spec_vkey").and_then(|key| note::parse_vkey(key).map(|_| ()).ok_or("refused".to_owned()));
+    let foreign =
+        text(file, "spec_vkey").and_then(|key| note::parse_vkey(key).map(|_| ()).ok_or("refused".to_owned()));
     cases.push(Case::of("verifier key of the note format's own text", foreign));
     whole_file(file, &KNOWN, cases)
 }
@@ -149,7 +163,11 @@ fn known_tile(case: &Value, leaves: &[Hash]) -> Result<(), String> {
     members(case, &["path", "sha256"])?;
     let tile = TilePath::parse(text(case, "path")?).ok_or("the path")?;
     let made = merkle::tile(leaves, tile.level.ok_or("a bundle")?, tile.number as usize, tile.width);
-    same("sha256", &Some(text(case, "sha256")?.to_owned()), &made.map(|hashes| hex(&sha256(&hashes.concat()))))
+    same(
+        "sha256",
+        &Some(text(case, "sha256")?.to_owned()),
+        &made.map(|hashes| hex(&sha256(&hashes.concat()))),
+    )
 }
 
 fn known_bundle(case: &Value, entries: &[Vec<u8>]) -> Result<(), String> {
@@ -157,7 +175,9 @@ fn known_bundle(case: &Value, entries: &[Vec<u8>]) -> Result<(), String> {
     let tile = TilePath::parse(text(case, "path")?).ok_or("the path")?;
     let mut made = Vec::new();
     for entry in entries.iter().take(tile.width) {
-        made.extend_from_slice(&u16::try_from(entry.len()).map_err(|_| "an entry is too long")?.to_be_bytes());
+        made.extend_from_slice(
+            &u16::try_from(entry.len()).map_err(|_| "an entry is too long")?.to_be_bytes(),
+        );
         made.extend_from_slice(entry);
     }
     same("bytes", &text(case, "bytes")?, &hex(&made).as_str())?;
@@ -186,7 +206,8 @@ pub(super) fn checkpoint(file: &Value) -> Vec<Case> {
     let Some((_, _, key)) = file["vkey"].as_str().and_then(note::parse_vkey) else {
         return vec![Case::of("vkey", Err("is no verifier key".to_owned()))];
     };
-    let mut cases = vec![Case::of("own keys", own_keys(file)), Case::of("checkpoint", known_checkpoint(file, &key))];
+    let mut cases =
+        vec![Case::of("own keys", own_keys(file)), Case::of("checkpoint", known_checkpoint(file, &key))];
     cases.extend(each(file, "forks", |fork| {
         members(fork, &["first", "second", "path", "v"])?;
         proves_fork(fork, &key)
@@ -197,9 +218,20 @@ pub(super) fn checkpoint(file: &Value) -> Vec<Case> {
         note::lines(text(case, "note").unwrap_or_default()).ok_or_else(|| Refusal::malformed("the note"))
     }));
     cases.extend(refused(file, "refused_texts", |case| {
-        Checkpoint::parse(text(case, "text").unwrap_or_default()).ok_or_else(|| Refusal::malformed("the text"))
+        Checkpoint::parse(text(case, "text").unwrap_or_default())
+            .ok_or_else(|| Refusal::malformed("the text"))
     }));
-    let known = ["about", "checkpoint", "cosigner", "forks", "origin", "refused_forks", "refused_notes", "refused_texts", "vkey"];
+    let known = [
+        "about",
+        "checkpoint",
+        "cosigner",
+        "forks",
+        "origin",
+        "refused_forks",
+        "refused_notes",
+        "refused_texts",
+        "vkey",
+    ];
     whole_file(file, &known, cases)
 }
 
@@ -266,9 +298,12 @@ pub(super) fn entry(file: &Value) -> Vec<Case> {
         .iter()
         .map(|case| Case::of(case["why"].as_str().unwrap_or("an entry"), known_entry(file, case)))
         .collect();
-    cases.extend(refused(file, "refused_entries", |case| open_entry(text(case, "entry").unwrap_or_default().as_bytes())));
+    cases.extend(refused(file, "refused_entries", |case| {
+        open_entry(text(case, "entry").unwrap_or_default().as_bytes())
+    }));
     cases.extend(refused(file, "refused_disclosures", |case| {
-        open_disclosure(text(case, "text").unwrap_or_default()).ok_or_else(|| Refusal::malformed("the disclosure"))
+        open_disclosure(text(case, "text").unwrap_or_default())
+            .ok_or_else(|| Refusal::malformed("the disclosure"))
     }));
     cases.extend(each(file, "types", |kind| {
         let kind = kind.as_str().ok_or("no text")?;

@@ -4,6 +4,7 @@
 //! is passed over in silence.
 
 mod acts;
+mod data;
 mod deals;
 mod encodings;
 mod identity;
@@ -50,6 +51,10 @@ const RUNNERS: &[(&str, Runner)] = &[
     ("agreement/records", With("agreement/terms", deals::records)),
     ("agreement/terms", Alone(deals::terms)),
     ("agreement/verdicts", Alone(deals::verdicts)),
+    ("data/content", Alone(data::content)),
+    ("data/file-lists", Alone(data::file_lists)),
+    ("data/statements", Alone(data::statements)),
+    ("data/windows", With("data/content", data::windows)),
     ("encodings/base64url", Alone(encodings::base64url)),
     ("encodings/jcs", Alone(encodings::jcs)),
     ("encodings/jws", Alone(encodings::jws)),
@@ -91,7 +96,8 @@ fn collect(root: &Path, directory: &Path, names: &mut Vec<String>) -> Result<(),
         } else if path.extension().is_some_and(|extension| extension == "json")
             && let Ok(relative) = path.strip_prefix(root)
         {
-            let segments: Vec<_> = relative.with_extension("").iter().map(|s| s.to_string_lossy().into_owned()).collect();
+            let segments: Vec<_> =
+                relative.with_extension("").iter().map(|s| s.to_string_lossy().into_owned()).collect();
             names.push(segments.join("/"));
         }
     }
@@ -110,7 +116,10 @@ fn run_file(directory: &Path, name: &str) -> Vec<Line> {
     match cases {
         Err(error) => failed(error),
         Ok(cases) if cases.is_empty() => failed("the file holds no case".to_owned()),
-        Ok(cases) => cases.into_iter().map(|case| Line { id: name.to_owned(), name: case.name, outcome: case.outcome }).collect(),
+        Ok(cases) => cases
+            .into_iter()
+            .map(|case| Line { id: name.to_owned(), name: case.name, outcome: case.outcome })
+            .collect(),
     }
 }
 

@@ -14,7 +14,10 @@ fn without_engine(file: &Value, array: &str) -> Vec<Case> {
         // Whatever is hashed must be of the restricted kind.
         Json::from_serde(case).map(|_| ()).map_err(|error| error.to_string())
     });
-    let why = format!("{} evaluations need a policy engine, which this suite does not have", list(file, array).len());
+    let why = format!(
+        "{} evaluations need a policy engine, which this suite does not have",
+        list(file, array).len()
+    );
     cases.push(Case { name: "evaluation".to_owned(), outcome: Outcome::Skip(why) });
     cases
 }

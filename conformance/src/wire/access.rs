@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     acts::sign_token,
-    encoding::{digest_text, did},
+    encoding::{did, digest_text},
     identity::now,
     json::Json,
     jws,
@@ -148,7 +148,8 @@ pub(super) async fn signature(session: &Session) -> Check {
     let good = sign_token(&payload, &session.desk.me.signing);
     // The signature of another document under the honest header.
     let other = sign_token(&session.read_payload("GET", PATH, b""), &session.desk.me.signing);
-    let (head, tail) = (good.rsplit_once('.').unwrap_or_default().0, other.rsplit_once('.').unwrap_or_default().1);
+    let (head, tail) =
+        (good.rsplit_once('.').unwrap_or_default().0, other.rsplit_once('.').unwrap_or_default().1);
     let answer = catalog_with(session, Some(&format!("{head}.{tail}"))).await?;
     refused_unsigned(&answer, &[401], "signature_invalid")
 }
@@ -179,5 +180,9 @@ pub(super) async fn keys(session: &Session) -> Check {
     for set in &sets {
         ring.offer(&session.ticket.did, set)?;
     }
-    if sets.contains(&session.ticket.keys_text.as_str()) { Ok(()) } else { Err("the ticket's key set is not there".into()) }
+    if sets.contains(&session.ticket.keys_text.as_str()) {
+        Ok(())
+    } else {
+        Err("the ticket's key set is not there".into())
+    }
 }

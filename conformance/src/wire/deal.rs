@@ -1,6 +1,10 @@
 //! A deal as far as the node goes along with it, and what it must do with acts that it knows, that contradict what it
 //! knows, or that come at the wrong time (spec chapters 03 and 06).
 
+use std::time::Duration;
+
+use tokio::time::sleep;
+
 use super::{
     CONTEXT, Options,
     desk::{DSP, Exchange},
@@ -85,7 +89,8 @@ pub(super) async fn propose(session: &Session, offered: &Offered, options: &Opti
     }
     let pid = body.text("providerPid").map(str::to_owned);
     let consumer = session.desk.exchange(&request.act.exchange).map(|exchange| exchange.consumer_pid);
-    let fits = body.text("@type") == Some("ContractNegotiation") && body.text("consumerPid") == consumer.as_deref();
+    let fits =
+        body.text("@type") == Some("ContractNegotiation") && body.text("consumerPid") == consumer.as_deref();
     if !fits || pid.is_none() {
         return Err(unexpected("a ContractNegotiation with both pids", &receipt.answer).into());
     }
@@ -149,7 +154,9 @@ pub(super) async fn decided(session: &Session, deal: &Deal) -> Check<Exchange> {
     if *kind == "negotiation.termination" && code.is_none() {
         return Err("a termination without dxp.code".into());
     }
-    if message.text("consumerPid") != Some(&exchange.consumer_pid) || message.text("providerPid") != deal.pid.as_deref() {
+    if message.text("consumerPid") != Some(&exchange.consumer_pid)
+        || message.text("providerPid") != deal.pid.as_deref()
+    {
         return Err(Stop::Fail(format!("{kind} with other pids: {}", message.canonical())));
     }
     Ok(exchange)
@@ -157,7 +164,8 @@ pub(super) async fn decided(session: &Session, deal: &Deal) -> Check<Exchange> {
 
 /// An act that does not know the node's last one.
 pub(super) async fn stale(session: &Session, deal: &Deal, decided: Option<&Exchange>) -> Check {
-    let (pid, exchange) = (deal.live()?, decided.ok_or_else(|| Stop::Skip("the node sent no act".to_owned()))?);
+    let (pid, exchange) =
+        (deal.live()?, decided.ok_or_else(|| Stop::Skip("the node sent no act".to_owned()))?);
     let body = termination(&exchange.consumer_pid, pid, "cancelled");
     let path = format!("/negotiations/{pid}/termination");
     for prev in [None, Some(some_digest())] {
@@ -169,12 +177,67 @@ pub(super) async fn stale(session: &Session, deal: &Deal, decided: Option<&Excha
     Ok(())
 }
 
+/// An unanswered act of the node is repeated, always the same; our termination that crosses it wins, and then it is
+/// repeated no more (NEG-12.2, NEG-13.2, NEG-13.3).
+pub(super) async fn crossed(session: &Session, offered: &Offered, options: &Options) -> Check {
+    session.desk.close(true);
+    let tried = crossing(session, offered, options).await;
+    session.desk.close(false);
+    tried
+}
+
+async fn crossing(session: &Session, offered: &Offered, options: &Options) -> Check {
+    let deal = propose(session, offered, options).await?;
+    let (pid, id) = (deal.live()?, deal.request.act.exchange);
+    let came = || session.desk.turned_away().into_iter().filter(|act| act.exchange == id).collect::<Vec<_>>();
+    for _ in 0..200 {
+        if came().len() >= 3 {
+            break;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    let acts = came();
+    let [first, second, ..] = acts.as_slice() else {
+        return Err(Stop::Fail(format!(
+            "expected the node's act again within 10 s, got {} in all",
+            acts.len()
+        )));
+    };
+    if first != second {
+        return Err(Stop::Fail(format!(
+            "expected the same act again, got {} {}",
+            second.path,
+            second.digest()
+        )));
+    }
+    if first.prev.as_deref() != Some(&deal.request.act.digest()) {
+        return Err(Stop::Fail(format!("prev: expected the digest of the request, got {:?}", first.prev)));
+    }
+    let exchange = session.desk.exchange(&id).ok_or("no exchange")?;
+    let body = termination(&exchange.consumer_pid, pid, "cancelled");
+    let prepared =
+        session.prepare("negotiation.termination", &format!("/negotiations/{pid}/termination"), id, body)?;
+    let receipt = session.act(&prepared).await?;
+    refused(&receipt.answer, &[200], "")?;
+    let after = state(session, pid).await?;
+    if after != "TERMINATED" {
+        return Err(Stop::Fail(format!("expected TERMINATED, got {after}")));
+    }
+    // One repetition may have been on its way.
+    sleep(Duration::from_millis(500)).await;
+    let settled = came().len();
+    sleep(Duration::from_secs(3)).await;
+    let more = came().len() - settled;
+    if more == 0 { Ok(()) } else { Err(Stop::Fail(format!("expected no more of a dropped act, got {more}"))) }
+}
+
 /// A message that no state but one allows, in another: a final refusal, acknowledged, and nothing moves.
 pub(super) async fn illegal(session: &Session, deal: &Deal, decided: Option<&Exchange>) -> Check {
     let pid = deal.live()?;
     let exchange = decided.ok_or_else(|| Stop::Skip("the node sent no act".to_owned()))?;
     let before = state(session, pid).await?;
-    let signature = object([("protected", "e30".into()), ("signature", crate::encoding::b64url(&[0; 64]).into())]);
+    let signature =
+        object([("protected", "e30".into()), ("signature", crate::encoding::b64url(&[0; 64]).into())]);
     let (path, kind, body) = if before == "AGREED" {
         let dxp = object([
             ("v", 1.into()),
@@ -185,7 +248,11 @@ pub(super) async fn illegal(session: &Session, deal: &Deal, decided: Option<&Exc
     } else {
         let good = jws::signature_object("dxp-agreement+jws", 1, &session.desk.me.signing, "e30");
         let signature = if signature.keys() == good.keys() { good } else { signature };
-        ("agreement/verification", "negotiation.verification", verification(&exchange.consumer_pid, pid, signature))
+        (
+            "agreement/verification",
+            "negotiation.verification",
+            verification(&exchange.consumer_pid, pid, signature),
+        )
     };
     let path = format!("/negotiations/{pid}/{path}");
     let prepared = session.prepare(kind, &path, deal.request.act.exchange, body)?;
@@ -233,7 +300,9 @@ pub(super) async fn conclude(session: &Session, deal: &Deal, decided: Option<&Ex
     }
     let message = match exchange.inbox.last() {
         Some(("negotiation.agreement", message)) => message,
-        Some((kind, message)) => return Err(Stop::Skip(format!("the node sent {kind}: {}", message.canonical()))),
+        Some((kind, message)) => {
+            return Err(Stop::Skip(format!("the node sent {kind}: {}", message.canonical())));
+        }
         None => return Err("nothing came".into()),
     };
     let payload = agreement(session, message, &terms)?;
@@ -256,7 +325,8 @@ pub(super) async fn conclude(session: &Session, deal: &Deal, decided: Option<&Ex
 
 fn terms_of(request: &[u8]) -> Check<String> {
     let json = Json::parse(request).map_err(|error| error.to_string())?;
-    let digest = json.get("dxp").and_then(|dxp| dxp.get("decision")).and_then(|decision| decision.text("terms"));
+    let digest =
+        json.get("dxp").and_then(|dxp| dxp.get("decision")).and_then(|decision| decision.text("terms"));
     let digest = digest.filter(|text| fixed::<32>(text).is_some()).ok_or("a request without decision")?;
     Ok(digest.to_owned())
 }
@@ -288,8 +358,13 @@ pub(super) async fn early_transfer(session: &Session) -> Check {
         ),
     ]);
     let body = body.canonical().into_bytes();
-    let prepared =
-        session.prepare_after("transfer.request", "/transfers/request", exchange, body, Some(some_digest()))?;
+    let prepared = session.prepare_after(
+        "transfer.request",
+        "/transfers/request",
+        exchange,
+        body,
+        Some(some_digest()),
+    )?;
     let answer = session.link.call(&session.carry(&prepared)).await?;
     refused(&answer, &[400, 404, 409], "")
 }
@@ -299,7 +374,9 @@ pub(super) async fn forged(session: &Session, offered: &Offered, options: &Optio
     let prepared = request(session, offered, options)?;
     let target = format!("{DSP}{}", prepared.act.path);
     let token = sign_token(&prepared.token, &session.desk.me.log);
-    let call = Call::new("POST", &target).header("authorization", &format!("Bearer {token}")).json(&*prepared.act.body);
+    let call = Call::new("POST", &target)
+        .header("authorization", &format!("Bearer {token}"))
+        .json(&*prepared.act.body);
     refused_unsigned(&session.link.call(&call).await?, &[401], "")?;
     session.act(&prepared).await.map(|_| ())
 }

@@ -46,6 +46,9 @@ struct Inner {
     answered: BTreeMap<[u8; 16], (String, Answer)>,
     held: Option<(u64, String)>,
     problems: Vec<String>,
+    /// Acts are answered 503 and noted instead of taken.
+    closed: bool,
+    turned_away: Vec<Act>,
 }
 
 /// The desk where the suite's own acts are written and the node's are received.
@@ -64,7 +67,8 @@ impl Desk {
     pub fn open(me: Identity, peer: &str, ring: Ring) -> Result<Self, String> {
         let mut ledger = Ledger::new(me.origin(), me.log.clone());
         let key: [u8; 32] = random()?;
-        let statement = |text: &str| [("statement".to_owned(), Json::from(digest_text(text.as_bytes())))].into();
+        let statement =
+            |text: &str| [("statement".to_owned(), Json::from(digest_text(text.as_bytes())))].into();
         let genesis = [
             ("root".to_owned(), me.did().into()),
             ("log_key".to_owned(), crate::encoding::multibase(&me.log.verifying_key().to_bytes()).into()),
@@ -78,7 +82,13 @@ impl Desk {
             ("peer", [("peer".to_owned(), peer.into())].into()),
         ];
         for (kind, fields) in own {
-            let entry = Entry { kind: kind.to_owned(), at: now(), side: "own".to_owned(), fields, ..Entry::default() };
+            let entry = Entry {
+                kind: kind.to_owned(),
+                at: now(),
+                side: "own".to_owned(),
+                fields,
+                ..Entry::default()
+            };
             ledger.append(entry.encode(&key, &random::<16>()?));
         }
         let inner = Inner {
@@ -88,6 +98,8 @@ impl Desk {
             answered: BTreeMap::new(),
             held: None,
             problems: Vec::new(),
+            closed: false,
+            turned_away: Vec::new(),
         };
         Ok(Self { me, peer: peer.to_owned(), ring, inner: Mutex::new(inner) })
     }
@@ -147,6 +159,17 @@ impl Desk {
         }
     }
 
+    /// While closed, acts of the node are answered 503, which promises nothing, and noted.
+    pub fn close(&self, closed: bool) {
+        self.inner().closed = closed;
+    }
+
+    /// The acts that were turned away, in the order in which they came.
+    #[must_use]
+    pub fn turned_away(&self) -> Vec<Act> {
+        self.inner().turned_away.clone()
+    }
+
     /// What was wrong with requests of the node, since this was last asked.
     pub fn problems(&self) -> Vec<String> {
         std::mem::take(&mut self.inner().problems)
@@ -181,6 +204,10 @@ impl Desk {
         }
         if let Some((digest, answer)) = inner.answered.get(&act.msg) {
             return if *digest == act.digest() { Ok(answer.clone()) } else { Ok(Answer::json(409, "{}")) };
+        }
+        if inner.closed {
+            inner.turned_away.push(act);
+            return Ok(Answer::json(503, r#"{"@type":"Error","code":"busy","reason":[]}"#));
         }
         Ok(self.receive(&mut inner, &act, bearer))
     }
@@ -251,23 +278,27 @@ impl Desk {
                     ("checkpoint", inner.ledger.checkpoint_at(size)?.into()),
                 ]))
             }),
-            ["log", "consistency", from] => from.parse().ok().zip(number("size")).and_then(|(from, size)| {
-                inner.ledger.consistency(from, size).map(|proof| hashes(&proof))
-            }),
+            ["log", "consistency", from] => from
+                .parse()
+                .ok()
+                .zip(number("size"))
+                .and_then(|(from, size)| inner.ledger.consistency(from, size).map(|proof| hashes(&proof))),
             ["log", "yours"] => Some(object([
                 ("v", 1.into()),
                 ("checkpoint", inner.held.as_ref().map(|(_, note)| note.clone()).into()),
                 ("acts", Vec::new().into()),
             ])),
-            ["negotiations", pid] => inner.exchanges.values().find(|e| e.consumer_pid == *pid).map(|exchange| {
-                object([
-                    ("@context", vec![super::CONTEXT.into()].into()),
-                    ("@type", "ContractNegotiation".into()),
-                    ("consumerPid", exchange.consumer_pid.as_str().into()),
-                    ("providerPid", exchange.provider_pid.clone().unwrap_or_default().into()),
-                    ("state", exchange.state.into()),
-                ])
-            }),
+            ["negotiations", pid] => {
+                inner.exchanges.values().find(|e| e.consumer_pid == *pid).map(|exchange| {
+                    object([
+                        ("@context", vec![super::CONTEXT.into()].into()),
+                        ("@type", "ContractNegotiation".into()),
+                        ("consumerPid", exchange.consumer_pid.as_str().into()),
+                        ("providerPid", exchange.provider_pid.clone().unwrap_or_default().into()),
+                        ("state", exchange.state.into()),
+                    ])
+                })
+            }
             _ => None,
         };
         found.map_or_else(|| Answer::json(404, "{}"), |json| Answer::json(200, json.canonical()))

@@ -54,6 +54,19 @@ pub(super) async fn truncated(session: &Session) -> Check {
     session.alive().await
 }
 
+/// A peer that closes its side after a request still gets the answer.
+pub(super) async fn half_closed(session: &Session) -> Check {
+    let token = sign_token(&session.read_payload("GET", "/keys", b""), &session.desk.me.signing);
+    let request = format!("GET {DXP}/keys HTTP/1.1\r\nhost: dxp\r\nauthorization: Bearer {token}\r\n\r\n");
+    let answer = session.link.raw(request.as_bytes(), true).await?;
+    let text = String::from_utf8_lossy(&answer);
+    if text.starts_with("HTTP/1.1 200") {
+        Ok(())
+    } else {
+        Err(Stop::Fail(format!("expected HTTP/1.1 200, got {text:?}")))
+    }
+}
+
 /// Bytes that are no HTTP.
 pub(super) async fn noise(session: &Session) -> Check {
     session.link.raw(&[0xff; 4_096], false).await?;
@@ -69,7 +82,8 @@ pub(super) async fn nested(session: &Session) -> Check {
 }
 
 pub(super) async fn duplicate(session: &Session) -> Check {
-    let body = String::from_utf8_lossy(&catalog_body()).replacen('{', "{\"@type\":\"CatalogRequestMessage\",", 1);
+    let body =
+        String::from_utf8_lossy(&catalog_body()).replacen('{', "{\"@type\":\"CatalogRequestMessage\",", 1);
     refused(&catalog(session, body.as_bytes()).await?, &[400], "duplicate_key")
 }
 
@@ -123,7 +137,8 @@ pub(super) async fn malformed_act(session: &Session, offered: Option<&Offered>) 
         bodies.push(whole[..whole.len() - 1].to_vec());
     }
     for body in bodies {
-        let prepared = session.prepare_after("negotiation.request", "/negotiations/request", exchange, body, None)?;
+        let prepared =
+            session.prepare_after("negotiation.request", "/negotiations/request", exchange, body, None)?;
         let receipt = session.act(&prepared).await?;
         refused(&receipt.answer, &[400], "malformed")?;
     }
@@ -131,7 +146,11 @@ pub(super) async fn malformed_act(session: &Session, offered: Option<&Offered>) 
 }
 
 /// `DXP-Key` that is not the announced one.
-pub(super) async fn other_key(session: &Session, offered: Option<&Offered>, options: &super::Options) -> Check {
+pub(super) async fn other_key(
+    session: &Session,
+    offered: Option<&Offered>,
+    options: &super::Options,
+) -> Check {
     let offered = offered.ok_or_else(|| Stop::Skip("the catalog is empty".to_owned()))?;
     let mut prepared = request(session, offered, options)?;
     prepared.key = Some(crate::encoding::b64url(&random::<32>()?));
@@ -141,7 +160,11 @@ pub(super) async fn other_key(session: &Session, offered: Option<&Offered>, opti
 
 /// Things of nobody: 404, unsigned.
 pub(super) async fn unknown_id(session: &Session) -> Check {
-    for path in ["/negotiations/urn:uuid:11111111-2222-3333-4444-555555555555", "/transfers/x", "/catalog/datasets/urn:dxp:0"] {
+    for path in [
+        "/negotiations/urn:uuid:11111111-2222-3333-4444-555555555555",
+        "/transfers/x",
+        "/catalog/datasets/urn:dxp:0",
+    ] {
         let answer = session.link.call(&session.signed("GET", DSP, path, b"")).await?;
         refused_unsigned(&answer, &[404], "")?;
     }
@@ -161,9 +184,14 @@ pub(super) async fn not_yours(session: &Session, pid: &str) -> Check {
     let none = "urn:uuid:11111111-2222-3333-4444-555555555555";
     let mut bodies = Vec::new();
     for pid in [pid, none] {
-        let answer = session.link.call(&session.signed("GET", DSP, &format!("/negotiations/{pid}"), b"")).await?;
+        let answer =
+            session.link.call(&session.signed("GET", DSP, &format!("/negotiations/{pid}"), b"")).await?;
         refused_unsigned(&answer, &[404], "")?;
         bodies.push(String::from_utf8_lossy(&answer.body).replace(pid, none));
     }
-    if bodies[0] == bodies[1] { Ok(()) } else { Err(Stop::Fail(format!("expected {}, got {}", bodies[1], bodies[0]))) }
+    if bodies[0] == bodies[1] {
+        Ok(())
+    } else {
+        Err(Stop::Fail(format!("expected {}, got {}", bodies[1], bodies[0])))
+    }
 }

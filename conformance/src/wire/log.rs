@@ -35,7 +35,11 @@ pub(super) async fn checkpoint(session: &Session) -> Check<Checkpoint> {
 pub(super) async fn newest(session: &Session, receipt: &Receipt) -> Check {
     let held = opened(session, receipt)?;
     let newest = checkpoint(session).await?;
-    if newest.size >= held.size { Ok(()) } else { Err(Stop::Fail(format!("expected at least {}, got {}", held.size, newest.size))) }
+    if newest.size >= held.size {
+        Ok(())
+    } else {
+        Err(Stop::Fail(format!("expected at least {}, got {}", held.size, newest.size)))
+    }
 }
 
 fn opened(session: &Session, receipt: &Receipt) -> Check<Checkpoint> {
@@ -99,7 +103,12 @@ async fn leaves(session: &Session, size: u64) -> Check<Vec<Hash>> {
     for tile in tiles.iter().filter(|tile| tile.level == Some(0)) {
         let body = session.get(DXP, &format!("/log/{}", tile.path())).await?;
         if body.len() != tile.width * 32 {
-            return Err(Stop::Fail(format!("{}: expected {} bytes, got {}", tile.path(), tile.width * 32, body.len())));
+            return Err(Stop::Fail(format!(
+                "{}: expected {} bytes, got {}",
+                tile.path(),
+                tile.width * 32,
+                body.len()
+            )));
         }
         leaves.extend(body.chunks_exact(32).filter_map(|hash| Hash::try_from(hash).ok()));
     }

@@ -87,23 +87,38 @@ async fn everything(report: &mut Report<'_>, session: &Session, options: &Option
             access::foreign_transport(session, other).await,
         );
     }
-    if report.note("ID-8.2", "the ticket is redeemed, and again with the same answer", access::redeem(session).await).is_none() {
+    if report
+        .note(
+            "ID-8.2",
+            "the ticket is redeemed, and again with the same answer",
+            access::redeem(session).await,
+        )
+        .is_none()
+    {
         return;
     }
     if let Some(other) = &other {
         report.note("ID-8.5", "a used ticket lets nobody else in", access::used_ticket(other).await);
-        report.note("ACT-3.1", "a token on another's connection is refused", access::borrowed(session, other).await);
+        report.note(
+            "ACT-3.1",
+            "a token on another's connection is refused",
+            access::borrowed(session, other).await,
+        );
     }
     tokens(report, session).await;
     limits(report, session).await;
-    let offered = report.note("CAT-1", "the catalog is read and every listing verifies", catalog(session, options).await);
+    let offered = report.note(
+        "CAT-1",
+        "the catalog is read and every listing verifies",
+        catalog(session, options).await,
+    );
     let offered = offered.flatten();
     report.note(
         "ACT-4.1",
         "content that is no message is refused finally, with acknowledgement",
         limits::malformed_act(session, offered.as_ref()).await,
     );
-    report.note("NEG-1", "a transfer without agreement is refused", deal::early_transfer(session).await);
+    report.note("TRF-2.3", "a transfer without agreement is refused", deal::early_transfer(session).await);
     match &offered {
         Some(offered) => deals(report, session, offered, options).await,
         None => {
@@ -130,7 +145,11 @@ async fn tokens(report: &mut Report<'_>, s: &Session) {
     report.note("ACT-2.2", "a token with a member more, or half an act, is refused", access::shape(s).await);
     report.note("ACT-2.4", "a token whose sub is not iss is refused", access::subject(s).await);
     report.note("ACT-3.2", "a wrong signature is refused", access::signature(s).await);
-    report.note("ACT-3.2", "log key, root key and unknown key set sign no token", access::wrong_keys(s).await);
+    report.note(
+        "ACT-3.2",
+        "log key, root key and unknown key set sign no token",
+        access::wrong_keys(s).await,
+    );
     report.note("ENC-7.2", "an acknowledgement is no token", access::other_type(s).await);
     report.note("ACT-3.3", "a token for another audience is refused", access::audience(s).await);
     report.note("ACT-3.4", "a token that lives too long is refused", access::too_long(s).await);
@@ -145,6 +164,7 @@ async fn limits(report: &mut Report<'_>, s: &Session) {
     report.note("LIM-1.1", "content over 1 MiB is refused and the node lives", limits::oversized(s).await);
     report.note("LIM-1.1", "a boasted length costs nothing", limits::boasted(s).await);
     report.note("NET-6.7", "content that breaks off is no message", limits::truncated(s).await);
+    report.note("NET-5.1", "a peer that closed its side gets its answer", limits::half_closed(s).await);
     report.note("NET-5.1", "bytes that are no HTTP do no harm", limits::noise(s).await);
     report.note("ENC-3.1", "nesting without end is refused", limits::nested(s).await);
     report.note("ENC-3.2", "what is not JSON is refused", limits::malformed(s).await);
@@ -158,25 +178,72 @@ async fn limits(report: &mut Report<'_>, s: &Session) {
 
 async fn deals(report: &mut Report<'_>, s: &Session, offered: &offer::Offered, options: &Options) {
     let proposed = deal::propose(s, offered, options).await;
-    let Some(deal) = report.note("ACT-4.1", "a request is answered finally, with acknowledgement", proposed) else {
+    let Some(deal) = report.note("ACT-4.1", "a request is answered finally, with acknowledgement", proposed)
+    else {
         return;
     };
     report.note("LOG-2.3", "the node's entry of the request is in its log", log::entry(s, &deal).await);
-    report.note("LOG-5.3", "the newest checkpoint covers what was acknowledged", log::newest(s, &deal.receipt).await);
-    report.note("ACT-6.2", "a known act gets the stored answer and acknowledgement, verbatim", deal::again(s, &deal).await);
-    report.note("ACT-6.3", "a known message id over another content is refused", deal::reused(s, &deal).await);
+    report.note(
+        "LOG-5.3",
+        "the newest checkpoint covers what was acknowledged",
+        log::newest(s, &deal.receipt).await,
+    );
+    report.note(
+        "ACT-6.2",
+        "a known act gets the stored answer and acknowledgement, verbatim",
+        deal::again(s, &deal).await,
+    );
+    report.note(
+        "ACT-6.3",
+        "a known message id over another content is refused",
+        deal::reused(s, &deal).await,
+    );
     report.note("ACT-2.2", "an act under the token of a read is refused", deal::unsigned_act(s, &deal).await);
-    report.note("ACT-3.2", "a forged act is refused and leaves no trace", deal::forged(s, offered, options).await);
-    report.note("ACT-1.2", "DXP-Key that was not announced is refused", limits::other_key(s, Some(offered), options).await);
-    report.note("LIM-2.5", "a process id of another exchange is refused", deal::other_exchange(s, &deal).await);
-    let decided = report.note("NEG-1", "the node's decision comes as a signed act", deal::decided(s, &deal).await);
-    report.note("NEG-1", "an act that does not know the node's last one is stale", deal::stale(s, &deal, decided.as_ref()).await);
-    report.note("NEG-1", "a message that the state does not allow is refused finally", deal::illegal(s, &deal, decided.as_ref()).await);
-    report.note("NEG-1", "an agreed deal is concluded", deal::conclude(s, &deal, decided.as_ref()).await);
+    report.note(
+        "ACT-3.2",
+        "a forged act is refused and leaves no trace",
+        deal::forged(s, offered, options).await,
+    );
+    report.note(
+        "NEG-3.3",
+        "DXP-Key that was not announced is refused",
+        limits::other_key(s, Some(offered), options).await,
+    );
+    report.note(
+        "LIM-2.5",
+        "a process id of another exchange is refused",
+        deal::other_exchange(s, &deal).await,
+    );
+    let decided =
+        report.note("NEG-3.9", "the node's decision comes as a signed act", deal::decided(s, &deal).await);
+    report.note(
+        "NEG-12.3",
+        "an act that does not know the node's last one is stale",
+        deal::stale(s, &deal, decided.as_ref()).await,
+    );
+    report.note(
+        "NEG-1.2",
+        "a message that the state does not allow is refused finally",
+        deal::illegal(s, &deal, decided.as_ref()).await,
+    );
+    report.note("NEG-9.1", "an agreed deal is concluded", deal::conclude(s, &deal, decided.as_ref()).await);
+    report.note(
+        "NEG-13.2",
+        "an unanswered act is repeated, and loses against a termination that crosses it",
+        deal::crossed(s, offered, options).await,
+    );
     let second = deal::propose(s, offered, options).await;
     if let Some(second) = report.note("ACT-4.1", "a second request is answered finally", second) {
-        report.note("LOG-2.4", "later checkpoints extend earlier ones", log::consistent(s, &deal.receipt, &second.receipt).await);
-        report.note("ACT-6.6", "each act has its own entry", deal::acknowledged_once(&deal.receipt, &second.receipt));
+        report.note(
+            "LOG-2.4",
+            "later checkpoints extend earlier ones",
+            log::consistent(s, &deal.receipt, &second.receipt).await,
+        );
+        report.note(
+            "ACT-6.6",
+            "each act has its own entry",
+            deal::acknowledged_once(&deal.receipt, &second.receipt),
+        );
     }
     report.note("LOG-3.1", "bundles of entries are not for counterparties", log::bundles(s).await);
     not_yours(report, &deal, options).await;

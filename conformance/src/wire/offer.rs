@@ -65,7 +65,17 @@ fn offered(session: &Session, dataset: &Json) -> Check<Offered> {
     parts.verify()?;
     let payload = parts.payload;
     let members = [
-        "content_root", "dataset", "facts", "iss", "policy", "summary", "title", "v", "valid_from", "valid_to", "version",
+        "content_root",
+        "dataset",
+        "facts",
+        "iss",
+        "policy",
+        "summary",
+        "title",
+        "v",
+        "valid_from",
+        "valid_to",
+        "version",
     ];
     let wrong = |what: &str| Stop::Fail(format!("listing of {id}: {what}"));
     if payload.keys() != members {
@@ -74,7 +84,8 @@ fn offered(session: &Session, dataset: &Json) -> Check<Offered> {
     if payload.text("iss") != Some(&session.ticket.did) || payload.text("dataset") != Some(id) {
         return Err(wrong("iss or dataset differ from the catalog"));
     }
-    let valid = payload.integer("valid_from") <= Some(now() + 60) && payload.integer("valid_to") > Some(now());
+    let valid =
+        payload.integer("valid_from") <= Some(now() + 60) && payload.integer("valid_to") > Some(now());
     if !valid || payload.integer("version") < Some(1) {
         return Err(wrong("version, or not valid now"));
     }
@@ -105,10 +116,20 @@ pub fn request(session: &Session, offered: &Offered, options: &Options) -> Check
         ("offer", offer),
         (
             "dxp",
-            object([("v", 1.into()), ("key", digest_text(&key).into()), ("terms", terms), ("decision", decision)]),
+            object([
+                ("v", 1.into()),
+                ("key", digest_text(&key).into()),
+                ("terms", terms),
+                ("decision", decision),
+            ]),
         ),
     ]);
-    session.prepare("negotiation.request", "/negotiations/request", exchange, message.canonical().into_bytes())
+    session.prepare(
+        "negotiation.request",
+        "/negotiations/request",
+        exchange,
+        message.canonical().into_bytes(),
+    )
 }
 
 /// A fresh name: a prefix and a random UUID.
@@ -139,7 +160,11 @@ fn terms(session: &Session, offered: &Offered, options: &Options) -> Check<Json>
     let (me, ticket) = (&session.desk.me, &session.ticket);
     let drafted = now();
     let side = |did: String, statement: &str, keys: i64| {
-        object([("did", did.into()), ("statement", digest_text(statement.as_bytes()).into()), ("keys", keys.into())])
+        object([
+            ("did", did.into()),
+            ("statement", digest_text(statement.as_bytes()).into()),
+            ("keys", keys.into()),
+        ])
     };
     let mut agreement = object([
         ("@id", urn("urn:uuid:")?.into()),
@@ -249,7 +274,8 @@ fn purposes(policy: &Json) -> Vec<String> {
 
 /// The facts of the contract that follow from the offer's constraints.
 fn contract(policy: &Json, purposes: Vec<String>, drafted: i64) -> Json {
-    let forbids = |action: &str| policy.list("prohibition").iter().any(|rule| rule.text("action") == Some(action));
+    let forbids =
+        |action: &str| policy.list("prohibition").iter().any(|rule| rule.text("action") == Some(action));
     let digits = |name: &str, prefix: &str, suffix: &str| {
         let text = operand(policy, name)?.as_text()?.strip_prefix(prefix)?.strip_suffix(suffix)?.to_owned();
         text.parse::<i64>().ok()
@@ -265,7 +291,10 @@ fn contract(policy: &Json, purposes: Vec<String>, drafted: i64) -> Json {
         ("max_transfers", digits("count", "", "").into()),
         ("allowed_countries", countries.clone()),
         ("countries_listed", countries),
-        ("onward_transfer", object([("allowed", (!forbids("distribute")).into()), ("countries", Vec::new().into())])),
+        (
+            "onward_transfer",
+            object([("allowed", (!forbids("distribute")).into()), ("countries", Vec::new().into())]),
+        ),
         ("subprocessors", Vec::new().into()),
         ("clauses", object([])),
         ("terms", Vec::new().into()),
@@ -292,7 +321,11 @@ pub fn agreement(session: &Session, message: &Json, terms: &str) -> Check<String
     let (headers, payload) = crate::jws::open_general("dxp-agreement+jws", jws)?;
     let signer = headers.first().ok_or("nobody signed")?;
     let set = session.desk.ring.signer(signer.key_set, 1, now())?;
-    ensure(headers.len() == 1 && signer.key == set.signing, "key_mismatch", "not the provider's signature alone")?;
+    ensure(
+        headers.len() == 1 && signer.key == set.signing,
+        "key_mismatch",
+        "not the provider's signature alone",
+    )?;
     let own = payload.get("terms").map(|terms| digest_text(terms.canonical().as_bytes()));
     if own.as_deref() != Some(terms) {
         return Err("the payload holds other terms".into());
@@ -303,7 +336,6 @@ pub fn agreement(session: &Session, message: &Json, terms: &str) -> Check<String
     }
     Ok(jws.text("payload").unwrap_or_default().to_owned())
 }
-
 
 /// A digest of bytes that stand for nothing: where a message needs some digest.
 #[must_use]

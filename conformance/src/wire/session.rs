@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
-use super::desk::{Desk, DSP, DXP, Exchange};
+use super::desk::{DSP, DXP, Desk, Exchange};
 use crate::{
     acts::{Ack, Act, Answered, covering, final_status, open_ack, read_token, sign_token},
     encoding::b64url,
@@ -213,13 +213,19 @@ impl Session {
             sleep(Duration::from_millis(50)).await;
         }
         let problems = self.desk.problems();
-        Err(Stop::Fail(format!("expected an act of the node within 15 s, got none; refused here: {problems:?}")))
+        Err(Stop::Fail(format!(
+            "expected an act of the node within 15 s, got none; refused here: {problems:?}"
+        )))
     }
 
     /// Whether the node still answers: the end of every test that throws something at it.
     pub async fn alive(&self) -> Check {
         let answer = self.link.call(&self.signed("GET", DXP, "/keys", b"")).await?;
-        if answer.status == 200 { Ok(()) } else { Err(unexpected("200 from a node that lives", &answer).into()) }
+        if answer.status == 200 {
+            Ok(())
+        } else {
+            Err(unexpected("200 from a node that lives", &answer).into())
+        }
     }
 }
 

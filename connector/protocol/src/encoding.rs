@@ -102,8 +102,12 @@ mod tests {
     #[test]
     fn loose_base64url_is_refused() {
         // ENC-1.2: padding, the standard alphabet, trailing bits, wrong length.
-        for text in ["47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU=", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
-            "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFV", "47DEQpj8"] {
+        for text in [
+            "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU=",
+            "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
+            "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFV",
+            "47DEQpj8",
+        ] {
             assert_eq!(Digest::parse(text), Err(BadEncoding), "{text}");
         }
     }

@@ -132,9 +132,8 @@ impl Summary {
         if !rising || !self.media.iter().all(|total| is_media_type(&total.media) && total.files > 0) {
             return Err(BadSummary::Media);
         }
-        let add = |sum: Option<u64>, n: u64| sum.and_then(|sum| sum.checked_add(n));
-        let files = self.media.iter().fold(Some(0), |sum, total| add(sum, total.files));
-        let bytes = self.media.iter().fold(Some(0), |sum, total| add(sum, total.bytes));
+        let files = self.media.iter().try_fold(0_u64, |sum, total| sum.checked_add(total.files));
+        let bytes = self.media.iter().try_fold(0_u64, |sum, total| sum.checked_add(total.bytes));
         if files != Some(self.files) || bytes != Some(self.bytes) {
             return Err(BadSummary::Totals);
         }

@@ -69,7 +69,8 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
     };
     let folder = Folder::new(&args.dir);
     folder.create(&config).map_err(config_error)?;
-    let key = |name: &str| Ok::<_, Failure>(SigningKey::from_seed(&folder.seed(name).map_err(config_error)?.0));
+    let key =
+        |name: &str| Ok::<_, Failure>(SigningKey::from_seed(&folder.seed(name).map_err(config_error)?.0));
     let root = key("root")?;
     let did = Did::of(root.public());
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
@@ -84,7 +85,9 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
         valid_from: now,
         revoked: Vec::new(),
     };
-    let bad = |what: &str| Failure::new(Code::ConfigInvalid, format!("{what} is not a value that the protocol knows"));
+    let bad = |what: &str| {
+        Failure::new(Code::ConfigInvalid, format!("{what} is not a value that the protocol knows"))
+    };
     let participant = Participant {
         v: V1,
         iss: did,

@@ -201,7 +201,13 @@ pub fn run(cli: Cli) -> ExitCode {
 fn complain(failure: &Failure) -> ExitCode {
     match Code::parse(&failure.code) {
         Ok(code) => {
-            eprintln!("error[{}] ({}): {}\n  {}", failure.code, code.side().as_str(), failure.message, code.hint(Lang::En));
+            eprintln!(
+                "error[{}] ({}): {}\n  {}",
+                failure.code,
+                code.side().as_str(),
+                failure.message,
+                code.hint(Lang::En)
+            );
         }
         Err(_) => eprintln!("error[{}]: {}", failure.code, failure.message),
     }
@@ -213,7 +219,13 @@ async fn dispatch(verb: Verb) -> Result<bool, Failure> {
         Verb::Demo(args) => Ok(demo::run(&args).await),
         Verb::Init(args) => {
             let made = init::create(&args)?;
-            println!("{}\nfingerprint {}\nport {}\nnext: naru run --dir {}", made.did, made.fingerprint, made.port, args.dir.display());
+            println!(
+                "{}\nfingerprint {}\nport {}\nnext: naru run --dir {}",
+                made.did,
+                made.fingerprint,
+                made.port,
+                args.dir.display()
+            );
             Ok(true)
         }
         Verb::Run(at) => run::run(&at.dir).await,
@@ -234,7 +246,9 @@ async fn dispatch(verb: Verb) -> Result<bool, Failure> {
             tell(&args.at.dir, "trust", Some(request), args.json).await
         }
         Verb::Accept(args) => tell(&args.at.dir, "accept", Some(json!({"peer": args.peer})), args.json).await,
-        Verb::Catalog(args) => tell(&args.at.dir, "catalog", Some(json!({"peer": args.peer})), args.json).await,
+        Verb::Catalog(args) => {
+            tell(&args.at.dir, "catalog", Some(json!({"peer": args.peer})), args.json).await
+        }
         Verb::Get(args) => get(args).await,
         Verb::Log(Log::Export { at, out }) => {
             let out = absolute(&out)?;
@@ -242,7 +256,11 @@ async fn dispatch(verb: Verb) -> Result<bool, Failure> {
         }
         Verb::Audit(Audit::Verify { dirs, trust, json }) => {
             let report = audit::verify(&dirs, &audit::Anchors::read(&trust)?)?;
-            if json { println!("{}", report.to_json()) } else { print!("{}", report.to_text()) }
+            if json {
+                println!("{}", report.to_json())
+            } else {
+                print!("{}", report.to_text())
+            }
             Ok(report.holds())
         }
     }
@@ -250,17 +268,24 @@ async fn dispatch(verb: Verb) -> Result<bool, Failure> {
 
 async fn tell(dir: &Path, verb: &str, request: Option<Value>, json: bool) -> Result<bool, Failure> {
     let answer = control::call(dir, verb, request.as_ref()).await?;
-    if json { println!("{answer}") } else { print!("{}", show::text(&answer)) }
+    if json {
+        println!("{answer}")
+    } else {
+        print!("{}", show::text(&answer))
+    }
     Ok(true)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path).map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", path.display())))
+    std::path::absolute(path)
+        .map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", path.display())))
 }
 
 fn read_json(path: &Path) -> Result<Value, Failure> {
-    let bytes = std::fs::read(path).map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", path.display())))?;
-    serde_json::from_slice(&bytes).map_err(|e| Failure::new(Code::Malformed, format!("{}: {e}", path.display())))
+    let bytes = std::fs::read(path)
+        .map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", path.display())))?;
+    serde_json::from_slice(&bytes)
+        .map_err(|e| Failure::new(Code::Malformed, format!("{}: {e}", path.display())))
 }
 
 async fn publish(args: Publish) -> Result<bool, Failure> {
@@ -274,7 +299,8 @@ async fn publish(args: Publish) -> Result<bool, Failure> {
 }
 
 async fn get(args: Get) -> Result<bool, Failure> {
-    let usage = || Failure::new(Code::Malformed, "name the dataset as PEER/DATASET, as `naru catalog` prints it");
+    let usage =
+        || Failure::new(Code::Malformed, "name the dataset as PEER/DATASET, as `naru catalog` prints it");
     let (peer, dataset) = args.dataset.split_once('/').ok_or_else(usage)?;
     let request = json!({
         "peer": peer, "dataset": dataset, "purpose": args.purpose, "countries": args.country, "out": absolute(&args.out)?,

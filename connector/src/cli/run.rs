@@ -11,10 +11,11 @@ use crate::{
 };
 
 /// Runs until ctrl-c, a termination signal or `naru stop`.
-pub async fn run(dir: &Path) -> Result<bool, Failure> {
+pub(super) async fn run(dir: &Path) -> Result<bool, Failure> {
     tracing_subscriber::fmt()
         .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("NARU_LOG").unwrap_or_else(|_| "info,libp2p=warn".into()),
+            tracing_subscriber::EnvFilter::try_from_env("NARU_LOG")
+                .unwrap_or_else(|_| "info,libp2p=warn".into()),
         )
         .with_writer(std::io::stderr)
         .init();

@@ -8,7 +8,7 @@ use crate::control::{self, Failure};
 
 /// Indented `name: value` lines; nulls and empty lists are left out.
 #[must_use]
-pub fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     let mut out = String::new();
     lines(&mut out, value, 0);
     out
@@ -51,7 +51,7 @@ fn plain(value: &Value) -> String {
 }
 
 /// Follows a negotiation and the transfer under it; true if the data arrived and the receipt was acknowledged.
-pub async fn follow(dir: &Path, first: Value, json: bool) -> Result<bool, Failure> {
+pub(super) async fn follow(dir: &Path, first: Value, json: bool) -> Result<bool, Failure> {
     let mut view = first;
     let mut said = String::new();
     loop {
@@ -67,7 +67,11 @@ pub async fn follow(dir: &Path, first: Value, json: bool) -> Result<bool, Failur
             _ => None,
         };
         if let Some(arrived) = over {
-            if json { println!("{view}") } else { print!("{}", text(&view)) }
+            if json {
+                println!("{view}")
+            } else {
+                print!("{}", text(&view))
+            }
             return Ok(arrived);
         }
         let transfer = word("other");

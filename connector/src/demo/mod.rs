@@ -59,7 +59,9 @@ pub async fn run(args: &Demo) -> bool {
         }
         Err(failure) => {
             complain(&mut teller, &failure);
-            teller.summary(&json!({"step": "summary", "ok": false, "node": "", "dir": dir, "code": failure.code}));
+            teller.summary(
+                &json!({"step": "summary", "ok": false, "node": "", "dir": dir, "code": failure.code}),
+            );
             false
         }
     }
@@ -71,13 +73,17 @@ fn complain(teller: &mut Teller, failure: &Failure) {
 }
 
 fn folder(given: Option<&Path>) -> Result<PathBuf, Failure> {
-    let io = |e: std::io::Error| Failure::new(Code::FileUnusable, format!("cannot make the demo's folder: {e}"));
+    let io =
+        |e: std::io::Error| Failure::new(Code::FileUnusable, format!("cannot make the demo's folder: {e}"));
     let dir = match given {
         Some(dir) => dir.to_owned(),
         None => std::env::temp_dir().join(format!("naru-demo-{}-{}", now(), std::process::id())),
     };
     if dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Failure::new(Code::ConfigInvalid, format!("{} is not empty; choose another folder", dir.display())));
+        return Err(Failure::new(
+            Code::ConfigInvalid,
+            format!("{} is not empty; choose another folder", dir.display()),
+        ));
     }
     std::fs::create_dir_all(&dir).map_err(io)?;
     dir.canonicalize().map_err(io)
@@ -156,7 +162,8 @@ fn write_anchors(path: &Path, seller: &Actor, buyer: &Actor) -> Result<(), Failu
 
 async fn publish(teller: &mut Teller, seller: &Actor, dir: &Path, buyer: &str) -> Result<String, Failure> {
     let source = dir.join("hangang-files");
-    story::write_files(&source).map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", source.display())))?;
+    story::write_files(&source)
+        .map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", source.display())))?;
     seller.facts(&story::screening(buyer, now()))?;
     let request = json!({"path": source, "title": story::title(), "policy": story::policy(), "facts": story::facts(now())});
     let made = seller.post("publish", request).await?;
@@ -166,8 +173,12 @@ async fn publish(teller: &mut Teller, seller: &Actor, dir: &Path, buyer: &str) -
         "publish",
         files == story::FILES.len() as u64,
         seller.name,
-        &format!("{files} files ({kib} KiB: image, numbers, text, sound) as {dataset}, listing signed and logged"),
-        &format!("파일 {files}개({kib} KiB: 영상·수치·문서·음향)를 {dataset} 로 공개, 등재 문서에 서명하고 기록"),
+        &format!(
+            "{files} files ({kib} KiB: image, numbers, text, sound) as {dataset}, listing signed and logged"
+        ),
+        &format!(
+            "파일 {files}개({kib} KiB: 영상·수치·문서·음향)를 {dataset} 로 공개, 등재 문서에 서명하고 기록"
+        ),
         made,
     );
     Ok(dataset)
@@ -203,10 +214,16 @@ fn proposal(peer: &str, dataset: &str, out: Option<PathBuf>) -> Value {
 }
 
 fn settled(view: &Value) -> bool {
-    matches!(text(view, "state"), "FINALIZED" | "TERMINATED") && view.get("waits_for").is_none_or(Value::is_null)
+    matches!(text(view, "state"), "FINALIZED" | "TERMINATED")
+        && view.get("waits_for").is_none_or(Value::is_null)
 }
 
-async fn refuse(teller: &mut Teller, seller: &Actor, buyer: &Actor, dataset: &str) -> Result<String, Failure> {
+async fn refuse(
+    teller: &mut Teller,
+    seller: &Actor,
+    buyer: &Actor,
+    dataset: &str,
+) -> Result<String, Failure> {
     let asked = buyer.post("request", proposal("hangang", dataset, None)).await?;
     let id = text(&asked, "id").to_owned();
     teller.tell(
@@ -221,12 +238,24 @@ async fn refuse(teller: &mut Teller, seller: &Actor, buyer: &Actor, dataset: &st
     let here = seller.until(&id, settled).await?;
     let decision = here.get("decision").cloned().unwrap_or_default();
     let held = text(&there, "state") == "TERMINATED" && text(&here, "state") == "TERMINATED";
-    teller.tell("decide", held, seller.name, "refused by law; no agreement, no byte moved", "법에 따라 거절: 합의도 전송도 없음", json!({"exchange": id}));
+    teller.tell(
+        "decide",
+        held,
+        seller.name,
+        "refused by law; no agreement, no byte moved",
+        "법에 따라 거절: 합의도 전송도 없음",
+        json!({"exchange": id}),
+    );
     for item in decision.get("explained").and_then(Value::as_array).into_iter().flatten() {
         let (en, ko) = (&item["en"], &item["ko"]);
         let both = format!(
             "{} · {}\n      en  {}\n          remedy: {}\n      ko  {}\n          조치: {}",
-            text(item, "id"), text(item, "law"), text(en, "reason"), text(en, "remedy"), text(ko, "reason"), text(ko, "remedy"),
+            text(item, "id"),
+            text(item, "law"),
+            text(en, "reason"),
+            text(en, "remedy"),
+            text(ko, "reason"),
+            text(ko, "remedy"),
         );
         teller.tell("decide", true, seller.name, &both, &both, item.clone());
     }
@@ -287,8 +316,14 @@ async fn follow(
         "agree",
         !agreement.is_empty() && agreement == text(&ours, "in_force"),
         "",
-        &format!("one text, two signatures, FINALIZED and acknowledged in {} ms: agreement {agreement}", number(&theirs, "took_ms")),
-        &format!("하나의 문서에 두 서명, FINALIZED 와 그 확인까지 {} ms: 합의 {agreement}", number(&theirs, "took_ms")),
+        &format!(
+            "one text, two signatures, FINALIZED and acknowledged in {} ms: agreement {agreement}",
+            number(&theirs, "took_ms")
+        ),
+        &format!(
+            "하나의 문서에 두 서명, FINALIZED 와 그 확인까지 {} ms: 합의 {agreement}",
+            number(&theirs, "took_ms")
+        ),
         json!({"exchange": id, "agreement": agreement, "ms": theirs["took_ms"]}),
     );
     let negotiation = buyer.until(id, |v| v.get("other").is_some_and(Value::is_string)).await?;
@@ -296,13 +331,16 @@ async fn follow(
     let done = |view: &Value| settled_transfer(view);
     let got = buyer.until(&transfer, done).await?;
     let gave = seller.until(&transfer, done).await?;
-    let same = story::FILES.iter().all(|(name, bytes)| std::fs::read(out.join(name)).is_ok_and(|b| b == *bytes));
+    let same =
+        story::FILES.iter().all(|(name, bytes)| std::fs::read(out.join(name)).is_ok_and(|b| b == *bytes));
     let bytes = number(&got, "bytes");
     teller.tell(
         "transfer",
         same && from.exists() && text(&got, "state") == "COMPLETED",
         buyer.name,
-        &format!("{bytes} bytes, every chunk verified before it was acknowledged; the files equal the exporter's"),
+        &format!(
+            "{bytes} bytes, every chunk verified before it was acknowledged; the files equal the exporter's"
+        ),
         &format!("{bytes} 바이트, 조각마다 검증한 뒤 확인; 받은 파일이 원본과 같음"),
         json!({"exchange": transfer, "bytes": bytes}),
     );
@@ -319,7 +357,8 @@ async fn follow(
 }
 
 fn settled_transfer(view: &Value) -> bool {
-    matches!(text(view, "state"), "COMPLETED" | "TERMINATED") && view.get("waits_for").is_none_or(Value::is_null)
+    matches!(text(view, "state"), "COMPLETED" | "TERMINATED")
+        && view.get("waits_for").is_none_or(Value::is_null)
 }
 
 /// The second deal: the connection is dropped, the provider dials, and the provider proposes.
@@ -341,14 +380,24 @@ async fn reverse(
         dialled,
     );
     let out = dir.join("merlion-files-2");
-    buyer.post("expect", json!({"peer": "hangang", "out": out, "purpose": "quality_analysis", "countries": ["SG"]})).await?;
+    buyer
+        .post(
+            "expect",
+            json!({"peer": "hangang", "out": out, "purpose": "quality_analysis", "countries": ["SG"]}),
+        )
+        .await?;
     let asked = seller.post("offer", proposal(&buyer.did, dataset, None)).await?;
     let id = text(&asked, "id").to_owned();
     follow(teller, seller, buyer, &id, &dir.join("hangang-files"), &out).await?;
     Ok(id)
 }
 
-async fn export(teller: &mut Teller, seller: &Actor, buyer: &Actor, dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+async fn export(
+    teller: &mut Teller,
+    seller: &Actor,
+    buyer: &Actor,
+    dir: &Path,
+) -> Result<Vec<PathBuf>, Failure> {
     let mut logs = Vec::new();
     for actor in [seller, buyer] {
         let out = dir.join(format!("{}-log", actor.name));
@@ -367,7 +416,13 @@ async fn export(teller: &mut Teller, seller: &Actor, buyer: &Actor, dir: &Path) 
     Ok(logs)
 }
 
-fn judge(teller: &mut Teller, logs: &[PathBuf], anchors: &Path, dir: &Path, deals: &Deals) -> Result<(), Failure> {
+fn judge(
+    teller: &mut Teller,
+    logs: &[PathBuf],
+    anchors: &Path,
+    dir: &Path,
+    deals: &Deals,
+) -> Result<(), Failure> {
     let trust = Anchors::read(anchors)?;
     let report = audit::verify(logs, &trust)?;
     let (proved, all) = report.tally();
@@ -375,18 +430,35 @@ fn judge(teller: &mut Teller, logs: &[PathBuf], anchors: &Path, dir: &Path, deal
         "audit",
         report.holds(),
         "",
-        &format!("from files alone, against {}: {proved} of {all} claims proved, every decision executed again", anchors.display()),
-        &format!("파일만으로 {} 에 비추어 검증: 주장 {all}개 중 {proved}개 증명, 모든 판정을 다시 실행", anchors.display()),
+        &format!(
+            "from files alone, against {}: {proved} of {all} claims proved, every decision executed again",
+            anchors.display()
+        ),
+        &format!(
+            "파일만으로 {} 에 비추어 검증: 주장 {all}개 중 {proved}개 증명, 모든 판정을 다시 실행",
+            anchors.display()
+        ),
         json!({"claims": all, "proved": proved}),
     );
     for id in [&deals.refused, &deals.concluded, &deals.dialling] {
         let verdict = report.verdict_of(id);
         let word = verdict.unwrap_or("missing").to_owned();
-        teller.tell("audit", verdict.is_some(), "", &format!("exchange {id}: {word}"), &format!("거래 {id}: {word}"), json!({"exchange": id, "verdict": word}));
+        teller.tell(
+            "audit",
+            verdict.is_some(),
+            "",
+            &format!("exchange {id}: {word}"),
+            &format!("거래 {id}: {word}"),
+            json!({"exchange": id, "verdict": word}),
+        );
     }
     let broken = dir.join("hangang-log-broken");
-    stage::copy_and_break(&logs[0], &broken, Path::new("tile/entries/000.p").join(report.partial(0)).as_path())
-        .map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", broken.display())))?;
+    stage::copy_and_break(
+        &logs[0],
+        &broken,
+        Path::new("tile/entries/000.p").join(report.partial(0)).as_path(),
+    )
+    .map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", broken.display())))?;
     let noticed = audit::verify(&[broken, logs[1].clone()], &trust);
     let reason = match &noticed {
         Ok(report) => report.first_failure().unwrap_or_default(),
@@ -406,7 +478,11 @@ fn judge(teller: &mut Teller, logs: &[PathBuf], anchors: &Path, dir: &Path, deal
 
 fn farewell(args: &Demo, teller: &Teller, dir: &Path, deals: &Deals) {
     let d = dir.display();
-    let running = if args.keep { "both nodes keep running; stop them with `naru stop --dir …`" } else { "both nodes are stopped" };
+    let running = if args.keep {
+        "both nodes keep running; stop them with `naru stop --dir …`"
+    } else {
+        "both nodes are stopped"
+    };
     teller.say(
         &format!(
             "\nEverything lies in {d} ({running}):\n  hangang/ merlion/           the nodes: keys, database, node.log\n  merlion-files/              \

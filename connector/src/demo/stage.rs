@@ -25,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One node of the demo.
 #[derive(Debug)]
-pub struct Actor {
+pub(super) struct Actor {
     /// What it is called in the story.
     pub name: &'static str,
     /// Its folder.
@@ -37,7 +37,13 @@ pub struct Actor {
 
 impl Actor {
     /// Makes the folder and starts the process.
-    pub async fn start(name: &'static str, dir: PathBuf, firm: &str, country: &str, size: &str) -> Result<Self, Failure> {
+    pub(super) async fn start(
+        name: &'static str,
+        dir: PathBuf,
+        firm: &str,
+        country: &str,
+        size: &str,
+    ) -> Result<Self, Failure> {
         let made = init::create(&Init {
             dir: dir.clone(),
             name: firm.to_owned(),
@@ -70,7 +76,10 @@ impl Actor {
             if let Some(status) = self.child.as_mut().and_then(|c| c.try_wait().ok().flatten()) {
                 let said = fs::read_to_string(self.dir.join("node.log")).unwrap_or_default();
                 let last = said.lines().last().unwrap_or_default().to_owned();
-                return Err(Failure::new(Code::NotRunning, format!("{} stopped at its start ({status}): {last}", self.name)));
+                return Err(Failure::new(
+                    Code::NotRunning,
+                    format!("{} stopped at its start ({status}): {last}", self.name),
+                ));
             }
             if Instant::now() > deadline {
                 return Err(Failure::new(Code::TimedOut, format!("{} did not start", self.name)));
@@ -81,23 +90,23 @@ impl Actor {
     }
 
     /// Asks the node.
-    pub async fn get(&self, verb: &str) -> Result<Value, Failure> {
+    pub(super) async fn get(&self, verb: &str) -> Result<Value, Failure> {
         control::call(&self.dir, verb, None).await
     }
 
     /// Tells the node to do something.
-    pub async fn post(&self, verb: &str, request: Value) -> Result<Value, Failure> {
+    pub(super) async fn post(&self, verb: &str, request: Value) -> Result<Value, Failure> {
         control::call(&self.dir, verb, Some(&request)).await
     }
 
     /// Writes the operator's private facts.
-    pub fn facts(&self, facts: &Value) -> Result<(), Failure> {
+    pub(super) fn facts(&self, facts: &Value) -> Result<(), Failure> {
         fs::write(self.dir.join("facts.json"), facts.to_string())
             .map_err(|e| Failure::new(Code::FileUnusable, format!("facts.json: {e}")))
     }
 
     /// Waits until an exchange of this node satisfies a condition.
-    pub async fn until(&self, id: &str, done: impl Fn(&Value) -> bool) -> Result<Value, Failure> {
+    pub(super) async fn until(&self, id: &str, done: impl Fn(&Value) -> bool) -> Result<Value, Failure> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let view = self.post("exchange", json!({"id": id})).await;
@@ -109,14 +118,17 @@ impl Actor {
                 Err(failure) => return Err(failure),
             }
             if Instant::now() > deadline {
-                return Err(Failure::new(Code::TimedOut, format!("{}: exchange {id} did not get there", self.name)));
+                return Err(Failure::new(
+                    Code::TimedOut,
+                    format!("{}: exchange {id} did not get there", self.name),
+                ));
             }
             sleep(Duration::from_millis(15)).await;
         }
     }
 
     /// Stops the process and waits for it.
-    pub async fn stop(&mut self) {
+    pub(super) async fn stop(&mut self) {
         let _ = self.post("stop", json!({})).await;
         if let Some(mut child) = self.child.take() {
             for _ in 0..200 {
@@ -131,7 +143,7 @@ impl Actor {
     }
 
     /// Leaves the process running after the demo.
-    pub fn leave(&mut self) {
+    pub(super) fn leave(&mut self) {
         self.child = None;
     }
 }
@@ -146,7 +158,7 @@ impl Drop for Actor {
 }
 
 /// Copies a folder and flips one bit of one byte in one file of the copy.
-pub fn copy_and_break(from: &Path, to: &Path, file: &Path) -> std::io::Result<()> {
+pub(super) fn copy_and_break(from: &Path, to: &Path, file: &Path) -> std::io::Result<()> {
     copy(from, to)?;
     let path = to.join(file);
     let mut bytes = fs::read(&path)?;
@@ -162,7 +174,11 @@ fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() { copy(&entry.path(), &target)? } else { fs::copy(entry.path(), target).map(drop)? }
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?
+        } else {
+            fs::copy(entry.path(), target).map(drop)?
+        }
     }
     Ok(())
 }

@@ -95,7 +95,8 @@ impl Node {
             return Err(NodeError::refused(Code::AgreementEnded, ""));
         }
         self.in_force(&mut deal_turn).await?;
-        let terms = deal_turn.deal()?.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
+        let terms =
+            deal_turn.deal()?.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
         let signed = [terms.provider.did.to_string(), terms.consumer.did.to_string()];
         let judged = turn.judge(&terms, Role::Provider, Phase::Transfer, &signed).await?;
         let allow = self.request_allow(&turn.row, peer).await?;
@@ -116,7 +117,7 @@ impl Node {
         let none = || NodeError::refused(Code::DecisionInvalid, "");
         let acts = self.store.acts(row.id, 0, 1).await?;
         let act = acts.first().ok_or_else(none)?;
-        let token = super::negotiation::verify_any(act.token.as_deref().ok_or_else(none)?, peer.pinned.ring())?;
+        let token = super::proposal::verify_any(act.token.as_deref().ok_or_else(none)?, peer.pinned.ring())?;
         PeerAllow::from_act(&token, &act.body).map_err(|_| none())
     }
 
@@ -157,7 +158,8 @@ impl Node {
         let last = self.store.transfer(id).await?.and_then(|t| progress_of(&t));
         let transfer = transfer.clone();
         let opened = tokio::task::spawn_blocking(move || {
-            let source = Source::open(&index, Buffers::new(SERVE_BUFFERS)).map_err(|e| refused(e.code(), &e))?;
+            let source =
+                Source::open(&index, Buffers::new(SERVE_BUFFERS)).map_err(|e| refused(e.code(), &e))?;
             Serving::new(Arc::new(source), transfer, last.as_ref()).map_err(|e| refused(e.code(), &e))
         });
         let serving = opened.await.map_err(|e| refused(Code::Internal, &e))??;
@@ -169,7 +171,12 @@ impl Node {
             shown: LastChecked::default(),
             until: 0.into(),
             ring: self.own_ring()?,
-            peer_ids: peer.pinned.ring().sets().map(|s| naru_protocol::identity::peer_id(&s.transport)).collect(),
+            peer_ids: peer
+                .pinned
+                .ring()
+                .sets()
+                .map(|s| naru_protocol::identity::peer_id(&s.transport))
+                .collect(),
         });
         self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(pid.to_owned(), Arc::clone(&live));
         Ok(live)
@@ -186,7 +193,9 @@ impl Node {
         if !live.peer_ids.iter().any(|id| id == connected) {
             return Err(NodeError::refused(Code::CapabilityInvalid, ""));
         }
-        live.shown.check(shown, &live.ring, live.serving.transfer(), at).map_err(|e| refused(e.code(), &e))?;
+        live.shown
+            .check(shown, &live.ring, live.serving.transfer(), at)
+            .map_err(|e| refused(e.code(), &e))?;
         Ok(live)
     }
 
@@ -233,7 +242,8 @@ impl Node {
         headers: Option<&HeaderMap>,
     ) -> Result<Response, NodeError> {
         let live = self.opened(pid, shown, connected)?;
-        let total = live.serving.source().total(part).ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;
+        let total =
+            live.serving.source().total(part).ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;
         let wanted = headers.and_then(|h| h.get(header::RANGE)).and_then(|v| v.to_str().ok());
         let range = match wanted {
             Some(text) => Some(parse_range(text, total).map_err(|e| refused(Code::RangeInvalid, &e))?),
@@ -254,7 +264,12 @@ impl Node {
     }
 
     /// `POST /transfers/:pid/window`: kept before it is answered; what it frees may be asked for from then on.
-    pub(super) async fn window_from(&self, peer: &Peer, pid: &str, content: &[u8]) -> Result<Vec<u8>, NodeError> {
+    pub(super) async fn window_from(
+        &self,
+        peer: &Peer,
+        pid: &str,
+        content: &[u8],
+    ) -> Result<Vec<u8>, NodeError> {
         let row = self.owned(peer, ExchangeKind::Transfer, pid).await?;
         let text = std::str::from_utf8(content).map_err(|e| refused(Code::WindowInvalid, &e))?;
         let ack = peer.pinned.ring().verify::<WindowAck>(text, 1, now())?;
@@ -354,7 +369,12 @@ impl Link {
         Ok(text)
     }
 
-    async fn ask(&self, path: &str, range: Option<&Range<u64>>, renew: bool) -> Result<BodyStream, RangeError> {
+    async fn ask(
+        &self,
+        path: &str,
+        range: Option<&Range<u64>>,
+        renew: bool,
+    ) -> Result<BodyStream, RangeError> {
         let capability = self.capability(renew).await?;
         let target = format!("{DXP}{}/{path}", self.base);
         let response = self
@@ -385,9 +405,9 @@ impl Link {
 impl RangeSource for Link {
     async fn get(&self, path: &str, range: Option<Range<u64>>) -> Result<BodyStream, RangeError> {
         match self.ask(path, range.as_ref(), false).await {
-            Err(RangeError::Refused { code: Some(Code::CapabilityExpired | Code::PermitExpired), .. }) => {
-                self.ask(path, range.as_ref(), true).await
-            }
+            Err(RangeError::Refused {
+                code: Some(Code::CapabilityExpired | Code::PermitExpired), ..
+            }) => self.ask(path, range.as_ref(), true).await,
             answer => answer,
         }
     }

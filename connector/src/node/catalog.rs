@@ -7,7 +7,9 @@ use naru_protocol::{
     act::{Method, Path},
     dsp::{
         Message as _,
-        catalog::{AccessService, Catalog, CatalogRequestMessage, DataService, Dataset, DatasetMember, Distribution},
+        catalog::{
+            AccessService, Catalog, CatalogRequestMessage, DataService, Dataset, DatasetMember, Distribution,
+        },
         odrl::Offer,
     },
     encoding::Digest,
@@ -22,9 +24,9 @@ use super::{
     facts::{self, Use},
     link::{Answered, refusal},
     me,
-    negotiation::Listed,
     peers::Peer,
     policy::Question,
+    proposal::Listed,
     route::DSP,
     verbs::{CatalogItem, PeerName},
 };
@@ -36,7 +38,8 @@ pub(super) const FORMAT: &str = "DXP-PULL";
 impl Node {
     /// `POST /catalog/request`.
     pub(super) async fn catalog_for(&self, peer: &Peer, content: &[u8]) -> Result<Vec<u8>, NodeError> {
-        let ask = CatalogRequestMessage::parse(content).map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
+        let ask =
+            CatalogRequestMessage::parse(content).map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
         if !ask.filter.is_empty() {
             return Err(NodeError::refused(Code::Malformed, "no filter is supported"));
         }
@@ -149,12 +152,14 @@ impl Node {
         let body = CatalogRequestMessage { filter: Vec::new() }
             .to_bytes()
             .map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
-        let path = Path::parse("/catalog/request").map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
+        let path =
+            Path::parse("/catalog/request").map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
         let Answered { status, body, .. } = self.read(peer, Method::Post, DSP, path, body).await?;
         if status != 200 {
             return Err(refusal(status, &body));
         }
-        let catalog = Catalog::parse(&body).map_err(|e| NodeError::refused(Code::AnswerMalformed, e.to_string()))?;
+        let catalog =
+            Catalog::parse(&body).map_err(|e| NodeError::refused(Code::AnswerMalformed, e.to_string()))?;
         let mut found = Vec::new();
         let mut batch = Batch::default();
         for dataset in catalog.dataset {
@@ -165,7 +170,9 @@ impl Node {
                     batch.meta.push((format!("listing:{}", listed.digest), dxp.listing));
                     found.push((dataset.id, listed));
                 }
-                Ok(_) | Err(_) => tracing::warn!(dataset = %dataset.id, "listing refused: it does not verify"),
+                Ok(_) | Err(_) => {
+                    tracing::warn!(dataset = %dataset.id, "listing refused: it does not verify")
+                }
             }
         }
         self.store.commit(batch).await?;

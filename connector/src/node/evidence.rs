@@ -107,7 +107,8 @@ impl Node {
     }
 
     async fn write_statements(&self, out: &Out) -> Result<(), NodeError> {
-        let statement = |jws: &str| out.write(&format!("statements/{}.jws", Digest::of(jws.as_bytes())), jws.as_bytes());
+        let statement =
+            |jws: &str| out.write(&format!("statements/{}.jws", Digest::of(jws.as_bytes())), jws.as_bytes());
         statement(&self.me.statement)?;
         for set in self.store.key_sets(&self.me.did.to_string(), 1, MAX_ROWS).await? {
             statement(&set.jws)?;

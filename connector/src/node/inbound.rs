@@ -135,9 +135,15 @@ async fn answer(
     let bearer = bearer(&head.headers);
     match route {
         Route::Version => return Ok(write(Reply::ok(versions()?))),
-        Route::FileList(pid) => return node.serve_file_list(&pid, bearer?, &connected.peer_id, &head.headers).await,
-        Route::Chunks(pid, n) => return node.serve_chunks(&pid, n, bearer?, &connected.peer_id, &head.headers).await,
-        Route::File(pid, n) => return node.serve_file(&pid, n, bearer?, &connected.peer_id, &head.headers).await,
+        Route::FileList(pid) => {
+            return node.serve_file_list(&pid, bearer?, &connected.peer_id, &head.headers).await;
+        }
+        Route::Chunks(pid, n) => {
+            return node.serve_chunks(&pid, n, bearer?, &connected.peer_id, &head.headers).await;
+        }
+        Route::File(pid, n) => {
+            return node.serve_file(&pid, n, bearer?, &connected.peer_id, &head.headers).await;
+        }
         Route::Tickets => {
             let content = read(body).await?;
             let status = node.redeemed(bearer?, &content, &connected.peer_id).await?;
@@ -167,7 +173,12 @@ async fn answer(
 }
 
 /// Reads and service posts under a token.
-async fn authenticated(node: &Node, route: Route, caller: Caller, content: Bytes) -> Result<Reply, NodeError> {
+async fn authenticated(
+    node: &Node,
+    route: Route,
+    caller: Caller,
+    content: Bytes,
+) -> Result<Reply, NodeError> {
     let body = match route {
         Route::Catalog => node.catalog_for(&caller.peer, &content).await?,
         Route::Dataset(id) => node.dataset_for(&caller.peer, &id).await?,
@@ -228,7 +239,8 @@ impl Node {
         content: &[u8],
         connected: &Connected,
     ) -> Result<Caller, NodeError> {
-        let malformed = |e: naru_protocol::jws::JwsError| NodeError::refused(Code::TokenMalformed, e.to_string());
+        let malformed =
+            |e: naru_protocol::jws::JwsError| NodeError::refused(Code::TokenMalformed, e.to_string());
         let iss = peek_token(bearer).map_err(malformed)?.claims().iss.to_string();
         let stranger = || NodeError::refused(Code::NotPaired, "");
         let peer = self.peer(&iss).await?.ok_or_else(stranger)?;
@@ -244,8 +256,8 @@ impl Node {
             path: target.strip_prefix(base).unwrap_or(target),
             now: now(),
         };
-        let token =
-            check_token(bearer, &request, content).map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
+        let token = check_token(bearer, &request, content)
+            .map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
         match connected.door {
             Door::Libp2p => {
                 let key = parse_peer_id(&connected.peer_id).map_err(|e| NodeError::refused(e.code(), ""))?;
@@ -268,14 +280,17 @@ impl Node {
         content: Bytes,
     ) -> Result<Reply, NodeError> {
         let token = caller.token.payload();
-        let act = token.act().ok_or_else(|| NodeError::refused(Code::TokenMalformed, "the token signs no act"))?;
+        let act =
+            token.act().ok_or_else(|| NodeError::refused(Code::TokenMalformed, "the token signs no act"))?;
         let digest = act.digest()?;
         let _lock = match (route.kind(), &route.pid) {
             (ExchangeKind::Transfer, None) => {
                 let rests_on = self.negotiation_named(&content, &caller.peer).await?;
                 self.locks.two(act.exchange, rests_on.unwrap_or(act.exchange)).await
             }
-            (ExchangeKind::Transfer | ExchangeKind::Negotiation, _) => (self.locks.one(act.exchange).await, None),
+            (ExchangeKind::Transfer | ExchangeKind::Negotiation, _) => {
+                (self.locks.one(act.exchange).await, None)
+            }
         };
         if let Some(known) = self.store.act_by_msg(&act.iss.to_string(), act.msg).await? {
             if known.digest != digest {

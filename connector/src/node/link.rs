@@ -72,7 +72,8 @@ impl Node {
         if let Some(range) = range {
             request = request.header(header::RANGE, range);
         }
-        let request = request.body(Body::empty()).map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
+        let request =
+            request.body(Body::empty()).map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
         Ok(self.transport.request(&id, request).await?)
     }
 
@@ -117,5 +118,8 @@ pub(super) fn refusal(status: u16, body: &[u8]) -> NodeError {
     let code = value.get("code").and_then(Value::as_str).and_then(|c| Code::parse(c).ok());
     let reason = value.pointer("/reason/0").or_else(|| value.get("reason")).and_then(Value::as_str);
     let detail: String = reason.unwrap_or_default().chars().filter(|c| !c.is_control()).take(300).collect();
-    NodeError::refused(code.unwrap_or(Code::AnswerMalformed), format!("the peer answered {status} {detail}").trim_end())
+    NodeError::refused(
+        code.unwrap_or(Code::AnswerMalformed),
+        format!("the peer answered {status} {detail}").trim_end(),
+    )
 }

@@ -12,11 +12,11 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 /// The locks that somebody holds or waits for.
 #[derive(Debug, Default)]
-pub struct Locks(Mutex<BTreeMap<Id, Arc<AsyncMutex<()>>>>);
+pub(super) struct Locks(Mutex<BTreeMap<Id, Arc<AsyncMutex<()>>>>);
 
 impl Locks {
     /// Waits for one exchange.
-    pub async fn one(&self, id: Id) -> OwnedMutexGuard<()> {
+    pub(super) async fn one(&self, id: Id) -> OwnedMutexGuard<()> {
         let lock = {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             // Forget those that nobody holds: the map stays as small as the work in hand.
@@ -27,7 +27,7 @@ impl Locks {
     }
 
     /// Waits for a transfer and the negotiation that it rests on, in fixed order.
-    pub async fn two(&self, a: Id, b: Id) -> (OwnedMutexGuard<()>, Option<OwnedMutexGuard<()>>) {
+    pub(super) async fn two(&self, a: Id, b: Id) -> (OwnedMutexGuard<()>, Option<OwnedMutexGuard<()>>) {
         if a == b {
             return (self.one(a).await, None);
         }

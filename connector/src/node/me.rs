@@ -15,7 +15,7 @@ use crate::{
 
 /// This node, to others and to itself.
 #[derive(Debug)]
-pub struct Me {
+pub(super) struct Me {
     /// Root identity.
     pub did: Did,
     /// What it says of itself.
@@ -33,7 +33,7 @@ pub struct Me {
 
 impl Me {
     /// Reads statements and keys, and refuses a folder whose keys are not those of its statements.
-    pub fn read(folder: &Folder, shard: u32) -> Result<Self, NodeError> {
+    pub(super) fn read(folder: &Folder, shard: u32) -> Result<Self, NodeError> {
         let secret = folder.keys()?;
         let key_set = folder.statement("keys-1.jws")?;
         let statement = folder.statement("participant.jws")?;
@@ -45,7 +45,9 @@ impl Me {
             && keys.log == secret.log.public()
             && keys.transport == transport;
         if !same {
-            return Err(NodeError::Folder("the key files are not those of the statements in identity/".into()));
+            return Err(NodeError::Folder(
+                "the key files are not those of the statements in identity/".into(),
+            ));
         }
         let origin = format!("naru/{}/{shard}", keys.iss.root_key());
         Ok(Self { did: keys.iss, participant, statement, keys, key_set, origin, secret })
@@ -53,60 +55,64 @@ impl Me {
 
     /// Number of the key set that signs now.
     #[must_use]
-    pub const fn ks(&self) -> u32 {
+    pub(super) const fn ks(&self) -> u32 {
         self.keys.number
     }
 
     /// The key that signs now.
     #[must_use]
-    pub const fn signing(&self) -> &SigningKey {
+    pub(super) const fn signing(&self) -> &SigningKey {
         &self.secret.signing
     }
 
     /// The node's secrets.
     #[must_use]
-    pub const fn secret(&self) -> &NodeKeys {
+    pub(super) const fn secret(&self) -> &NodeKeys {
         &self.secret
     }
 
     /// Signs a statement, token or acknowledgement under the current key set.
-    pub fn sign<M: Payload>(&self, payload: &M) -> Result<String, JwsError> {
+    pub(super) fn sign<M: Payload>(&self, payload: &M) -> Result<String, JwsError> {
         sign_compact(payload, self.ks(), &self.secret.signing)
     }
 
     /// Identity on the network.
     #[must_use]
-    pub fn peer_id(&self) -> String {
+    pub(super) fn peer_id(&self) -> String {
         peer_id(&self.keys.transport)
     }
 
     /// Where DSP callbacks go: this peer, over whatever connection it has.
     #[must_use]
-    pub fn callback(&self) -> String {
+    pub(super) fn callback(&self) -> String {
         format!("multiaddr:/p2p/{}", self.peer_id())
     }
 
     /// Digest of the participant statement.
     #[must_use]
-    pub fn statement_digest(&self) -> Digest {
+    pub(super) fn statement_digest(&self) -> Digest {
         Digest::of(self.statement.as_bytes())
     }
 
     /// As policy sees it.
     #[must_use]
-    pub fn party(&self) -> Party {
+    pub(super) fn party(&self) -> Party {
         party(&self.participant)
     }
 }
 
 /// A participant as policy sees it.
 #[must_use]
-pub fn party(participant: &Participant) -> Party {
+pub(super) fn party(participant: &Participant) -> Party {
     use naru_protocol::identity::Size;
     let size = match participant.size {
         Size::Sme => "sme",
         Size::Mid => "mid",
         Size::Large => "large",
     };
-    Party { did: participant.iss.to_string(), country: participant.country.to_string(), size: size.to_owned() }
+    Party {
+        did: participant.iss.to_string(),
+        country: participant.country.to_string(),
+        size: size.to_owned(),
+    }
 }

@@ -17,6 +17,7 @@
 mod after;
 mod bytes;
 mod catalog;
+mod deadlines;
 mod deal;
 mod error;
 mod evidence;
@@ -30,10 +31,12 @@ mod omission;
 mod outbox;
 mod peers;
 mod policy;
+mod proposal;
 mod publish;
 mod received;
 mod route;
 mod standing;
+mod terms;
 mod transfer;
 mod turn;
 pub mod verbs;
@@ -102,13 +105,16 @@ fn now() -> u64 {
 
 /// Milliseconds of this node's clock.
 fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Compiles the packs that the binary carries; each takes about a tenth of a second, so they are compiled side by side.
 fn load_packs() -> Result<Engine, NodeError> {
     let loaded: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = bundled::PACKS.iter().map(|(_, bytes)| scope.spawn(|| Bundle::load(bytes))).collect();
+        let threads: Vec<_> =
+            bundled::PACKS.iter().map(|(_, bytes)| scope.spawn(|| Bundle::load(bytes))).collect();
         threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
     });
     let mut bundles = Vec::new();
@@ -151,6 +157,7 @@ impl Node {
         tokio::spawn(transport::serve(incoming, inbound::router(node.clone()), ServeLimits::default()));
         node.introduce().await?;
         tokio::spawn(outbox::run(node.clone()));
+        tokio::spawn(deadlines::run(node.clone()));
         transfer::resume_all(&node).await?;
         Ok(node)
     }

@@ -42,7 +42,10 @@ impl Node {
         let origin = note.lines().next().unwrap_or_default();
         let origin = Origin::parse(origin).map_err(|e| invalid(&e))?;
         if origin.root != *peer.pinned.did().root_key() {
-            return Err(NodeError::refused(Code::CheckpointInvalid, "the checkpoint is of another participant"));
+            return Err(NodeError::refused(
+                Code::CheckpointInvalid,
+                "the checkpoint is of another participant",
+            ));
         }
         for key in peer.pinned.ring().log_keys() {
             let key = origin.key(key).map_err(|e| invalid(&e))?;
@@ -64,7 +67,10 @@ impl Node {
     ) -> Result<(PeerLogRow, PeerActRow), NodeError> {
         let opened = self.opened_checkpoint(peer, note)?;
         if index >= opened.size() {
-            return Err(NodeError::refused(Code::CheckpointInvalid, "the checkpoint does not cover the entry"));
+            return Err(NodeError::refused(
+                Code::CheckpointInvalid,
+                "the checkpoint does not cover the entry",
+            ));
         }
         let origin = opened.checkpoint().origin.clone();
         let log = PeerLogRow {
@@ -109,7 +115,8 @@ impl Node {
 
     async fn verify_act(&self, peer: &Peer, place: &PeerActRow) -> Result<(), NodeError> {
         let held = self.store.peer_log(&place.peer, &place.origin).await?;
-        let held = held.ok_or_else(|| NodeError::refused(Code::Omitted, "no checkpoint of the peer is held"))?;
+        let held =
+            held.ok_or_else(|| NodeError::refused(Code::Omitted, "no checkpoint of the peer is held"))?;
         let path = format!("/log/entry/{}?size={}", place.index, held.size);
         let body = self.get(peer, DXP, &path).await?;
         let shown: Shown = serde_json::from_slice(&body).map_err(bad)?;
@@ -130,7 +137,11 @@ impl Node {
         let Some(held) = self.store.peer_log(&newer.did, &newer.origin).await? else { return Ok(()) };
         if held.size == newer.size {
             let same = held.root == newer.root;
-            return if same { Ok(()) } else { Err(NodeError::refused(Code::LogForked, newer.origin.clone())) };
+            return if same {
+                Ok(())
+            } else {
+                Err(NodeError::refused(Code::LogForked, newer.origin.clone()))
+            };
         }
         let (old, new) = if held.size < newer.size { (&held, newer) } else { (newer, &held) };
         if old.size == 0 {
@@ -141,7 +152,8 @@ impl Node {
         let shown: Vec<String> = serde_json::from_slice(&body).map_err(bad)?;
         let proof: Option<Vec<Hash>> = shown.iter().map(|h| Hash::parse(h)).collect();
         let proof = proof.ok_or_else(|| bad("not a hash"))?;
-        let (older, later) = (self.opened_checkpoint(peer, &old.note)?, self.opened_checkpoint(peer, &new.note)?);
+        let (older, later) =
+            (self.opened_checkpoint(peer, &old.note)?, self.opened_checkpoint(peer, &new.note)?);
         later.extends(&older, &proof).map_err(|e| NodeError::refused(Code::LogForked, e.to_string()))
     }
 
@@ -149,7 +161,8 @@ impl Node {
     pub(super) async fn entry_for(&self, peer: &Peer, index: u64, size: u64) -> Result<Vec<u8>, NodeError> {
         let none = || NodeError::refused(Code::NotFound, "");
         let row = self.store.entry(index).await?.ok_or_else(none)?;
-        let entry = Entry::parse(&row.leaf).map_err(|e| NodeError::refused(Code::StoreCorrupt, e.to_string()))?;
+        let entry =
+            Entry::parse(&row.leaf).map_err(|e| NodeError::refused(Code::StoreCorrupt, e.to_string()))?;
         let exchange = *entry.exchange().ok_or_else(none)?;
         let owner = self.store.exchange(exchange).await?.ok_or_else(none)?.peer;
         let checkpoint = self.store.checkpoint(size).await?.ok_or_else(none)?;
@@ -184,7 +197,9 @@ impl Node {
         let tile = Tile::parse(path).map_err(|_| none())?;
         let head = self.store.head().await?.map_or(0, |h| h.size);
         match tile.kind() {
-            TileKind::Hashes(_) if tile.exists_in(head, true) => self.store.tile(tile).await?.ok_or_else(none),
+            TileKind::Hashes(_) if tile.exists_in(head, true) => {
+                self.store.tile(tile).await?.ok_or_else(none)
+            }
             TileKind::Hashes(_) | TileKind::Entries => Err(none()),
         }
     }
@@ -193,14 +208,18 @@ impl Node {
     pub(super) async fn yours_for(&self, peer: &Peer, from: u64) -> Result<Vec<u8>, NodeError> {
         let logs = self.store.peer_logs(&peer.did(), MAX_ROWS).await?;
         let Some(log) = logs.into_iter().max_by_key(|l| l.size) else {
-            return Ok(naru_protocol::json::to_canonical(&object!({"v": 1, "checkpoint": null, "acts": []}))?);
+            return Ok(naru_protocol::json::to_canonical(
+                &object!({"v": 1, "checkpoint": null, "acts": []}),
+            )?);
         };
         let mut acts = Vec::new();
         for place in self.store.peer_acts_from(&peer.did(), &log.origin, from, MAX_ROWS).await? {
             let Some(act) = self.store.act(place.act).await? else { continue };
             if act.direction == Direction::In {
-                acts.push(object!({"act": act.digest, "index": place.index, "token": act.token, "path": act.path,
-                    "content": to_base64url(&act.body)}));
+                acts.push(
+                    object!({"act": act.digest, "index": place.index, "token": act.token, "path": act.path,
+                    "content": to_base64url(&act.body)}),
+                );
             }
             if acts.len() >= 100 {
                 break;

@@ -36,7 +36,8 @@ pub(super) async fn run(node: Node) {
     let places = std::sync::Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT));
     let busy = std::sync::Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::<Digest>::new()));
     loop {
-        let due = node.store.due(now_ms(), u32::try_from(IN_FLIGHT).unwrap_or(u32::MAX)).await.unwrap_or_default();
+        let due =
+            node.store.due(now_ms(), u32::try_from(IN_FLIGHT).unwrap_or(u32::MAX)).await.unwrap_or_default();
         for row in due {
             if !lock(&busy).insert(row.act) {
                 continue;
@@ -88,7 +89,8 @@ impl Node {
         let token = self.token_for(&act, now()).await?;
         let key = match self.store.exchange(act.exchange).await? {
             Some(row) if opens(&act.path) => {
-                let wrapped = row.wrapped_key.ok_or_else(|| NodeError::refused(Code::StoreCorrupt, "no key"))?;
+                let wrapped =
+                    row.wrapped_key.ok_or_else(|| NodeError::refused(Code::StoreCorrupt, "no key"))?;
                 Some(ExchangeKey::from_bytes(self.wrapping.unwrap(&wrapped)?).to_text())
             }
             Some(_) | None => None,
@@ -101,7 +103,12 @@ impl Node {
     }
 
     /// Checks the acknowledgement and feeds the answer to the core.
-    async fn settle(&self, peer: &super::peers::Peer, act: &ActRow, answered: &Answered) -> Result<(), NodeError> {
+    async fn settle(
+        &self,
+        peer: &super::peers::Peer,
+        act: &ActRow,
+        answered: &Answered,
+    ) -> Result<(), NodeError> {
         let Answered { status, body, headers } = answered;
         let text = headers.get("DXP-Ack").and_then(|v| v.to_str().ok());
         let ack = text.map(|text| {
@@ -122,7 +129,9 @@ impl Node {
                 tracing::error!(act = %act.digest, %error, "an answer with a wrong acknowledgement counts as none");
                 return Err(NodeError::refused(error.code(), error.to_string()));
             }
-            None if is_final(*status) => return Err(NodeError::refused(Code::AckMissing, format!("status {status}"))),
+            None if is_final(*status) => {
+                return Err(NodeError::refused(Code::AckMissing, format!("status {status}")));
+            }
             None => None,
         };
         let code = code_in(body);
@@ -132,7 +141,7 @@ impl Node {
         self.extend(peer, &log).await?;
         let _lock = self.locks.one(act.exchange).await;
         let mut turn = self.turn(act.exchange).await?;
-        if !turn.machine.pending().is_some_and(|p| p.act == act.digest) {
+        if turn.machine.pending().is_none_or(|p| p.act != act.digest) {
             // A later act of the peer settled it already, and its outbox row with it.
             return Ok(());
         }
@@ -140,7 +149,10 @@ impl Node {
             status: *status,
             answer: body.to_vec(),
             ack: Some(text.to_owned()),
-            at_once: matches!(act.kind.as_str(), "negotiation.finalized" | "negotiation.end" | "transfer.receipt"),
+            at_once: matches!(
+                act.kind.as_str(),
+                "negotiation.finalized" | "negotiation.end" | "transfer.receipt"
+            ),
         };
         let effects = turn.answered(act.digest, answer, how)?;
         turn.batch.peer_logs.push(log);
@@ -154,12 +166,14 @@ impl Node {
     /// Plans the next attempt.
     async fn later(&self, row: &OutboxRow, error: &NodeError) -> Result<(), NodeError> {
         let attempts = row.attempts.saturating_add(1);
-        let pause = limits::RETRY_FIRST_MILLIS.saturating_mul(1 << attempts.min(20)).min(limits::RETRY_LAST_MILLIS);
+        let pause =
+            limits::RETRY_FIRST_MILLIS.saturating_mul(1 << attempts.min(20)).min(limits::RETRY_LAST_MILLIS);
         let jitter = crate::config::random::<2>().map_or(0, u16::from_le_bytes);
         let pause = pause / 2 + pause * u64::from(jitter) / u64::from(u16::MAX) / 2;
         let now = now_ms();
         let age = now.saturating_sub(row.first_at_ms) / 1000;
-        let state = if age > limits::HORIZON_SECONDS { OutboxState::Unresolved } else { OutboxState::Waiting };
+        let state =
+            if age > limits::HORIZON_SECONDS { OutboxState::Unresolved } else { OutboxState::Waiting };
         let change = Reschedule {
             act: row.act,
             next_at_ms: now.saturating_add(pause),
@@ -182,7 +196,13 @@ fn code_in(body: &[u8]) -> Option<String> {
 
 impl Turn {
     /// What an answer to our act leads to.
-    fn follow_up(&mut self, effects: &[Effect], act: &ActRow, ack: &str, body: &[u8]) -> Result<(), NodeError> {
+    fn follow_up(
+        &mut self,
+        effects: &[Effect],
+        act: &ActRow,
+        ack: &str,
+        body: &[u8],
+    ) -> Result<(), NodeError> {
         for effect in effects {
             match effect {
                 Effect::Settled { kind, .. } => self.took_effect(*kind, act.digest, ack, body)?,
@@ -212,7 +232,9 @@ impl Turn {
         }
         match kind {
             ActKind::Negotiation(neg::ActKind::Finalize) => self.in_force_by_ack(ack.to_owned()),
-            ActKind::Negotiation(neg::ActKind::End) => self.keep_agreement(crate::store::AgreementState::Ended),
+            ActKind::Negotiation(neg::ActKind::End) => {
+                self.keep_agreement(crate::store::AgreementState::Ended)
+            }
             ActKind::Transfer(tra::ActKind::Receipt) => self.receipt_acknowledged(act),
             ActKind::Negotiation(
                 neg::ActKind::Request

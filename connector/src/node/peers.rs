@@ -18,13 +18,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json as object};
 
 use super::{
-    Node, NodeError, link::Answered, me, now,
+    Node, NodeError,
+    link::Answered, now,
     verbs::{IssueTicket, PeerName, PeerView, TicketText, Trust},
 };
 use crate::{
     config,
-    transport::Direction,
     store::{Batch, KeySetRow, MAX_ROWS, PeerRow, PeerStatus, Speaks, TicketChange, TicketRow, TicketState},
+    transport::Direction,
 };
 
 /// A peer as it was pinned.
@@ -160,8 +161,13 @@ impl Node {
         let secret = config::random::<16>().map_err(|e| NodeError::Folder(e.to_string()))?;
         let secret = Secret::of(secret);
         let addresses: Result<Vec<_>, _> = self.addresses().iter().map(|a| Address::parse(a)).collect();
-        let ticket =
-            Ticket::new(addresses?, self.me.statement.clone(), self.me.key_set.clone(), secret, at + ask.ttl)?;
+        let ticket = Ticket::new(
+            addresses?,
+            self.me.statement.clone(),
+            self.me.key_set.clone(),
+            secret,
+            at + ask.ttl,
+        )?;
         let row = TicketRow {
             secret_hash: ticket.secret().digest(),
             expires: at + ask.ttl,
@@ -203,7 +209,8 @@ impl Node {
             return Err(super::link::refusal(status, &body));
         }
         self.pin(&peer.row, ticket.keys()).await?;
-        let peer = self.peer(&peer.row.did).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, ask.alias))?;
+        let peer =
+            self.peer(&peer.row.did).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, ask.alias))?;
         let mut view = peer.view(self.connected_to(&peer));
         if status == 202 {
             "waits to be accepted by the other side".clone_into(&mut view.status);
@@ -235,7 +242,12 @@ impl Node {
     }
 
     /// `POST /dxp/1/tickets`: the token is verified by the key set in the body, up to the `did:key` (ID-8).
-    pub(super) async fn redeemed(&self, token: &str, content: &[u8], connected: &str) -> Result<u16, NodeError> {
+    pub(super) async fn redeemed(
+        &self,
+        token: &str,
+        content: &[u8],
+        connected: &str,
+    ) -> Result<u16, NodeError> {
         let redemption: Redemption = json::from_value(json::parse_lenient(content)?)?;
         let pinned = PinnedPeer::pin(&redemption.participant, [redemption.keys.as_str()])?;
         let unproven = |_| NodeError::refused(Code::TokenMalformed, "");
@@ -277,7 +289,8 @@ impl Node {
 
     /// A short name that no other peer has here: from the firm's name, or from its fingerprint.
     async fn free_alias(&self, name: &str, did: &str) -> Result<String, NodeError> {
-        let plain: String = name.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+        let plain: String =
+            name.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
         for alias in [plain.clone(), format!("{plain}-{}", &did[did.len().saturating_sub(6)..])] {
             match self.store.peer_by_alias(&alias).await? {
                 Some(row) if row.did != did => {}
@@ -345,13 +358,15 @@ impl Node {
         let jws: Vec<String> = sets.into_iter().map(|s| s.jws).collect();
         Ok(object!({"v": 1, "participant": self.me.statement, "keys": jws}))
     }
-
-    pub(super) fn provider_party(&self, peer: &Peer) -> super::facts::Party {
-        me::party(peer.pinned.participant())
-    }
 }
 
-fn row_of(pinned: &PinnedPeer, statement: &str, alias: &str, addresses: &[String], status: PeerStatus) -> PeerRow {
+fn row_of(
+    pinned: &PinnedPeer,
+    statement: &str,
+    alias: &str,
+    addresses: &[String],
+    status: PeerStatus,
+) -> PeerRow {
     PeerRow {
         did: pinned.did().to_string(),
         alias: alias.to_owned(),

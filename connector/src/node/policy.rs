@@ -15,7 +15,13 @@ use naru_protocol::{
 };
 use serde_json::{Value, json as object};
 
-use super::{Node, NodeError, deal::Own, facts::{Host, PrivateFacts}, now, peers::random_id};
+use super::{
+    Node, NodeError,
+    deal::Own,
+    facts::{Host, PrivateFacts},
+    now,
+    peers::random_id,
+};
 use crate::store::{EvaluationRow, EvaluationSide};
 
 /// Seconds for which the operator's word about a peer's identity holds from the moment it is used.
@@ -85,7 +91,8 @@ const fn side_word(side: Side) -> &'static str {
 
 pub(super) fn packs_of(engine: &Engine) -> Result<Vec<Pack>, NodeError> {
     let pack = |p: &naru_policy::Pack| {
-        let digest = Digest::parse(&p.digest).map_err(|_| NodeError::refused(Code::BundleDigest, p.name.clone()))?;
+        let digest =
+            Digest::parse(&p.digest).map_err(|_| NodeError::refused(Code::BundleDigest, p.name.clone()))?;
         Ok(Pack { name: p.name.clone(), digest })
     };
     engine.packs().map(pack).collect()
@@ -101,7 +108,8 @@ impl Node {
     pub(super) async fn judge(&self, question: &Question<'_>) -> Result<Judged, NodeError> {
         let at = now();
         let side = Side::of(question.role);
-        let facts = PrivateFacts::read(&self.folder.facts()).map_err(|e| NodeError::refused(Code::PolicyInput, e))?;
+        let facts =
+            PrivateFacts::read(&self.folder.facts()).map_err(|e| NodeError::refused(Code::PolicyInput, e))?;
         let private = facts.document(question.consumer, question.role == Role::Provider);
         let host = Host {
             phase: phase_word(question.phase),
@@ -204,7 +212,8 @@ impl Node {
 
     /// What the peer may learn of a result that does not allow.
     pub(super) fn peer_reasons(&self, judged: &Judged) -> Vec<String> {
-        let view = if judged.broken.is_some() { PeerView::generic() } else { self.engine.for_peer(&judged.result) };
+        let view =
+            if judged.broken.is_some() { PeerView::generic() } else { self.engine.for_peer(&judged.result) };
         view.rules
     }
 

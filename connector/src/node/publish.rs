@@ -120,7 +120,8 @@ fn offer(given: &Value, dataset: &str) -> Result<Value, NodeError> {
     members.insert("@type".into(), object!("Offer"));
     members.entry("@id").or_insert_with(|| object!(format!("{dataset}#offer")));
     members.remove("target");
-    Offer::from_value(policy.clone()).map_err(|e| NodeError::refused(Code::ArgumentInvalid, e.to_string()))?;
+    Offer::from_value(policy.clone())
+        .map_err(|e| NodeError::refused(Code::ArgumentInvalid, e.to_string()))?;
     Ok(policy)
 }
 

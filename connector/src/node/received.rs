@@ -10,11 +10,12 @@ use naru_protocol::{
         Message as _, MessageError,
         negotiation::{
             ContractAgreementMessage, ContractAgreementVerificationMessage, ContractNegotiationEventMessage,
-            ContractNegotiationTerminationMessage, ContractOfferMessage, ContractRequestMessage, End, EventType,
+            ContractNegotiationTerminationMessage, ContractOfferMessage, ContractRequestMessage, End,
+            EventType,
         },
         transfer::{
-            TransferCompletionMessage, TransferRequestMessage, TransferStartMessage, TransferSuspensionMessage,
-            TransferTerminationMessage,
+            TransferCompletionMessage, TransferRequestMessage, TransferStartMessage,
+            TransferSuspensionMessage, TransferTerminationMessage,
         },
     },
     encoding::{Digest, Id},
@@ -63,8 +64,12 @@ fn malformed(error: &MessageError) -> NodeError {
 impl Said {
     fn parse(posted: Posted, content: &[u8]) -> Result<Self, NodeError> {
         let said = match posted {
-            Posted::Negotiation(Neg::Request) => ContractRequestMessage::parse(content).map(|m| Self::Request(Box::new(m))),
-            Posted::Negotiation(Neg::Offer) => ContractOfferMessage::parse(content).map(|m| Self::Offer(Box::new(m))),
+            Posted::Negotiation(Neg::Request) => {
+                ContractRequestMessage::parse(content).map(|m| Self::Request(Box::new(m)))
+            }
+            Posted::Negotiation(Neg::Offer) => {
+                ContractOfferMessage::parse(content).map(|m| Self::Offer(Box::new(m)))
+            }
             Posted::Negotiation(Neg::Accept | Neg::Finalize) | Posted::Event => {
                 ContractNegotiationEventMessage::parse(content).map(|m| Self::Event(Box::new(m)))
             }
@@ -81,9 +86,13 @@ impl Said {
             Posted::Transfer(Tra::Request) => {
                 TransferRequestMessage::parse(content).map(|m| Self::TransferRequest(Box::new(m)))
             }
-            Posted::Transfer(Tra::Start) => TransferStartMessage::parse(content).map(|m| Self::Start(Box::new(m))),
+            Posted::Transfer(Tra::Start) => {
+                TransferStartMessage::parse(content).map(|m| Self::Start(Box::new(m)))
+            }
             Posted::Transfer(Tra::Suspend) => TransferSuspensionMessage::parse(content).map(Self::Suspension),
-            Posted::Transfer(Tra::Complete) => TransferCompletionMessage::parse(content).map(Self::Completion),
+            Posted::Transfer(Tra::Complete) => {
+                TransferCompletionMessage::parse(content).map(Self::Completion)
+            }
             Posted::Transfer(Tra::Terminate) => {
                 TransferTerminationMessage::parse(content).map(Self::TransferTermination)
             }
@@ -137,7 +146,9 @@ impl Said {
                 EventType::Finalized => Ok(About::Nothing),
             },
             Self::Agreement(m) => Ok(About::Terms(m.dxp.as_ref().ok_or_else(downgraded)?.terms)),
-            Self::TransferRequest(m) => Ok(About::Agreement(m.dxp.as_ref().ok_or_else(downgraded)?.agreement)),
+            Self::TransferRequest(m) => {
+                Ok(About::Agreement(m.dxp.as_ref().ok_or_else(downgraded)?.agreement))
+            }
             Self::Verification(_)
             | Self::Termination(_)
             | Self::End(_)
@@ -250,7 +261,11 @@ pub(super) fn fresh_row(
 
 impl Node {
     /// The negotiation whose agreement a transfer request names, so that both are locked in fixed order.
-    pub(super) async fn negotiation_named(&self, content: &[u8], peer: &Peer) -> Result<Option<Id>, NodeError> {
+    pub(super) async fn negotiation_named(
+        &self,
+        content: &[u8],
+        peer: &Peer,
+    ) -> Result<Option<Id>, NodeError> {
         let Ok(message) = TransferRequestMessage::parse(content) else { return Ok(None) };
         let Some(dxp) = message.dxp else { return Ok(None) };
         let Some(agreement) = self.store.agreement(dxp.agreement).await? else { return Ok(None) };
@@ -293,7 +308,9 @@ impl Node {
                     after.spawn(self);
                     Ok(reply)
                 }
-                Err(NodeError::Refused(code, detail)) if !matches!(code, Code::Internal | Code::StoreCorrupt) => {
+                Err(NodeError::Refused(code, detail))
+                    if !matches!(code, Code::Internal | Code::StoreCorrupt) =>
+                {
                     // Refused for good: the state stays, the refusal is an answer and an entry.
                     turn.give_up(before);
                     let mut reply = refusal(target, code, &detail);
@@ -340,11 +357,17 @@ impl Node {
             OurRole::Consumer => (consumer, provider),
         };
         if ours != Some(pid) {
-            return Err(NodeError::refused(Code::Malformed, "the message names another process than its path"));
+            return Err(NodeError::refused(
+                Code::Malformed,
+                "the message names another process than its path",
+            ));
         }
         match (&row.peer_pid, theirs) {
             (Some(known), Some(named)) if known != named => {
-                return Err(NodeError::refused(Code::Malformed, "the message names another process of the sender"));
+                return Err(NodeError::refused(
+                    Code::Malformed,
+                    "the message names another process of the sender",
+                ));
             }
             // The answer that would have told it was lost; this act tells it too.
             (None, Some(named)) => row.peer_pid = Some(named.to_owned()),
@@ -380,7 +403,8 @@ impl Node {
             Role::Provider => consumer,
             Role::Consumer => provider,
         };
-        let theirs = theirs.ok_or_else(|| NodeError::refused(Code::Malformed, "the message names no process"))?;
+        let theirs =
+            theirs.ok_or_else(|| NodeError::refused(Code::Malformed, "the message names no process"))?;
         if self.store.exchange_by_peer_pid(&caller.peer.did(), route.kind(), theirs).await?.is_some() {
             return Err(NodeError::refused(Code::Stale, "the process id was used before"));
         }
@@ -403,7 +427,8 @@ impl Node {
             | Said::Receipt(_) => return Err(NodeError::refused(Code::NotFound, "")),
         };
         let theirs = Some(theirs.to_owned());
-        let row = fresh_row(self, act.exchange, route.kind(), role, &caller.peer, theirs, StartedBy::Peer, &key)?;
+        let row =
+            fresh_row(self, act.exchange, route.kind(), role, &caller.peer, theirs, StartedBy::Peer, &key)?;
         Ok(Turn::new(self, caller.peer.clone(), row, machine, data, key))
     }
 

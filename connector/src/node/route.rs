@@ -2,11 +2,7 @@
 //!
 //! A pure table. The path is compared as it arrived, without normalising: it is also what tokens sign (ACT-1.4).
 
-use naru_protocol::{
-    identity::Role,
-    negotiation::ActKind as Neg,
-    transfer::ActKind as Tra,
-};
+use naru_protocol::{identity::Role, negotiation::ActKind as Neg, transfer::ActKind as Tra};
 
 use crate::store::ExchangeKind;
 
@@ -86,7 +82,13 @@ impl ActRoute {
         match self.posted {
             Posted::Negotiation(Neg::Offer) => Role::Consumer,
             Posted::Negotiation(
-                Neg::Request | Neg::Accept | Neg::Agree | Neg::Verify | Neg::Finalize | Neg::Terminate | Neg::End,
+                Neg::Request
+                | Neg::Accept
+                | Neg::Agree
+                | Neg::Verify
+                | Neg::Finalize
+                | Neg::Terminate
+                | Neg::End,
             )
             | Posted::Event
             | Posted::Transfer(_) => Role::Provider,
@@ -125,7 +127,9 @@ impl Route {
             ("POST", ["negotiations", pid, "offers"]) => negotiation(Neg::Offer, Some(pid)),
             ("POST", ["negotiations", pid, "events"]) => Some(act(Posted::Event, Some(pid))),
             ("POST", ["negotiations", pid, "agreement"]) => negotiation(Neg::Agree, Some(pid)),
-            ("POST", ["negotiations", pid, "agreement", "verification"]) => negotiation(Neg::Verify, Some(pid)),
+            ("POST", ["negotiations", pid, "agreement", "verification"]) => {
+                negotiation(Neg::Verify, Some(pid))
+            }
             ("POST", ["negotiations", pid, "termination"]) => negotiation(Neg::Terminate, Some(pid)),
             ("POST", ["transfers", "request"]) => transfer(Tra::Request, None),
             ("POST", ["transfers", pid, "start"]) => transfer(Tra::Start, Some(pid)),
@@ -140,7 +144,8 @@ impl Route {
         if let Some(tile) = path.strip_prefix("/log/").filter(|p| p.starts_with("tile/")) {
             return (method == "GET").then(|| Self::Tile(tile.to_owned()));
         }
-        let number = |name: &str| query.strip_prefix(name).and_then(|v| v.strip_prefix('=')).and_then(decimal);
+        let number =
+            |name: &str| query.strip_prefix(name).and_then(|v| v.strip_prefix('=')).and_then(decimal);
         let path = segments(path)?;
         match (method, path.as_slice()) {
             ("POST", ["tickets"]) => Some(Self::Tickets),
@@ -180,9 +185,15 @@ mod tests {
     fn every_endpoint_is_found_and_nothing_else() {
         let found = |method, target: &str| Route::parse(method, target);
         assert_eq!(found("GET", "/dxp/1/log/entry/7?size=9"), Some(Route::Entry(7, 9)));
-        assert_eq!(found("GET", "/dxp/1/log/tile/0/x001/234.p/5"), Some(Route::Tile("tile/0/x001/234.p/5".into())));
+        assert_eq!(
+            found("GET", "/dxp/1/log/tile/0/x001/234.p/5"),
+            Some(Route::Tile("tile/0/x001/234.p/5".into()))
+        );
         assert_eq!(found("POST", "/dsp/2025-1/negotiations/a/events"), Some(act(Posted::Event, Some("a"))));
-        assert_eq!(found("POST", "/dsp/2025-1/negotiations/request"), Some(act(Posted::Negotiation(Neg::Request), None)));
+        assert_eq!(
+            found("POST", "/dsp/2025-1/negotiations/request"),
+            Some(act(Posted::Negotiation(Neg::Request), None))
+        );
         for (method, target) in [
             ("GET", "/dsp/2025-1/negotiations//events"),
             ("PUT", "/dsp/2025-1/catalog/request"),

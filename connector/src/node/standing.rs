@@ -14,7 +14,7 @@ fn name(did: &str) -> String {
     format!("expect:{did}")
 }
 
-fn countries<'a>(value: Option<&'a Value>) -> BTreeSet<&'a str> {
+fn countries(value: Option<&Value>) -> BTreeSet<&str> {
     value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
@@ -22,7 +22,8 @@ impl Node {
     /// Takes up the next offer of a peer for this purpose.
     pub async fn expect(&self, ask: Expect) -> Result<Value, NodeError> {
         let peer = self.named(&ask.peer).await?;
-        let order = serde_json::to_string(&ask).map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
+        let order =
+            serde_json::to_string(&ask).map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
         let batch = Batch { meta: vec![(name(&peer.did()), order)], ..Batch::default() };
         self.store.commit(batch).await?;
         Ok(json!({"peer": peer.did(), "out": ask.out}))

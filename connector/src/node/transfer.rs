@@ -8,8 +8,8 @@ use naru_protocol::{
         Message as _, MessageError,
         negotiation::CodeMember,
         transfer::{
-            StartMember, TransferCompletionMessage, TransferProcess, TransferRequestMember, TransferRequestMessage,
-            TransferStartMessage, TransferTerminationMessage,
+            StartMember, TransferCompletionMessage, TransferProcess, TransferRequestMember,
+            TransferRequestMessage, TransferStartMessage, TransferTerminationMessage,
         },
     },
     encoding::{Digest, Id},
@@ -27,12 +27,11 @@ use serde_json::json as object;
 
 use super::{
     Node, NodeError,
-    deal::{Haul, Own},
+    deal::Haul,
     inbound::Caller,
-    negotiation::verify_any,
     now_ms,
     peers::random_id,
-    policy::Judged,
+    proposal::verify_any,
     received::{Said, fresh_row},
     turn::{Data, Turn, data_of},
     views,
@@ -69,7 +68,9 @@ impl Node {
     pub(super) fn go_on(&self, row: &ExchangeRow) {
         let (node, id) = (self.clone(), row.id);
         match (row.role, row.state.as_str()) {
-            (OurRole::Provider, "REQUESTED") => drop(tokio::spawn(async move { node.begin_serving(id).await })),
+            (OurRole::Provider, "REQUESTED") => {
+                drop(tokio::spawn(async move { node.begin_serving(id).await }))
+            }
             (OurRole::Consumer, "STARTED") => drop(tokio::spawn(async move { node.receive_bytes(id).await })),
             (OurRole::Provider | OurRole::Consumer, _) => {}
         }
@@ -93,7 +94,8 @@ impl Node {
         let secret = config::random::<32>().map_err(|e| NodeError::Folder(e.to_string()))?;
         let key = ExchangeKey::from_bytes(secret);
         let peer = deal_turn.peer.clone();
-        let row = fresh_row(self, id, ExchangeKind::Transfer, Role::Consumer, &peer, None, StartedBy::Us, &key)?;
+        let row =
+            fresh_row(self, id, ExchangeKind::Transfer, Role::Consumer, &peer, None, StartedBy::Us, &key)?;
         let haul = Haul {
             negotiation,
             dataset: deal.dataset.clone(),
@@ -107,7 +109,8 @@ impl Node {
             began_ms: now_ms(),
             ended_ms: None,
         };
-        let machine = Exchange::transfer(Role::Consumer, in_force.agreement(), in_force.finalized(), Flow::Pull);
+        let machine =
+            Exchange::transfer(Role::Consumer, in_force.agreement(), in_force.finalized(), Flow::Pull);
         let m = TransferRequestMessage {
             consumer_pid: row.our_pid.clone(),
             agreement_id,
@@ -162,7 +165,8 @@ impl Node {
             turn.commit().await?;
             return Ok(());
         }
-        let terms = deal_turn.deal()?.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
+        let terms =
+            deal_turn.deal()?.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
         let judged = turn.judge(&terms, Role::Provider, Phase::Transfer, &both(&terms)).await?;
         turn.batch.evaluations.push(judged.row.clone());
         let peer = turn.allow_of_request().await?;
@@ -220,7 +224,8 @@ impl Node {
         let path = format!("/transfers/{}/receipt", turn.their_pid()?);
         let body = naru_protocol::json::to_canonical(&receipt)?;
         turn.haul()?.bytes = fetched.bytes;
-        let fields = vec![("agreement", object!(haul.agreement)), ("content_root", object!(fetched.content_root))];
+        let fields =
+            vec![("agreement", object!(haul.agreement)), ("content_root", object!(fetched.content_root))];
         turn.send(SendKind::Receipt, &path, body, fields)?;
         turn.commit().await?;
         Ok(())
@@ -408,13 +413,6 @@ impl Turn {
     /// No further byte of this transfer leaves.
     pub(super) fn stop_serving(&self) {
         self.node.forget_live(&self.row.our_pid);
-    }
-
-    /// Own decision at transfer start, for what comes after a restart.
-    pub(super) fn keep_own(&mut self, judged: &Judged, own: Own) -> Result<(), NodeError> {
-        self.batch.evaluations.push(judged.row.clone());
-        self.haul()?.ours = Some(own);
-        Ok(())
     }
 }
 

@@ -12,8 +12,6 @@ use naru_protocol::{
     exchange::{About, ActKind, Answer, Effect, Exchange, Input, SendKind, Unexpected},
     json,
     log::entry::{EntryDraft, EntryType, ExchangeKey, FieldKey, Lane, LaneKey, Side},
-    negotiation as neg,
-    transfer as tra,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json as object};
@@ -26,7 +24,8 @@ use super::{
     peers::{Peer, random_id},
 };
 use crate::store::{
-    ActRow, Batch, Direction, ExchangeKind, ExchangeRow, NewAct, OutboxRow, OutboxState, Sequenced, Settle, Settled,
+    ActRow, Batch, Direction, ExchangeKind, ExchangeRow, NewAct, OutboxRow, OutboxState, Sequenced, Settle,
+    Settled,
 };
 
 /// What the shell keeps of an exchange, by its kind.
@@ -92,34 +91,15 @@ pub(super) fn data_of(row: &ExchangeRow) -> Result<Data, NodeError> {
     })
 }
 
-/// Which base an act's path lies under.
-pub(super) const fn base_of(kind: ActKind) -> &'static str {
-    match kind {
-        ActKind::Negotiation(neg::ActKind::End) | ActKind::Transfer(tra::ActKind::Receipt) => super::route::DXP,
-        ActKind::Negotiation(
-            neg::ActKind::Request
-            | neg::ActKind::Offer
-            | neg::ActKind::Accept
-            | neg::ActKind::Agree
-            | neg::ActKind::Verify
-            | neg::ActKind::Finalize
-            | neg::ActKind::Terminate,
-        )
-        | ActKind::Transfer(
-            tra::ActKind::Request
-            | tra::ActKind::Start
-            | tra::ActKind::Suspend
-            | tra::ActKind::Complete
-            | tra::ActKind::Terminate,
-        ) => super::route::DSP,
-    }
-}
-
 impl Turn {
     /// Takes up an exchange that is stored.
     pub(super) async fn load(node: &Node, row: ExchangeRow) -> Result<Self, NodeError> {
-        let peer = node.peer(&row.peer).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, row.peer.clone()))?;
-        let wrapped = row.wrapped_key.as_ref().ok_or_else(|| NodeError::refused(Code::StoreCorrupt, "no key"))?;
+        let peer = node
+            .peer(&row.peer)
+            .await?
+            .ok_or_else(|| NodeError::refused(Code::NotPaired, row.peer.clone()))?;
+        let wrapped =
+            row.wrapped_key.as_ref().ok_or_else(|| NodeError::refused(Code::StoreCorrupt, "no key"))?;
         let key = ExchangeKey::from_bytes(node.wrapping.unwrap(wrapped)?);
         let (machine, data) = (from_json(&row.machine)?, data_of(&row)?);
         Ok(Self::new(node, peer, row, machine, data, key))
@@ -232,6 +212,16 @@ impl Turn {
             .map_err(|why| NodeError::refused(why.code(), why.to_string()))?;
         self.note(&effects, None)?;
         Ok(!effects.is_empty())
+    }
+
+    /// Feeds an input that is no act.
+    pub(super) fn feed(&mut self, input: Input) -> Result<Vec<Effect>, NodeError> {
+        let effects = self
+            .machine
+            .step(input, self.at)
+            .map_err(|why| NodeError::refused(why.code(), why.to_string()))?;
+        self.note(&effects, None)?;
+        Ok(effects)
     }
 
     /// What effects mean for the outbox and the log.
@@ -348,7 +338,14 @@ impl Turn {
         }
     }
 
-    fn act_row(&self, act: &Act, digest: Digest, kind: ActKind, direction: Direction, body: Vec<u8>) -> ActRow {
+    fn act_row(
+        &self,
+        act: &Act,
+        digest: Digest,
+        kind: ActKind,
+        direction: Direction,
+        body: Vec<u8>,
+    ) -> ActRow {
         ActRow {
             digest,
             exchange: self.row.id,
@@ -395,14 +392,20 @@ impl Turn {
             return Err(NodeError::refused(Code::Internal, "nothing was received"));
         };
         let answer = Digest::of(&body);
-        let mut entry =
-            EntryDraft::sent(received.kind.entry_type(), self.row.id, received.act.msg, received.digest, self.at);
+        let mut entry = EntryDraft::sent(
+            received.kind.entry_type(),
+            self.row.id,
+            received.act.msg,
+            received.digest,
+            self.at,
+        );
         entry.side = Side::Received;
         entry.status = Some(status);
         entry.token = Some(Digest::of(received.token.as_bytes()));
         entry.answer = Some(answer);
         self.dress(&mut entry, received.fields);
-        let mut row = self.act_row(&received.act, received.digest, received.kind, Direction::In, received.content);
+        let mut row =
+            self.act_row(&received.act, received.digest, received.kind, Direction::In, received.content);
         row.token = Some(received.token);
         row.status = Some(status);
         row.answer = Some(body.clone());
@@ -441,7 +444,7 @@ impl Turn {
         row.machine = to_json(&self.machine)?;
         row.state = self.machine.state().map_or_else(|| "NONE".to_owned(), |s| s.to_string());
         row.waits_for = waits(&self.machine);
-        row.deadline = self.machine.proposal().and_then(|p| Some(p.conclude_by));
+        row.deadline = self.machine.proposal().map(|p| p.conclude_by);
         if row.waits_for.is_none() || self.machine.state().is_some_and(|s| s.is_final()) {
             row.deadline = None;
         }
@@ -524,7 +527,8 @@ impl Node {
         pid: &str,
     ) -> Result<ExchangeRow, NodeError> {
         let row = self.store.exchange_by_pid(pid).await?;
-        row.filter(|r| r.peer == peer.did() && r.kind == kind).ok_or_else(|| NodeError::refused(Code::NotFound, ""))
+        row.filter(|r| r.peer == peer.did() && r.kind == kind)
+            .ok_or_else(|| NodeError::refused(Code::NotFound, ""))
     }
 
     /// Loads an exchange by id.

@@ -35,7 +35,8 @@ impl Node {
 
     /// All exchanges, newest change first, one page.
     pub async fn exchanges(&self) -> Result<Vec<ExchangeView>, NodeError> {
-        let rows = self.store.exchanges(ExchangeQuery { limit: MAX_ROWS, ..ExchangeQuery::default() }).await?;
+        let rows =
+            self.store.exchanges(ExchangeQuery { limit: MAX_ROWS, ..ExchangeQuery::default() }).await?;
         let mut views = Vec::with_capacity(rows.len());
         for row in &rows {
             views.push(self.view(row).await?);
@@ -136,7 +137,8 @@ impl Node {
             (ExchangeKind::Transfer, State::Transfer(state)) => {
                 TransferProcess { provider_pid, consumer_pid, state }.to_bytes()
             }
-            (ExchangeKind::Negotiation, State::Transfer(_)) | (ExchangeKind::Transfer, State::Negotiation(_)) => {
+            (ExchangeKind::Negotiation, State::Transfer(_))
+            | (ExchangeKind::Transfer, State::Negotiation(_)) => {
                 return Err(none());
             }
         };

@@ -152,7 +152,7 @@ async fn open(limits: &Limits, lease: &mut Lease) -> Result<(), TransportError> 
     let until = Instant::now() + limits.open;
     timeout_at(until, lease.link.open.send(wish)).await.map_err(|_| slow(lease))?.map_err(|_| lost(lease))?;
     let stream = timeout_at(until, granted).await.map_err(|_| slow(lease))?.map_err(|_| lost(lease))??;
-    let io = StreamIo::new(stream, limits.answer, Arc::default(), ());
+    let io = StreamIo::opened(stream, limits.answer, ());
     let (sender, connection) = hyper::client::conn::http1::Builder::new()
         .max_headers(naru_protocol::limits::REQUEST_HEADERS)
         .max_header_size(limits.answer_head)

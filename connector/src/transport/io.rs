@@ -25,14 +25,20 @@ pub(super) struct StreamIo<T> {
     pause: Duration,
     stall: Option<Pin<Box<Sleep>>>,
     waiting: bool,
-    answering: Answering,
+    answering: Option<Answering>,
     _held: T,
 }
 
 impl<T: Unpin> StreamIo<T> {
-    pub(super) fn new(stream: Stream, pause: Duration, answering: Answering, held: T) -> TokioIo<Self> {
+    /// A stream that a peer opened.
+    pub(super) fn accepted(stream: Stream, pause: Duration, answering: Answering, held: T) -> TokioIo<Self> {
+        TokioIo::new(Self { answering: Some(answering), ..Self::opened(stream, pause, held).into_inner() })
+    }
+
+    /// A stream that we opened.
+    pub(super) fn opened(stream: Stream, pause: Duration, held: T) -> TokioIo<Self> {
         let stream = stream.compat();
-        TokioIo::new(Self { stream, pause, stall: None, waiting: false, answering, _held: held })
+        TokioIo::new(Self { stream, pause, stall: None, waiting: false, answering: None, _held: held })
     }
 
     /// Starts the clock on the first pending write and stops it on progress.
@@ -66,7 +72,8 @@ impl<T: Unpin> AsyncRead for StreamIo<T> {
         let (had, room) = (buf.filled().len(), buf.remaining());
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
         let ended = matches!(polled, Poll::Ready(Ok(()))) && room > 0 && buf.filled().len() == had;
-        if ended && self.answering.load(Ordering::Relaxed) { Poll::Pending } else { polled }
+        let answering = self.answering.as_ref().is_some_and(|answering| answering.load(Ordering::Relaxed));
+        if ended && answering { Poll::Pending } else { polled }
     }
 }
 
@@ -82,6 +89,11 @@ impl<T: Unpin> AsyncWrite for StreamIo<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.answering.is_none() {
+            // Our request has its length; closing our side would only say that we still wait. Dropping the stream
+            // resets it, which tells the peer that we do not.
+            return Poll::Ready(Ok(()));
+        }
         let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
         self.watch(cx, polled)
     }

@@ -82,7 +82,10 @@ impl Config {
 
 impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Config").field("listen", &self.listen).field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
     }
 }
 
@@ -205,8 +208,8 @@ impl Transport {
     /// [`TransportError::Key`] when no certificate can be made.
     pub async fn start(config: Config) -> Result<(Self, Incoming), TransportError> {
         let Config { seed, listen, limits } = config;
-        let identity =
-            Keypair::ed25519_from_bytes(seed).map_err(|error| TransportError::Key { reason: cut(&error.to_string()) })?;
+        let identity = Keypair::ed25519_from_bytes(seed)
+            .map_err(|error| TransportError::Key { reason: cut(&error.to_string()) })?;
         let listen = listen.iter().map(|text| listen_address(text)).collect::<Result<Vec<_>, _>>()?;
         let (accept, accepted) = mpsc::channel(limits.accept_queue.max(1));
         let (commands, receiver) = mpsc::channel(COMMANDS);
@@ -307,7 +310,11 @@ impl Transport {
         }
     }
 
-    async fn open(&self, peer: Option<PeerId>, addresses: Vec<SocketAddr>) -> Result<ConnInfo, TransportError> {
+    async fn open(
+        &self,
+        peer: Option<PeerId>,
+        addresses: Vec<SocketAddr>,
+    ) -> Result<ConnInfo, TransportError> {
         let (answer, opened) = oneshot::channel();
         self.command(Command::Dial { peer, addresses, answer }).await?;
         let link = opened.await.map_err(|_| TransportError::Closed)??;

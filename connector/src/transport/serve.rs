@@ -94,7 +94,7 @@ struct Server {
 
 impl Server {
     async fn stream(self, stream: libp2p::Stream, place: tokio::sync::OwnedSemaphorePermit) {
-        let io = StreamIo::new(stream, self.limits.write_pause, self.answering.clone(), place);
+        let io = StreamIo::accepted(stream, self.limits.write_pause, self.answering.clone(), place);
         let peer = self.shared.name.clone();
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new())

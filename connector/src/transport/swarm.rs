@@ -296,11 +296,10 @@ impl Driver {
                 connection,
                 result: Err(failure),
                 ..
-            })) => {
-                if !matches!(failure, ping::Failure::Unsupported) {
+            }))
+                if !matches!(failure, ping::Failure::Unsupported) => {
                     self.swarm.close_connection(connection);
                 }
-            }
             _ => {}
         }
     }
@@ -352,7 +351,10 @@ impl Failed {
 /// The layers box their errors without type; their words are all there is to tell them by.
 fn names_upgrade(error: &(dyn std::error::Error + 'static)) -> bool {
     let text = error.to_string();
-    text.contains("andshake") || text.contains("upgrade") || text.contains("negotiat")
+    text.contains("andshake")
+        || text.contains("Multistream")
+        || text.contains("upgrade")
+        || text.contains("negotiat")
 }
 
 /// The error of the operating system below those of the layers.

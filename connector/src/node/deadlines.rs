@@ -1,0 +1,48 @@
+//! Deadlines that pass while nobody speaks: a negotiation that was not concluded in time reads TERMINATED (NEG-14).
+//!
+//! Only where nothing of ours is unanswered: what is on its way is judged by its receiver. Writes no entry, since no act
+//! was signed, accepted or refused.
+
+use std::time::Duration;
+
+use naru_protocol::exchange::{Effect, Input};
+
+use super::{Node, NodeError, now};
+use crate::store::MAX_ROWS;
+
+/// How often deadlines are looked at.
+const INTERVAL: Duration = Duration::from_secs(15);
+
+/// Looks at deadlines until the node stops.
+pub(super) async fn run(node: Node) {
+    let mut stop = node.stop.subscribe();
+    loop {
+        if let Err(error) = node.lapse_overdue().await {
+            tracing::error!(%error, "deadlines could not be looked at");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            _ = stop.wait_for(|s| *s) => return,
+        }
+    }
+}
+
+impl Node {
+    async fn lapse_overdue(&self) -> Result<(), NodeError> {
+        for row in self.store.overdue(now(), MAX_ROWS).await? {
+            let _lock = self.locks.one(row.id).await;
+            let mut turn = self.turn(row.id).await?;
+            let effects = turn.tick()?;
+            if effects.contains(&Effect::Lapsed) {
+                turn.commit().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl super::turn::Turn {
+    fn tick(&mut self) -> Result<Vec<Effect>, NodeError> {
+        self.feed(Input::Tick)
+    }
+}

@@ -1,9 +1,14 @@
 //! The command `naru-conformance`: runs the vectors of the specification, or tests a running node.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 use naru_conformance::{
+    json::Json,
     report::{Counts, Line},
     vectors,
     wire::{self, Options, offer::parse_pack},
@@ -37,8 +42,14 @@ enum Command {
         #[arg(long, default_value = "SG")]
         country: String,
         /// A policy pack that the node works with, `NAME=DIGEST`; once for each.
-        #[arg(long = "pack", value_name = "NAME=DIGEST")]
-        packs: Vec<String>,
+        #[arg(long, value_name = "NAME=DIGEST")]
+        pack: Vec<String>,
+        /// A file of packs, one a line: its name first, its digest last, as `policy/bundles/DIGESTS`.
+        #[arg(long)]
+        packs: Option<PathBuf>,
+        /// A duty that the packs put on this deal, as the JSON object that the terms list; once for each.
+        #[arg(long, value_name = "JSON")]
+        obligation: Vec<String>,
         /// Dataset to ask for; without it the first of the catalog.
         #[arg(long)]
         dataset: Option<String>,
@@ -57,14 +68,14 @@ fn main() -> ExitCode {
                 tell(line, json);
             }
         }),
-        Command::Wire { ticket, country, packs, dataset, second_ticket } => {
-            let packs: Option<Vec<_>> = packs.iter().map(|pack| parse_pack(pack)).collect();
-            match packs {
-                Some(packs) => {
-                    over_the_wire(&ticket, &Options { country, packs, dataset, second: second_ticket }, json)
-                }
-                None => Err("--pack takes NAME=DIGEST".to_owned()),
-            }
+        Command::Wire { ticket, country, pack, packs, obligation, dataset, second_ticket } => {
+            let options = named_packs(&pack, packs.as_deref()).and_then(|packs| {
+                let obligations =
+                    obligation.iter().map(|text| Json::parse(text.as_bytes())).collect::<Result<_, _>>();
+                let obligations = obligations.map_err(|error| format!("--obligation: {error}"))?;
+                Ok(Options { country, packs, obligations, dataset, second: second_ticket })
+            });
+            options.and_then(|options| over_the_wire(&ticket, &options, json))
         }
     };
     match lines {
@@ -78,6 +89,21 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Packs from the options and from a file; a line that begins with `#` is a remark.
+fn named_packs(options: &[String], file: Option<&Path>) -> Result<Vec<(String, String)>, String> {
+    let mut texts = options.to_vec();
+    if let Some(file) = file {
+        let lines = fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+        for line in lines.lines().filter(|line| !line.starts_with('#')) {
+            let mut words = line.split_whitespace();
+            let (name, digest) = (words.next(), words.next_back());
+            texts.push(format!("{}={}", name.unwrap_or_default(), digest.unwrap_or_default()));
+        }
+    }
+    let read = |text: &String| parse_pack(text).ok_or_else(|| format!("{text} is not NAME=DIGEST"));
+    texts.iter().map(read).collect()
 }
 
 fn over_the_wire(ticket: &str, options: &Options, json: bool) -> Result<Vec<Line>, String> {

@@ -6,44 +6,44 @@
 mod loopback;
 
 use std::{
-    collections::BTreeMap,
     fs,
-    ops::Range,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
 
-use futures::{StreamExt, stream};
+use futures::StreamExt;
 use hyper::body::Bytes;
+
 use crate::loopback::{
-    CHUNK, Faults, Loopback, Seen, Temp, check_out, fetch_from, hangs, key, noise, options, parties, publish_quietly, sample, write,
+    CHUNK, Faults, Loopback, Seen, Temp, check_out, fetch_from, hangs, key, noise, options, parties,
+    publish_quietly, sample, write,
 };
 use naru::data::{
     Part,
     buffers::Buffers,
     capability::{self, CapabilityError, LastChecked},
-    fetch::{FetchError, FetchEvent, FetchOptions, Fetched, OnEvent, Wanted, fetch},
+    fetch::{FetchError, Wanted, fetch},
     part,
-    publish::{PublishError, PublishEvent, PublishOptions, Published, publish},
-    ranges::{BodyStream, RangeError, RangeSource, RetryOptions},
+    publish::{PublishError, PublishEvent, PublishOptions, publish},
+    ranges::{RangeError, RangeSource},
     serve::{ServeError, Serving},
     source::{Source, SourceError},
 };
 use naru_protocol::{
-    encoding::{Digest, Id},
+    encoding::Digest,
     error::Code,
     filelist::{CHUNK_BYTES, FileEntry, FileList},
     identity::{Did, KeyRing, KeySet, verify_key_set},
     json::V1,
-    jws::{sign_compact, verify_compact},
+    jws::sign_compact,
     listing::{Summary, content_root},
     receipt::BadCapability,
     signature::SigningKey,
-    window::{BadWindow, Transfer, WindowAck, WindowProgress},
+    window::{BadWindow, Transfer, WindowProgress},
 };
 
 /// Set in the child process of the test of full disks.

@@ -54,16 +54,21 @@ pub(super) async fn truncated(session: &Session) -> Check {
     session.alive().await
 }
 
-/// A peer that closes its side after a request still gets the answer.
+/// A peer that closes its side after a request still gets the answer; tried often, since a node that does not mind it
+/// may answer by luck.
 pub(super) async fn half_closed(session: &Session) -> Check {
-    let token = sign_token(&session.read_payload("GET", "/keys", b""), &session.desk.me.signing);
-    let request = format!("GET {DXP}/keys HTTP/1.1\r\nhost: dxp\r\nauthorization: Bearer {token}\r\n\r\n");
-    let answer = session.link.raw(request.as_bytes(), true).await?;
-    let text = String::from_utf8_lossy(&answer);
-    if text.starts_with("HTTP/1.1 200") {
+    let mut without = 0;
+    for _ in 0..20 {
+        let token = sign_token(&session.read_payload("GET", "/keys", b""), &session.desk.me.signing);
+        let request =
+            format!("GET {DXP}/keys HTTP/1.1\r\nhost: dxp\r\nauthorization: Bearer {token}\r\n\r\n");
+        let answer = session.link.raw(request.as_bytes(), true).await?;
+        without += usize::from(!answer.starts_with(b"HTTP/1.1 200"));
+    }
+    if without == 0 {
         Ok(())
     } else {
-        Err(Stop::Fail(format!("expected HTTP/1.1 200, got {text:?}")))
+        Err(Stop::Fail(format!("expected 20 answers, got none to {without} of 20")))
     }
 }
 

@@ -13,6 +13,7 @@ pub mod session;
 
 use crate::{
     identity::{Ticket, now},
+    json::Json,
     report::{Line, Outcome},
 };
 use session::{Check, Session, Stop};
@@ -27,6 +28,8 @@ pub struct Options {
     pub country: String,
     /// Policy packs that the node works with: name and digest.
     pub packs: Vec<(String, String)>,
+    /// Duties that the packs put on the deal, as the terms list them.
+    pub obligations: Vec<Json>,
     /// Dataset to ask for; the first of the catalog if none.
     pub dataset: Option<String>,
     /// A second ticket, for what takes two participants.
@@ -35,7 +38,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { country: "SG".to_owned(), packs: Vec::new(), dataset: None, second: None }
+        Self {
+            country: "SG".to_owned(),
+            packs: Vec::new(),
+            obligations: Vec::new(),
+            dataset: None,
+            second: None,
+        }
     }
 }
 

@@ -180,6 +180,8 @@ fn terms(session: &Session, offered: &Offered, options: &Options) -> Check<Json>
             agreement.set(member, rules.clone());
         }
     }
+    let mut obligations = options.obligations.clone();
+    obligations.sort_by_key(Json::canonical);
     let mut lanes = vec![ticket.participant.text("country").unwrap_or_default(), options.country.as_str()];
     lanes.sort_unstable();
     lanes.dedup();
@@ -199,7 +201,7 @@ fn terms(session: &Session, offered: &Offered, options: &Options) -> Check<Json>
         ("packs", packs.into()),
         ("shared", shared(session, offered, options, &policy, drafted)),
         ("lanes", Json::List(lanes.into_iter().map(Json::from).collect())),
-        ("obligations", Vec::new().into()),
+        ("obligations", obligations.into()),
         ("conclude_by", (drafted + 3_600).into()),
     ]))
 }

@@ -71,6 +71,9 @@ async fn dispatch(State(node): State<Node>, request: Request) -> Response {
         Ok(response) => response,
         Err(error) => {
             let code = error.code();
+            if code == Code::NotPaired {
+                node.budgets.stranger();
+            }
             // A stranger is told neither what exists nor why; our own troubles are ours.
             let detail = if let NodeError::Refused(_, detail) = &error { detail.as_str() } else { "" };
             tracing::debug!(%target, code = code.as_str(), %error, "refused");

@@ -15,6 +15,7 @@
 //! | `views`, `verbs` | what people ask and see |
 
 mod after;
+mod budget;
 mod bytes;
 mod catalog;
 mod deadlines;
@@ -85,6 +86,8 @@ pub struct Inner {
     peers: Mutex<BTreeMap<String, Arc<Peer>>>,
     /// Transfers that may be served now, with their live permits.
     live: Mutex<BTreeMap<String, Arc<Live>>>,
+    /// What peers and strangers may cost us.
+    budgets: budget::Budgets,
     /// The outbox has something new.
     wake: Notify,
     stop: watch::Sender<bool>,
@@ -150,6 +153,7 @@ impl Node {
             locks: Locks::default(),
             peers: Mutex::default(),
             live: Mutex::default(),
+            budgets: budget::Budgets::default(),
             wake: Notify::new(),
             stop,
         }));

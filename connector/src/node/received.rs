@@ -298,6 +298,7 @@ impl Node {
         let before = (turn.machine.clone(), turn.data.clone());
         match turn.receive(&caller, act, digest, said.kind(), about, &content)? {
             Reception::Refused(why) => {
+                self.budgets.refusal(&turn.row.peer)?;
                 let body = refusal(target, why.code(), &why.to_string()).body;
                 turn.answer(why.status(), self.with_pids(body, &said)).await
             }
@@ -317,6 +318,7 @@ impl Node {
                     if !naru_protocol::act::is_final(reply.status) {
                         return Err(NodeError::Refused(code, detail));
                     }
+                    self.budgets.refusal(&turn.row.peer)?;
                     reply.body = self.with_pids(reply.body, &said);
                     tracing::info!(exchange = %turn.row.id, code = code.as_str(), %detail, "refused an act");
                     turn.answer(reply.status, reply.body).await

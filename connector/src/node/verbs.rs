@@ -231,6 +231,8 @@ pub struct Status {
     pub packs: Value,
     /// Acts that wait for a peer's answer.
     pub unanswered: u64,
+    /// Requests of strangers that were turned away since the start.
+    pub strangers: u64,
     /// Resident memory in bytes, where the system tells.
     pub resident: Option<u64>,
 }

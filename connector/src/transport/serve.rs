@@ -103,35 +103,56 @@ impl Server {
             .max_header_size(self.limits.head_bytes)
             .max_buf_size(BUFFER.max(self.limits.head_bytes))
             .writev(true);
-        let service = service_fn(move |request| self.clone().answer(request));
+        let service = service_fn(move |request| self.call(request));
         if let Err(error) = http.serve_connection(io, service).await {
             tracing::debug!(%peer, %error, "stream ended early");
         }
     }
 
-    async fn answer(self, mut request: Request<RequestBody>) -> Result<Response<Body>, Infallible> {
+    /// Begins an answer. What hyper asks of the stream next must already know that one is begun.
+    fn call(
+        &self,
+        request: Request<RequestBody>,
+    ) -> impl Future<Output = Result<Response<Body>, Infallible>> + use<> {
+        self.answering.store(request.body().is_end_stream(), Ordering::Relaxed);
+        let until_written = Answered(self.answering.clone());
+        let server = self.clone();
+        async move {
+            let (answer, turn) = server.answer(request).await;
+            Ok(answer.map(|body| Body::new(Held { body, _held: (turn, until_written) })))
+        }
+    }
+
+    async fn answer(self, mut request: Request<RequestBody>) -> (Response<Body>, Option<Turn>) {
         let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
         if target > self.limits.target_bytes {
-            return Ok(refusal(StatusCode::URI_TOO_LONG));
+            return (refusal(StatusCode::URI_TOO_LONG), None);
         }
-        let Some(turn) = Turn::take(&self.shared.working, self.limits.requests_per_peer, &self.answering)
-        else {
+        let Some(turn) = Turn::take(&self.shared.working, self.limits.requests_per_peer) else {
             self.counters.refused_requests.add();
-            return Ok(refusal(StatusCode::TOO_MANY_REQUESTS));
+            return (refusal(StatusCode::TOO_MANY_REQUESTS), None);
         };
         request.extensions_mut().insert(Peer { peer_id: self.shared.name.to_string(), door: Door::Libp2p });
         let stalled = Arc::new(AtomicBool::new(false));
         let deadline = Instant::now() + self.limits.body_total;
         let request = request.map(|body| {
             let paced = Paced::new(body, self.limits.body_pause, Some(deadline));
-            self.answering.store(paced.is_end_stream(), Ordering::Relaxed);
             Body::new(Watched { paced, stalled: stalled.clone(), answering: self.answering.clone() })
         });
         let Ok(answer) = self.router.oneshot(request).await;
         if stalled.load(Ordering::Relaxed) {
-            return Ok(refusal(StatusCode::REQUEST_TIMEOUT));
+            return (refusal(StatusCode::REQUEST_TIMEOUT), Some(turn));
         }
-        Ok(answer.map(|body| Body::new(Held { body, _held: turn })))
+        (answer, Some(turn))
+    }
+}
+
+/// Marks the end of an answer when it is written or given up.
+struct Answered(Answering);
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 
@@ -147,23 +168,19 @@ fn refusal(status: StatusCode) -> Response<Body> {
 }
 
 /// A place among the requests of a peer that are in work, held until the answer is written.
-struct Turn {
-    working: Arc<AtomicUsize>,
-    answering: Answering,
-}
+struct Turn(Arc<AtomicUsize>);
 
 impl Turn {
-    fn take(working: &Arc<AtomicUsize>, most: usize, answering: &Answering) -> Option<Self> {
+    fn take(working: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
         // The guard exists before the check, so that a refusal gives the place back.
-        let turn = Self { working: working.clone(), answering: answering.clone() };
+        let turn = Self(working.clone());
         (working.fetch_add(1, Ordering::Relaxed) < most).then_some(turn)
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.answering.store(false, Ordering::Relaxed);
-        self.working.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -265,7 +265,11 @@ impl Seen {
     }
 }
 
-pub(crate) async fn fetch_from(provider: &Arc<Loopback>, out: &Path, seen: &Arc<Seen>) -> Result<Fetched, FetchError> {
+pub(crate) async fn fetch_from(
+    provider: &Arc<Loopback>,
+    out: &Path,
+    seen: &Arc<Seen>,
+) -> Result<Fetched, FetchError> {
     let source = provider.serving.source();
     let wanted = Wanted { content_root: source.content_root(), summary: source.summary().clone() };
     fetch(Arc::clone(provider), &wanted, out, options(), seen.listen()).await

@@ -75,6 +75,11 @@ async fn requests_go_both_ways_over_one_connection() {
     // NET-1.1, NET-1.2, NET-6.5
     let (a, b) = pair().await;
     assert_eq!(text(&b, &a, "/who").await.unwrap(), format!("{} {:?}", b.peer_id(), Door::Libp2p));
+    // NET-1.3: nobody is taken for who the headers say.
+    let named =
+        Request::get("https://other.example/who").header("host", a.peer_id()).body(Body::empty()).unwrap();
+    let said = b.request(a.peer_id(), named).await.unwrap().into_body().bytes(1000).await.unwrap();
+    assert!(said.starts_with(b.peer_id().as_bytes()));
     assert_eq!(text(&a, &b, "/who").await.unwrap(), format!("{} {:?}", a.peer_id(), Door::Libp2p));
     let (of_a, of_b): (Vec<ConnInfo>, Vec<ConnInfo>) = (a.connected(), b.connected());
     assert_eq!((of_a.len(), of_b.len()), (1, 1));
@@ -148,7 +153,7 @@ async fn two_hundred_streams_open_at_the_same_time_are_all_served() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_is_refused_aloud_and_leaves_others_alone() {
-    // NET-5.2, NET-5.3
+    // NET-4.3, NET-5.2, NET-5.3
     let limits = Limits { streams_in_per_peer: 16, ..Limits::default() };
     let a = node_with(true, limits, ServeLimits::default(), router()).await;
     let flood_limits = Limits { requests_out_per_peer: 200, ..Limits::default() };
@@ -452,6 +457,122 @@ async fn slow_bodies_and_slow_answers_run_out_of_time() {
     assert_eq!(body.chunk().await.unwrap().unwrap().len(), 1);
     assert!(matches!(body.chunk().await, Err(TransportError::Timeout { what: Waiting::Body, .. })));
     assert_eq!(body.chunk().await, Ok(None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_reads_stops_flowing() {
+    // NET-4.2
+    let router = Router::new().route("/deaf", post(|_body: Body| std::future::pending::<()>()));
+    let a = node_with(true, Limits::default(), ServeLimits::default(), router).await;
+    let b = node(false).await;
+    b.dial(&a.listen_addrs()[0]).await.unwrap();
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = sent.clone();
+    let endless = Body::from_stream(futures::stream::repeat_with(move || {
+        count.fetch_add(64 << 10, Ordering::Relaxed);
+        Ok::<_, std::io::Error>(vec![0_u8; 64 << 10])
+    }));
+    let request = Request::post("/deaf").body(endless).unwrap();
+    let upload = tokio::spawn({
+        let (b, to) = (b.clone(), a.peer_id().to_owned());
+        async move { b.request(&to, request).await.map(|_| ()) }
+    });
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let total = sent.load(Ordering::Relaxed);
+    assert!((64 << 10..2 << 20).contains(&total), "{total}");
+    upload.abort();
+}
+
+/// Passes bytes between a dialler and `to` until told to fall silent, with the connections left open.
+async fn wire(to: u16, silent: Arc<std::sync::atomic::AtomicBool>) -> u16 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((near, _)) = listener.accept().await {
+            let far = tokio::net::TcpStream::connect(("127.0.0.1", to)).await.unwrap();
+            let ((nr, nw), (fr, fw)) = (near.into_split(), far.into_split());
+            tokio::spawn(pass(nr, fw, silent.clone()));
+            tokio::spawn(pass(fr, nw, silent.clone()));
+        }
+    });
+    port
+}
+
+async fn pass(
+    mut from: tokio::net::tcp::OwnedReadHalf,
+    mut to: tokio::net::tcp::OwnedWriteHalf,
+    silent: Arc<std::sync::atomic::AtomicBool>,
+) {
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(n) = tokio::io::AsyncReadExt::read(&mut from, &mut buffer).await {
+        if n == 0 {
+            return;
+        }
+        if !silent.load(Ordering::Relaxed) {
+            let _ = tokio::io::AsyncWriteExt::write_all(&mut to, &buffer[..n]).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_falls_silent_is_found_by_its_pings() {
+    // NET-5.10
+    let (ping, ping_answer) = (Duration::from_millis(100), Duration::from_millis(300));
+    let limits = Limits { ping, ping_answer, ..Limits::default() };
+    let a = node(true).await;
+    let b = node_with(false, limits, ServeLimits::default(), Router::new()).await;
+    let port: u16 = a.listen_addrs()[0].split('/').nth(4).unwrap().parse().unwrap();
+    let silent = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let through = wire(port, silent.clone()).await;
+    b.dial(&format!("/ip4/127.0.0.1/tcp/{through}/p2p/{}", a.peer_id())).await.unwrap();
+    assert!(text(&b, &a, "/who").await.is_ok());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(b.is_connected(a.peer_id()));
+    silent.store(true, Ordering::Relaxed);
+    until(|| !b.is_connected(a.peer_id())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn handshakes_of_one_address_are_limited_and_time_out() {
+    // NET-6.1, NET-6.7
+    let limits =
+        Limits { handshakes_per_address: 4, handshake: Duration::from_millis(800), ..Limits::default() };
+    let a = node_with(true, limits, ServeLimits::default(), router()).await;
+    let port: u16 = a.listen_addrs()[0].split('/').nth(4).unwrap().parse().unwrap();
+    let mut silent = Vec::new();
+    for _ in 0..10 {
+        silent.push(tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap());
+    }
+    let start = Instant::now();
+    while a.counters().await.refused_connections != 6 {
+        assert!(start.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(a.counters().await.in_swarm, 4);
+    while a.counters().await.in_swarm != 0 {
+        assert!(start.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let b = node(false).await;
+    assert!(b.dial(&a.listen_addrs()[0]).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shutting_down_ends_the_server() {
+    // NET-5.6
+    let (a, incoming) =
+        Transport::start(Config::new(seed(), vec!["/ip4/127.0.0.1/tcp/0".to_owned()])).await.unwrap();
+    let server = tokio::spawn(serve(incoming, router(), ServeLimits::default()));
+    let b = node(false).await;
+    b.dial(&a.listen_addrs()[0]).await.unwrap();
+    let hanging = tokio::spawn({
+        let (b, to) = (b.clone(), a.peer_id().to_owned());
+        async move { b.request(&to, ask("/never")).await.map(|_| ()) }
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    drop(a);
+    tokio::time::timeout(Duration::from_secs(10), server).await.unwrap().unwrap();
+    assert!(hanging.await.unwrap().is_err());
 }
 
 /// Adds an end that never comes.

@@ -2,6 +2,8 @@
 //!
 //! Decided from the state that was committed, so that a restart takes up the same work (`transfer::resume_all`).
 
+use std::path::PathBuf;
+
 use naru_protocol::{
     encoding::{Digest, Id},
     exchange::State as Any,
@@ -24,6 +26,8 @@ pub(super) enum After {
     RequestTransfer(Id),
     /// Provider in REQUESTED, consumer in STARTED.
     GoOn(Id),
+    /// The receipt is acknowledged: what would resume the fetch is of no use any more.
+    Tidy(PathBuf, Digest),
 }
 
 impl After {
@@ -34,6 +38,11 @@ impl After {
             Self::RequestTransfer(id) => drop(tokio::spawn(async move {
                 if let Err(error) = node.request_transfer(id).await {
                     tracing::warn!(exchange = %id, %error, "the transfer was not requested");
+                }
+            })),
+            Self::Tidy(out, root) => drop(tokio::task::spawn_blocking(move || {
+                if let Err(error) = crate::data::part::discard(&out, &root) {
+                    tracing::warn!(out = %out.display(), %error, "what the fetch left could not be removed");
                 }
             })),
             Self::GoOn(id) => drop(tokio::spawn(async move {
@@ -66,6 +75,9 @@ impl Turn {
                 if role == Role::Consumer && haul.out.is_some() && !self.machine.is_received() =>
             {
                 After::GoOn(self.row.id)
+            }
+            (Data::Haul(haul), _) if role == Role::Consumer && haul.receipt.is_some() => {
+                haul.out.clone().map_or(After::Nothing, |out| After::Tidy(out, haul.content_root))
             }
             (Data::Deal(_) | Data::Haul(_), _) => After::Nothing,
         }

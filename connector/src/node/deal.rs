@@ -66,6 +66,8 @@ pub(super) struct Haul {
     pub(super) dataset: String,
     /// Digest of the agreement.
     pub(super) agreement: Digest,
+    /// Content root in the agreement.
+    pub(super) content_root: Digest,
     /// Our decision at transfer start.
     pub(super) ours: Option<Own>,
     /// The peer's decision at transfer start.

@@ -449,6 +449,7 @@ impl Node {
         }
         let finalized = negotiation.deal()?.finalized.ok_or_else(none)?;
         let dataset = negotiation.deal()?.dataset.clone();
+        let content_root = negotiation.deal()?.terms.as_ref().ok_or_else(none)?.content_root;
         let id = negotiation.row.id;
         // Naming FINALIZED acknowledges it, should its answer have been lost.
         if caller.token.payload().prev == Some(finalized) && negotiation.named(finalized)? {
@@ -459,6 +460,7 @@ impl Node {
             negotiation: id,
             dataset,
             agreement: named,
+            content_root,
             ours: None,
             theirs: None,
             out: None,

@@ -60,6 +60,15 @@ pub(super) async fn resume_all(node: &Node) -> Result<(), NodeError> {
     for row in node.store.exchanges(query).await? {
         node.go_on(&row);
     }
+    let concluded = ExchangeQuery {
+        states: vec!["FINALIZED".into()],
+        kind: Some(ExchangeKind::Negotiation),
+        limit: MAX_ROWS,
+        ..ExchangeQuery::default()
+    };
+    for row in node.store.exchanges(concluded).await? {
+        Turn::load(node, row).await?.after().spawn(node);
+    }
     Ok(())
 }
 
@@ -100,6 +109,7 @@ impl Node {
             negotiation,
             dataset: deal.dataset.clone(),
             agreement: in_force.agreement(),
+            content_root: terms.content_root,
             ours: Some(own.clone()),
             theirs: None,
             out: deal.out.clone(),

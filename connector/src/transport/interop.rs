@@ -10,7 +10,7 @@ use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use hyper::Request;
 use libp2p::identity::Keypair;
 use libp2p::swarm::SwarmEvent;
-use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, noise, ping, tcp, tls, yamux};
+use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, identify, noise, ping, tcp, tls, yamux};
 use tokio::sync::{mpsc, oneshot};
 
 use super::client::{self, RequestTimes};
@@ -32,7 +32,9 @@ enum Only {
 }
 
 fn router() -> Router {
-    Router::new().route("/who", get(|Extension(peer): Extension<Peer>| async move { peer.peer_id }))
+    Router::new()
+        .route("/who", get(|Extension(peer): Extension<Peer>| async move { peer.peer_id }))
+        .route("/big", get(|| async { vec![7_u8; 4 << 20] }))
 }
 
 async fn run<B>(mut swarm: Swarm<B>, dial: Option<Multiaddr>) -> String
@@ -136,7 +138,7 @@ async fn meets_stock(only: Only, security: [&str; 2]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stock_peer_with_tls_only() {
-    // NET-3.1, NET-3.3: the order of the listener counts, so a stock client gets AES from us; a stock listener follows
+    // NET-3.1, NET-3.3, NET-4.1: the order of the listener counts, so a stock client gets AES from us; a stock listener follows
     // the order of its client, which is ours.
     let aes = "/tls/1.0.0 TLS13_AES_128_GCM_SHA256 X25519MLKEM768";
     meets_stock(Only::Tls, [aes, aes]).await;
@@ -167,6 +169,49 @@ async fn a_stream_protocol_that_one_side_does_not_know_is_refused() {
     let refused = node.request(&peer, ask()).await.map(|_| ());
     let protocol = "/http/1.1".to_owned();
     assert_eq!(refused, Err(TransportError::UnsupportedProtocol { peer, protocol }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn identify_tells_no_addresses() {
+    // NET-2.4
+    let node = ours(ServeLimits::default()).await;
+    let mut swarm = SwarmBuilder::with_new_identity()
+        .with_tokio()
+        .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
+        .unwrap()
+        .with_behaviour(|key| identify::Behaviour::new(identify::Config::new("x".to_owned(), key.public())))
+        .unwrap()
+        .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(60)))
+        .build();
+    swarm.dial(node.listen_addrs()[0].parse::<Multiaddr>().unwrap()).unwrap();
+    let info = tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            if let SwarmEvent::Behaviour(identify::Event::Received { info, .. }) =
+                swarm.select_next_some().await
+            {
+                break info;
+            }
+        }
+    })
+    .await
+    .unwrap();
+    assert!(info.listen_addrs.is_empty(), "{:?}", info.listen_addrs);
+    assert!(info.agent_version.starts_with("naru/") && info.protocol_version == "naru/1");
+    assert!(info.protocols.contains(&super::streams::HTTP));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_does_not_read_its_answer_loses_the_stream() {
+    // NET-6.7
+    let node = ours(ServeLimits { write_pause: Duration::from_millis(300), ..ServeLimits::default() }).await;
+    let greedy = stock(Only::Tls, Some(&node.listen_addrs()[0])).await;
+    let mut stream = raw(&greedy, &node).await;
+    stream.write_all(b"GET /big HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    stream.flush().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let mut rest = Vec::new();
+    let _ = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await.unwrap();
+    assert!(!rest.is_empty() && rest.len() < 4 << 20, "{}", rest.len());
 }
 
 /// A stream of the stock peer to ours, to be used by hand.

@@ -26,8 +26,10 @@ pub struct Limits {
     pub handshake: Duration,
     /// A connection with no stream is closed after this time unless the peer is known. At least 60 s in use.
     pub idle_connection: Duration,
-    /// Interval of pings on each connection; a ping unanswered for 20 s closes the connection.
+    /// Interval of pings on each connection.
     pub ping: Duration,
+    /// A ping that is not answered within this time closes the connection.
+    pub ping_answer: Duration,
 
     /// Streams that one peer may hold open towards us. The next one is reset.
     pub streams_in_per_peer: usize,
@@ -70,6 +72,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(15),
             idle_connection: Duration::from_secs(naru_protocol::limits::IDLE_SECONDS),
             ping: Duration::from_secs(15),
+            ping_answer: Duration::from_secs(20),
             streams_in_per_peer: naru_protocol::limits::PEER_STREAMS,
             accept_queue: 256,
             requests_out_per_peer: 32,

@@ -69,7 +69,10 @@ pub(super) struct Record {
 /// Passes what the security upgrade negotiated to the multiplexing upgrade of the same connection, which follows
 /// at once; the interface between the two carries a peer id only.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Notes(Arc<Mutex<BTreeMap<(PeerId, bool), Vec<String>>>>);
+pub(super) struct Notes(Arc<Mutex<NotesOf>>);
+
+/// By peer, and whether we dialled.
+type NotesOf = BTreeMap<(PeerId, bool), Vec<String>>;
 
 /// More notes than this for one peer are not kept.
 const NOTES_PER_PEER: usize = 16;

@@ -108,7 +108,9 @@ impl Driver {
         let behaviour = Behaviour {
             gate: Gate::new(links.clone()),
             streams: Streams::new(links.clone(), accept),
-            ping: ping::Behaviour::new(ping::Config::new().with_interval(links.limits.ping)),
+            ping: ping::Behaviour::new(
+                ping::Config::new().with_interval(links.limits.ping).with_timeout(links.limits.ping_answer),
+            ),
             // Addresses travel in tickets, not here: nothing that a peer says of itself is kept or dialled. // NET-2.4
             identify: identify::Behaviour::new(
                 identify::Config::new(PROTOCOL.to_owned(), identity.public())
@@ -296,10 +298,9 @@ impl Driver {
                 connection,
                 result: Err(failure),
                 ..
-            }))
-                if !matches!(failure, ping::Failure::Unsupported) => {
-                    self.swarm.close_connection(connection);
-                }
+            })) if !matches!(failure, ping::Failure::Unsupported) => {
+                self.swarm.close_connection(connection);
+            }
             _ => {}
         }
     }

@@ -346,3 +346,55 @@ where
 fn noise_described() -> String {
     format!("{NOISE} XX_25519_ChaChaPoly_SHA256")
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::compat::TokioAsyncReadCompatExt;
+
+    use super::*;
+
+    fn node() -> (Security, PeerId) {
+        let identity = Keypair::generate_ed25519();
+        (Security::new(&identity, Notes::default()).unwrap(), identity.public().to_peer_id())
+    }
+
+    #[tokio::test]
+    async fn each_connection_is_a_full_handshake_that_proves_both_keys() {
+        // NET-3.2, NET-3.5
+        let ((dialer, dialer_id), (listener, listener_id)) = (node(), node());
+        for _ in 0..3 {
+            let (a, b) = tokio::io::duplex(1 << 16);
+            let (dialled, accepted) = futures::join!(
+                dialer.clone().upgrade_outbound(a.compat(), TLS),
+                listener.clone().upgrade_inbound(b.compat(), TLS),
+            );
+            let ((there, dialled), (here, accepted)) = (dialled.unwrap(), accepted.unwrap());
+            assert_eq!((there, here), (listener_id, dialer_id));
+            for secured in [dialled, accepted] {
+                let Either::Left(secured) = secured else { panic!("not TLS") };
+                let state = secured.get_ref().1;
+                assert_eq!(state.handshake_kind(), Some(rustls::HandshakeKind::Full));
+                assert_eq!(state.alpn_protocol(), Some(ALPN));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_names_no_identity_is_refused() {
+        // NET-3.2: a self-signed certificate of libp2p, cut and flipped in every byte, never yields an identity other
+        // than its own.
+        let identity = Keypair::generate_ed25519();
+        let (certificate, _) = certificate::generate(&identity).unwrap();
+        assert!(Identity::check(&certificate, &[]).is_ok());
+        assert!(Identity::check(&certificate, std::slice::from_ref(&certificate)).is_err());
+        for at in 0..certificate.len() {
+            let mut bytes = certificate.to_vec();
+            bytes[at] ^= 1;
+            assert!(Identity::check(&CertificateDer::from(bytes), &[]).is_err(), "byte {at}");
+            assert!(
+                Identity::check(&CertificateDer::from(certificate[..at].to_vec()), &[]).is_err(),
+                "length {at}"
+            );
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Every evaluation of one export, executed again with the packs of the export alone (spec chapter 09, AUD-6).
+//!
+//! Whether a fact in the input is true is not known here; that these packs over this input give this result is.
+
+use std::collections::BTreeMap;
+
+use naru_policy::{Bundle, Engine, Evaluation, assemble};
+use naru_protocol::{
+    encoding::{Digest, Id},
+    json, limits,
+    log::disclosure::Disclosure,
+    permit::EvaluationRecord,
+    terms::{Decision, Pack, Phase, Side, Terms},
+};
+use serde_json::{Value, json as object};
+
+use super::{
+    acts::Acts,
+    anchors::Anchors,
+    deals::{decision_in, terms_in},
+    export::{Direction, EvaluationFile, Folder, PartsFile, Place, decoded},
+    finding::{Check, Fault, Findings, Subject},
+    log::Log,
+    reason::Reason,
+};
+
+/// Seconds for which the operator's word about an identity holds, counted from the evaluation (AUD-6.6).
+const IDENTITY_HOLDS: u64 = 86_400;
+
+/// Packs that loaded and are what their digests say, by digest. Compiling one takes a while, so folders share them.
+#[derive(Debug, Default)]
+pub(super) struct Packs {
+    loaded: BTreeMap<Digest, Bundle>,
+}
+
+impl Packs {
+    /// Reads and checks `packs/` of one folder.
+    pub(super) fn gather(&mut self, folder: &Folder, log: usize, anchors: &Anchors, findings: &mut Findings) {
+        for place in folder.places() {
+            let digest = match place {
+                Place::Archive(digest) => digest,
+                Place::Parts(digest) if !folder.has(Place::Archive(digest)) => digest,
+                _ => continue,
+            };
+            let about = Subject::new("pack", digest).log(log);
+            let check = self.read(folder, digest, anchors);
+            if let Some(name) = findings.need(about.clone(), check) {
+                findings.proved(about, super::finding::Grade::Own, name);
+            }
+        }
+    }
+
+    fn read(&mut self, folder: &Folder, digest: Digest, anchors: &Anchors) -> Check<String> {
+        let parts: PartsFile = folder.json(Place::Parts(digest))?;
+        let texts = [parts.wasm, parts.data, parts.manifest].map(|part| part.to_string());
+        if naru_policy::pack_digest(&texts[0], &texts[1], &texts[2]) != digest.to_string() {
+            return Err(Fault::failed(Reason::NameDiffers, Place::Parts(digest).path()));
+        }
+        let archive = folder.read(Place::Archive(digest))?;
+        let known = self.loaded.get(&digest).filter(|_| Digest::of(&archive) == parts.archive);
+        let bundle = match known {
+            Some(bundle) => bundle.clone(),
+            None => load(&parts, &archive)?,
+        };
+        if bundle.pack().name != parts.name {
+            return Err(Fault::failed(Reason::FileMalformed, format!("the pack is named {}", bundle.pack().name)));
+        }
+        if anchors.packs.as_ref().is_some_and(|known| !known.contains(&(parts.name.clone(), digest))) {
+            return Err(Fault::failed(Reason::PackNotAccepted, parts.name));
+        }
+        let said = format!("{} {}", parts.name, bundle.pack().revision);
+        self.loaded.insert(digest, bundle);
+        Ok(said)
+    }
+
+    fn engine(&self, packs: &[Pack]) -> Check<Engine> {
+        let find = |pack: &Pack| {
+            let missing = || Fault::failed(Reason::PackMissing, format!("{} {}", pack.name, pack.digest));
+            self.loaded.get(&pack.digest).filter(|found| found.pack().name == pack.name).cloned().ok_or_else(missing)
+        };
+        let bundles = packs.iter().take(limits::PACKS + 1).map(find).collect::<Check<Vec<Bundle>>>()?;
+        Engine::new(bundles).map_err(|e| Fault::failed(Reason::PackUnreadable, e))
+    }
+}
+
+/// An archive whose parts are those of the digest; a changed part is named (AUD-6.2).
+fn load(parts: &PartsFile, archive: &[u8]) -> Check<Bundle> {
+    let bundle =
+        Bundle::load(archive).map_err(|e| Fault::failed(Reason::PackUnreadable, format!("{}: {e}", parts.name)))?;
+    let pack = bundle.pack();
+    compare_parts(parts, [&pack.wasm, &pack.data, &pack.manifest])?;
+    if Digest::of(archive) == parts.archive {
+        Ok(bundle)
+    } else {
+        Err(Fault::failed(Reason::PackArchiveChanged, &parts.name))
+    }
+}
+
+fn compare_parts(parts: &PartsFile, [wasm, data, manifest]: [&str; 3]) -> Check<()> {
+    for (expected, found, reason) in [
+        (parts.wasm, wasm, Reason::PackWasmChanged),
+        (parts.data, data, Reason::PackDataChanged),
+        (parts.manifest, manifest, Reason::PackManifestChanged),
+    ] {
+        if expected.to_string() != found {
+            return Err(Fault::failed(reason, &parts.name));
+        }
+    }
+    Ok(())
+}
+
+/// What the log says of an evaluation.
+struct Bound<'a> {
+    /// Time of the entry that names it.
+    at: u64,
+    exchange: Option<Id>,
+    /// The signed decision over it, if one was sent.
+    decision: Option<Decision>,
+    terms: Option<&'a Terms>,
+}
+
+/// Executes all evaluations of one export again.
+pub(super) fn read(
+    folder: &Folder,
+    number: usize,
+    log: &Log,
+    acts: &Acts,
+    packs: &Packs,
+    findings: &mut Findings,
+) {
+    let terms = terms_of(acts);
+    let bound = bound(log, acts, &terms);
+    for (digest, known) in &bound {
+        if !folder.has(Place::Evaluation(*digest)) {
+            let mut about = Subject::new("decision", digest).log(number);
+            about.exchange = known.exchange;
+            findings.fault(about, Fault::failed(Reason::EvaluationWithheld, digest));
+        }
+    }
+    let hidden = log.all().any(|(_, entry, shown)| shown.len() < entry.sd().len());
+    for place in folder.places() {
+        let Place::Evaluation(digest) = place else { continue };
+        let mut about = Subject::new("decision", digest).log(number);
+        let known = bound.get(&digest);
+        about.exchange = known.and_then(|bound| bound.exchange);
+        let check = match known {
+            Some(known) => folder.json(place).and_then(|file| repeat(digest, &file, known, packs)),
+            None if hidden => Err(Fault::open(Reason::NotDisclosed, "no disclosed field names it")),
+            None => Err(Fault::failed(Reason::EvaluationUnbound, digest)),
+        };
+        if let Some(said) = findings.need(about.clone(), check) {
+            findings.proved(about, log.grade, said);
+        }
+    }
+}
+
+/// Terms that were proposed in any act of this export, by digest.
+fn terms_of(acts: &Acts) -> BTreeMap<Digest, Terms> {
+    let proposed = acts.seen.values().filter_map(|seen| terms_in(seen.kind, &seen.content));
+    proposed.filter_map(|terms| Some((terms.digest().ok()?, terms))).collect()
+}
+
+/// Every evaluation that the log or a signed decision of the exporter names.
+fn bound<'a>(log: &Log, acts: &Acts, terms: &'a BTreeMap<Digest, Terms>) -> BTreeMap<Digest, Bound<'a>> {
+    let digest = |value: Option<&Value>| Digest::parse(value?.as_str()?).ok();
+    let mut all = BTreeMap::new();
+    for (_, entry, shown) in log.all() {
+        if let (Some(record), Some(exchange)) = (digest(shown.get("decision")), entry.exchange()) {
+            let terms = digest(shown.get("terms")).and_then(|digest| terms.get(&digest));
+            let known = Bound { at: entry.at(), exchange: Some(*exchange), decision: None, terms };
+            let kept: &mut Bound<'_> = all.entry(record).or_insert(known);
+            kept.terms = kept.terms.or(terms);
+        }
+    }
+    for seen in acts.seen.values().filter(|seen| seen.direction == Direction::Sent) {
+        let Some(decision) = decision_in(seen.kind, &seen.content) else { continue };
+        let at = log.entry(seen.index).map_or(0, |(entry, _)| entry.at());
+        let known = Bound { at, exchange: Some(seen.act.exchange), decision: None, terms: None };
+        let kept = all.entry(decision.result).or_insert(known);
+        if decision.phase == Phase::Negotiation {
+            kept.terms = kept.terms.or_else(|| terms.get(&decision.terms));
+        }
+        kept.decision = Some(decision);
+    }
+    all
+}
+
+/// One evaluation, from the bytes of its file to the same result (AUD-6.3 to AUD-6.9).
+fn repeat(digest: Digest, file: &EvaluationFile, bound: &Bound<'_>, packs: &Packs) -> Check<String> {
+    let bytes = decoded(&file.record, "record")?;
+    let changed = |why: &dyn std::fmt::Display| Fault::failed(Reason::RecordChanged, why);
+    let record = EvaluationRecord::parse(&bytes).map_err(|e| changed(&e))?;
+    let result = execute(&record, file, bound.terms.is_some(), packs);
+    // What was changed is named before that something was.
+    if let Err(fault) = result {
+        return Err(fault);
+    }
+    if Digest::of(&bytes) != digest {
+        return Err(changed(&digest));
+    }
+    let now = check_host(&record, &file.host)?;
+    check_time(now, bound)?;
+    if let Some(terms) = bound.terms.filter(|_| record.phase == Phase::Negotiation) {
+        if record.packs != terms.packs {
+            return Err(Fault::failed(Reason::PacksDiffer, "the terms name others"));
+        }
+        if terms.shared_digest().ok() != Some(record.input.shared) {
+            return Err(Fault::failed(Reason::InputSharedChanged, "the terms hold another"));
+        }
+    }
+    if let Some(decision) = &bound.decision {
+        check_decision(decision, &record, now)?;
+    }
+    let word = if allows(&record) { "allows" } else { "does not allow" };
+    Ok(format!("{} {}: {word}", side_word(record.side), phase_word(record.phase)))
+}
+
+fn allows(record: &EvaluationRecord) -> bool {
+    record.outcome().is_ok_and(|said| {
+        said.allow == Some(true) && said.deny.is_empty() && said.undetermined.is_empty() && said.visible.is_none()
+    })
+}
+
+/// The input is the one that the record names, and the packs say of it what the record says.
+fn execute(record: &EvaluationRecord, file: &EvaluationFile, _terms: bool, packs: &Packs) -> Check<()> {
+    if json::digest_of(&file.shared).ok() != Some(record.input.shared) {
+        return Err(Fault::failed(Reason::InputSharedChanged, ""));
+    }
+    let private = |why: &dyn std::fmt::Display| Fault::failed(Reason::InputPrivateChanged, why);
+    let shown = Disclosure::parse(&file.disclosure).map_err(|e| private(&e))?;
+    if shown.digest() != record.input.private || shown.name() != "input_private" {
+        return Err(private(&"the record commits to another"));
+    }
+    check_host(record, &file.host)?;
+    let engine = packs.engine(&record.packs)?;
+    let input = assemble(engine.packs(), &file.shared, shown.value(), &file.host)
+        .map_err(|e| Fault::failed(Reason::InputHostChanged, e))?;
+    let written = json::canonical(&record.result).unwrap_or_default();
+    let found = match engine.evaluate(&input) {
+        Evaluation::Decided(result) => result.canonical(),
+        Evaluation::Broken { .. } => broken(&engine, record.phase),
+    };
+    if found == written { Ok(()) } else { Err(Fault::failed(Reason::ResultChanged, difference(&found, &record.result))) }
+}
+
+/// The first place where the new result and the recorded one differ.
+fn difference(found: &[u8], written: &Value) -> String {
+    let found = json::parse(found).unwrap_or_default();
+    naru_protocol::terms::first_difference(&found, written).unwrap_or_default()
+}
+
+/// What a node records of an engine that broke: it allows nothing and names its packs.
+fn broken(engine: &Engine, phase: Phase) -> Vec<u8> {
+    let catalog = phase == Phase::Catalog;
+    naru_policy::ResultDoc {
+        allow: (!catalog).then_some(false),
+        visible: catalog.then_some(false),
+        deny: Vec::new(),
+        undetermined: Vec::new(),
+        delegated: Vec::new(),
+        obligations: Vec::new(),
+        basis: Vec::new(),
+        packs: engine.packs().map(naru_policy::Pack::reference).collect(),
+    }
+    .canonical()
+}
+
+const fn phase_word(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Catalog => "catalog",
+        Phase::Negotiation => "negotiation",
+        Phase::Transfer => "transfer",
+        Phase::Monitor => "monitor",
+    }
+}
+
+const fn side_word(side: Side) -> &'static str {
+    match side {
+        Side::Exporter => "exporter",
+        Side::Importer => "importer",
+    }
+}
+
+/// The host part is made of phase, side, clock and parties alone, so that nothing can hide in it; gives the clock (AUD-6.6).
+fn check_host(record: &EvaluationRecord, host: &Value) -> Check<u64> {
+    let changed = |why: &str| Fault::failed(Reason::InputHostChanged, why);
+    let now = host.get("now").and_then(Value::as_u64).ok_or_else(|| changed("/now"))?;
+    let identity = object!({"verified": true, "expires_at": now.saturating_add(IDENTITY_HOLDS), "provenance": "operator"});
+    let mut expected = object!({
+        "phase": phase_word(record.phase), "side": side_word(record.side), "now": now,
+        "provider": {"identity": identity}, "consumer": {"identity": identity},
+    });
+    if record.phase == Phase::Transfer {
+        let signers = host.pointer("/contract/signed_by").cloned().unwrap_or_default();
+        expected["contract"] = object!({"signed_by": signers});
+    }
+    match naru_protocol::terms::first_difference(host, &expected) {
+        None => Ok(now),
+        Some(pointer) => Err(changed(&pointer)),
+    }
+}
+
+/// The clock is that of the signed decision, or lies beside the time of the entry that names the evaluation.
+fn check_time(now: u64, bound: &Bound<'_>) -> Check<()> {
+    let fits = match &bound.decision {
+        Some(decision) => decision.at == now,
+        None => now.abs_diff(bound.at) <= limits::SKEW_SECONDS,
+    };
+    if fits { Ok(()) } else { Err(Fault::failed(Reason::InputHostChanged, "/now")) }
+}
+
+/// What was signed is what was evaluated.
+fn check_decision(decision: &Decision, record: &EvaluationRecord, now: u64) -> Check<()> {
+    let fits = [
+        (decision.side == record.side, "side"),
+        (decision.phase == record.phase, "phase"),
+        (decision.allow == allows(record), "allow"),
+        (decision.input_shared == record.input.shared, "input_shared"),
+        (decision.input_private == record.input.private, "input_private"),
+        (decision.at == now, "at"),
+    ];
+    match fits.iter().find(|(fits, _)| !fits) {
+        None => Ok(()),
+        Some((_, member)) => Err(Fault::failed(Reason::DecisionDiffers, member)),
+    }
+}

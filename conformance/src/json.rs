@@ -22,9 +22,9 @@ pub enum Json {
     /// A string.
     Text(String),
     /// An array.
-    List(Vec<Json>),
+    List(Vec<Self>),
     /// An object; the canonical order is made when it is written.
-    Object(BTreeMap<String, Json>),
+    Object(BTreeMap<String, Self>),
 }
 
 /// Why a text is not a document that may be hashed.

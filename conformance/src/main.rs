@@ -47,6 +47,9 @@ enum Command {
         /// A file of packs, one a line: its name first, its digest last, as `policy/bundles/DIGESTS`.
         #[arg(long)]
         packs: Option<PathBuf>,
+        /// Revision of the packs that the contract names.
+        #[arg(long, default_value = "")]
+        revision: String,
         /// A duty that the packs put on this deal, as the JSON object that the terms list; once for each.
         #[arg(long, value_name = "JSON")]
         obligation: Vec<String>,
@@ -68,12 +71,12 @@ fn main() -> ExitCode {
                 tell(line, json);
             }
         }),
-        Command::Wire { ticket, country, pack, packs, obligation, dataset, second_ticket } => {
+        Command::Wire { ticket, country, pack, packs, revision, obligation, dataset, second_ticket } => {
             let options = named_packs(&pack, packs.as_deref()).and_then(|packs| {
                 let obligations =
                     obligation.iter().map(|text| Json::parse(text.as_bytes())).collect::<Result<_, _>>();
                 let obligations = obligations.map_err(|error| format!("--obligation: {error}"))?;
-                Ok(Options { country, packs, obligations, dataset, second: second_ticket })
+                Ok(Options { country, packs, revision, obligations, dataset, second: second_ticket })
             });
             options.and_then(|options| over_the_wire(&ticket, &options, json))
         }

@@ -48,15 +48,15 @@ enum Shape {
     /// A time as `2026-11-23T13:16:52Z`.
     Time,
     /// The shape, or null.
-    Nullable(&'static Shape),
+    Nullable(&'static Self),
     /// A list of a shape, with so many items at least and at most; more are `too_large` if the flag says so.
-    List(&'static Shape, usize, usize, bool),
+    List(&'static Self, usize, usize, bool),
     /// An object.
     Object(&'static Members),
     /// An object that a digest rests on: checked, and kept whole.
     Whole(&'static Members),
     /// Either of two.
-    Either(&'static Shape, &'static Shape),
+    Either(&'static Self, &'static Self),
     /// A rule operand: text, list or object.
     Operand,
     /// A constraint: one comparison or exactly one logical operand.
@@ -84,15 +84,15 @@ impl Shape {
         match self {
             Self::Any => Ok(value.clone()),
             Self::Hashed => ensure(value.hashable(), "bad_number", at).map(|()| value.clone()),
-            Self::Text => match value {
-                Json::Text(text) if !text.is_empty() => {
+            Self::Text => match value.as_text() {
+                Some(text) if !text.is_empty() => {
                     ensure(text.len() <= TEXT, "too_large", at).map(|()| value.clone())
                 }
-                _ => bad(at),
+                Some(_) | None => bad(at),
             },
-            Self::Short(limit) => match value {
-                Json::Text(text) => ensure(text.len() <= *limit, "too_large", at).map(|()| value.clone()),
-                _ => bad(at),
+            Self::Short(limit) => match value.as_text() {
+                Some(text) => ensure(text.len() <= *limit, "too_large", at).map(|()| value.clone()),
+                None => bad(at),
             },
             Self::Word(words) => keep(value.as_text().is_some_and(|text| words.contains(&text))),
             Self::One => keep(*value == Json::Integer(1)),

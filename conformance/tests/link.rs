@@ -1,5 +1,6 @@
 //! The suite's libp2p client against a tiny HTTP server on a stock swarm: both directions over one connection, raw
 //! bytes, and the wrong peer.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     sync::{Arc, Mutex},

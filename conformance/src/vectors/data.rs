@@ -6,7 +6,8 @@ use serde_json::Value;
 use super::{Case, each, list, members, number, outcome, text, whole_file};
 use crate::{
     content::{
-        CHUNK, chunk_hashes, content_root, hashes_digest, read_list, served_up_to, window, window_ends,
+        CHUNK, check_summary, chunk_hashes, content_root, fits, hashes_digest, read_list, served_up_to,
+        window, window_ends,
     },
     encoding::{b64url, digest_text},
     json::Json,
@@ -39,10 +40,8 @@ pub(super) fn content(file: &Value) -> Vec<Case> {
             &digest_text(text_list.as_bytes()).as_str(),
         )?;
         same("content root", &text(file, "content_root")?, &content_root(&summary, text_list).as_str())?;
-        let files = read_list(text_list)?;
-        same("files", &summary.integer("files"), &Some(files.len() as i64))?;
-        let total: u64 = files.iter().map(|file| file.size).sum();
-        same("bytes", &summary.integer("bytes"), &i64::try_from(total).ok())
+        check_summary(&summary)?;
+        fits(&summary, &read_list(text_list)?).map_err(String::from)
     };
     let mut cases = vec![Case::of("digests", whole())];
     for case in list(file, "files") {

@@ -237,13 +237,12 @@ pub(super) fn verdicts(file: &Value) -> Vec<Case> {
     cases.extend(each(file, "cases", |case| {
         members(case, &["name", "agreement", "finalized", "ack", "next", "refusal", "verdict"])?;
         let finalized = shown(&case["finalized"])?;
-        let refusal = match &case["refusal"] {
-            Value::Null => None,
-            refusal => Some(Refused {
-                act: shown_in(refusal)?,
-                ack: text(refusal, "ack")?,
-                answer: text(refusal, "answer")?.as_bytes(),
-            }),
+        let refusal = &case["refusal"];
+        let refusal = if refusal.is_null() {
+            None
+        } else {
+            let (act, answer) = (shown_in(refusal)?, text(refusal, "answer")?.as_bytes());
+            Some(Refused { act, ack: text(refusal, "ack")?, answer })
         };
         let proofs = Proofs { finalized, ack: case["ack"].as_str(), next: case["next"].as_str(), refusal };
         same("verdict", &text(case, "verdict")?, &judge(&json(&case["agreement"])?, &parties, &proofs))

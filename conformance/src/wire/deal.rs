@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     acts::sign_token,
-    encoding::{digest_text, fixed},
+    encoding::{digest_text, fixed, from_b64url},
     identity::now,
     json::{Json, object},
     jws,
@@ -279,8 +279,21 @@ pub(super) fn acknowledged_once(first: &Receipt, second: &Receipt) -> Check {
     if first.ack.index < second.ack.index { Ok(()) } else { Err("a later act has no later entry".into()) }
 }
 
+/// An agreement in force.
+#[derive(Debug, Clone)]
+pub(super) struct Agreed {
+    /// `@id` of the DSP agreement.
+    pub(super) id: String,
+    /// Digest of the agreement.
+    pub(super) digest: String,
+    /// The terms, as they stand in it.
+    pub(super) terms: Json,
+    /// Digest of the FINALIZED act.
+    pub(super) finalized: String,
+}
+
 /// Goes through with the deal if the node agreed: countersigns, and waits for FINALIZED.
-pub(super) async fn conclude(session: &Session, deal: &Deal, decided: Option<&Exchange>) -> Check {
+pub(super) async fn conclude(session: &Session, deal: &Deal, decided: Option<&Exchange>) -> Check<Agreed> {
     let pid = deal.live()?;
     let mut exchange = decided.cloned().ok_or_else(|| Stop::Skip("the node sent no act".to_owned()))?;
     let mut terms = terms_of(&deal.request.act.body)?;
@@ -315,12 +328,19 @@ pub(super) async fn conclude(session: &Session, deal: &Deal, decided: Option<&Ex
     let exchange = session.wait(&deal.request.act.exchange, exchange.inbox.len()).await?;
     let (kind, message) = exchange.inbox.last().ok_or("nothing came")?;
     let named = message.get("dxp").and_then(|dxp| dxp.text("agreement"));
-    let due = crate::encoding::from_b64url(&payload).map(|bytes| digest_text(&bytes));
-    if *kind == "negotiation.finalized" && named == due.as_deref() {
-        Ok(())
-    } else {
-        Err(Stop::Fail(format!("expected FINALIZED over {due:?}, got {kind} {}", message.canonical())))
+    let bytes = from_b64url(&payload).ok_or("the payload is not base64url")?;
+    let due = digest_text(&bytes);
+    if *kind != "negotiation.finalized" || named != Some(&due) {
+        return Err(Stop::Fail(format!("expected FINALIZED over {due}, got {kind} {}", message.canonical())));
     }
+    let payload = Json::parse(&bytes).map_err(|error| error.to_string())?;
+    let terms = payload.get("terms").cloned().ok_or("a payload without terms")?;
+    let id = terms
+        .get("agreement")
+        .and_then(|agreement| agreement.text("@id"))
+        .ok_or("an agreement without @id")?;
+    let finalized = exchange.prev.ok_or("FINALIZED was not taken")?;
+    Ok(Agreed { id: id.to_owned(), digest: due, terms, finalized })
 }
 
 fn terms_of(request: &[u8]) -> Check<String> {

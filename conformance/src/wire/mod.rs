@@ -5,6 +5,7 @@
 
 mod access;
 mod deal;
+mod delivery;
 pub mod desk;
 mod limits;
 mod log;
@@ -28,6 +29,8 @@ pub struct Options {
     pub country: String,
     /// Policy packs that the node works with: name and digest.
     pub packs: Vec<(String, String)>,
+    /// Revision of the packs that the contract names.
+    pub revision: String,
     /// Duties that the packs put on the deal, as the terms list them.
     pub obligations: Vec<Json>,
     /// Dataset to ask for; the first of the catalog if none.
@@ -41,6 +44,7 @@ impl Default for Options {
         Self {
             country: "SG".to_owned(),
             packs: Vec::new(),
+            revision: String::new(),
             obligations: Vec::new(),
             dataset: None,
             second: None,
@@ -117,7 +121,7 @@ async fn everything(report: &mut Report<'_>, session: &Session, options: &Option
     tokens(report, session).await;
     limits(report, session).await;
     let offered = report.note(
-        "CAT-1",
+        "CAT-2.1",
         "the catalog is read and every listing verifies",
         catalog(session, options).await,
     );
@@ -235,7 +239,21 @@ async fn deals(report: &mut Report<'_>, s: &Session, offered: &offer::Offered, o
         "a message that the state does not allow is refused finally",
         deal::illegal(s, &deal, decided.as_ref()).await,
     );
-    report.note("NEG-9.1", "an agreed deal is concluded", deal::conclude(s, &deal, decided.as_ref()).await);
+    let agreed = deal::conclude(s, &deal, decided.as_ref()).await;
+    if let Some(agreed) = report.note("NEG-9.1", "an agreed deal is concluded", agreed) {
+        data(report, s, offered, &deal, &agreed).await;
+    }
+    later(report, s, offered, &deal, options).await;
+}
+
+/// What a further deal shows: crossing acts, and a log that only grows.
+async fn later(
+    report: &mut Report<'_>,
+    s: &Session,
+    offered: &offer::Offered,
+    deal: &deal::Deal,
+    options: &Options,
+) {
     report.note(
         "NEG-13.2",
         "an unanswered act is repeated, and loses against a termination that crosses it",
@@ -255,7 +273,39 @@ async fn deals(report: &mut Report<'_>, s: &Session, offered: &offer::Offered, o
         );
     }
     report.note("LOG-3.1", "bundles of entries are not for counterparties", log::bundles(s).await);
-    not_yours(report, &deal, options).await;
+    not_yours(report, deal, options).await;
+}
+
+/// The data of a concluded deal, to the end of the agreement.
+async fn data(
+    report: &mut Report<'_>,
+    s: &Session,
+    offered: &offer::Offered,
+    deal: &deal::Deal,
+    agreed: &deal::Agreed,
+) {
+    let started = delivery::start(s, agreed, offered).await;
+    let Some(transfer) = report.note("TRF-5.1", "a transfer under the agreement starts", started) else {
+        return;
+    };
+    let capability = delivery::capability(s, &transfer, agreed).await;
+    let Some(capability) = report.note("TRF-7.2", "a capability is given", capability) else { return };
+    let delivered = delivery::everything(s, &transfer, offered, &capability).await;
+    let named = "file list, chunks and files are those of the content root";
+    let Some(delivered) = report.note("CAT-6.1", named, delivered) else { return };
+    let refused = delivery::bad_ranges(s, &transfer, &delivered, &capability).await;
+    report.note("TRF-7.3", "ranges without capability, or outside the file, are refused", refused);
+    let windows = delivery::windows(s, &transfer, agreed, &delivered).await;
+    report.note("TRF-8.6", "true window acknowledgements are taken, false ones refused", windows);
+    let finished = delivery::finish(s, &transfer, agreed, offered, &delivered).await;
+    report.note("TRF-9.3", "the true data receipt is taken, once, then the completion", finished);
+    report.note(
+        "TRF-7.3",
+        "after completion no range is served",
+        delivery::closed(s, &transfer, &capability).await,
+    );
+    let ended = delivery::end(s, deal, agreed, offered).await;
+    report.note("NEG-9.4", "an ended agreement starts no transfer", ended);
 }
 
 async fn not_yours(report: &mut Report<'_>, deal: &deal::Deal, options: &Options) {

@@ -10,6 +10,7 @@ use super::{
     session::{Check, Prepared, Session, Stop, unexpected},
 };
 use crate::{
+    content::check_summary,
     encoding::{b64url, digest_text, fixed, hex},
     identity::{now, random},
     json::{Json, object},
@@ -27,6 +28,8 @@ pub struct Offered {
     pub listing: String,
     /// Payload of the listing.
     pub payload: Json,
+    /// How its data travel: format of the first distribution.
+    pub format: String,
 }
 
 /// The request for the catalog.
@@ -96,7 +99,19 @@ fn offered(session: &Session, dataset: &Json) -> Check<Offered> {
     if policy.get("target").is_some() || !dataset.list("hasPolicy").contains(&policy) {
         return Err(wrong("its policy has a target, or is not the one in the catalog"));
     }
-    Ok(Offered { dataset: id.to_owned(), listing: digest_text(jws.as_bytes()), payload })
+    let hexadecimal = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let name = id.strip_prefix("urn:dxp:").unwrap_or_default();
+    let titles = payload.get("title").map(Json::keys).unwrap_or_default();
+    if name.len() != 32
+        || !name.bytes().all(hexadecimal)
+        || ![&["en"][..], &["ko"], &["en", "ko"]].contains(&&*titles)
+    {
+        return Err(wrong("id or title"));
+    }
+    check_summary(payload.get("summary").unwrap_or(&Json::Null))?;
+    let format = dataset.list("distribution").iter().find_map(|distribution| distribution.text("format"));
+    let format = format.ok_or_else(|| wrong("no distribution"))?.to_owned();
+    Ok(Offered { dataset: id.to_owned(), listing: digest_text(jws.as_bytes()), payload, format })
 }
 
 /// A first request over a dataset, logged and ready to be sent; its exchange has begun at the desk.
@@ -238,7 +253,7 @@ fn shared(session: &Session, offered: &Offered, options: &Options, policy: &Json
             ]),
         ),
         ("destination", object([("storage_countries", here()), ("processing_countries", here())])),
-        ("contract", contract(policy, purposes, drafted)),
+        ("contract", contract(policy, purposes, &options.revision, drafted)),
         (
             "transfer",
             object([
@@ -275,7 +290,7 @@ fn purposes(policy: &Json) -> Vec<String> {
 }
 
 /// The facts of the contract that follow from the offer's constraints.
-fn contract(policy: &Json, purposes: Vec<String>, drafted: i64) -> Json {
+fn contract(policy: &Json, purposes: Vec<String>, revision: &str, drafted: i64) -> Json {
     let forbids =
         |action: &str| policy.list("prohibition").iter().any(|rule| rule.text("action") == Some(action));
     let digits = |name: &str, prefix: &str, suffix: &str| {
@@ -285,7 +300,7 @@ fn contract(policy: &Json, purposes: Vec<String>, drafted: i64) -> Json {
     let countries = listed(operand(policy, "spatial"));
     object([
         ("framework", operand(policy, "framework").unwrap_or_else(|| "none".into())),
-        ("policy_revision", "conformance".into()),
+        ("policy_revision", revision.into()),
         ("valid_from", drafted.into()),
         ("valid_to", (drafted + 365 * 86_400).into()),
         ("purposes", Json::List(purposes.into_iter().map(Json::from).collect())),

@@ -36,6 +36,7 @@ pub(super) struct Seen {
     pub(super) status: Option<u16>,
     pub(super) answer: Option<Vec<u8>>,
     pub(super) ack: Option<Verified<Ack>>,
+    /// Sent, and a later act of the peer names it.
     pub(super) named: bool,
     /// Index of its entry in this log.
     pub(super) index: u64,
@@ -55,8 +56,6 @@ pub(super) struct Sighting {
     /// Which half of the act lies at the index.
     pub(super) side: Side,
     pub(super) exchange: Id,
-    /// In which of the given folders it was found.
-    pub(super) log: usize,
 }
 
 /// All acts of one export.
@@ -70,7 +69,8 @@ pub(super) struct Acts {
 fn entries_of_acts(log: &Log) -> BTreeMap<Digest, Vec<(u64, &Entry, &Shown)>> {
     let mut entries: BTreeMap<Digest, Vec<_>> = BTreeMap::new();
     for (index, entry, shown) in log.all() {
-        if let (Some(act), true) = (entry.act(), entry.kind().is_act() || entry.kind() == EntryType::Adopted) {
+        if let (Some(act), true) = (entry.act(), entry.kind().is_act() || entry.kind() == EntryType::Adopted)
+        {
             entries.entry(*act).or_default().push((index, entry, shown));
         }
     }
@@ -100,7 +100,11 @@ pub(super) fn read(
         let Place::Act(digest) = place else { continue };
         reader.act(digest, &mut acts, findings);
     }
-    reader.named_and_dropped(&acts, findings);
+    let received = acts.seen.values().filter(|seen| seen.direction == Direction::Received);
+    let named: BTreeSet<Digest> = received.filter_map(|seen| seen.act.prev).collect();
+    for (digest, seen) in &mut acts.seen {
+        seen.named = named.contains(digest);
+    }
     reader.acks(&acts, findings);
     acts
 }
@@ -154,8 +158,20 @@ impl Reader<'_> {
         self.answer(&file, entry, answer.as_deref())?;
         let ack = self.ack(digest, &file, index, entry, answer.as_deref(), sightings)?;
         let ack_digest = file.ack.as_ref().map(|text| Digest::of(text.as_bytes()));
-        let ActFile { kind, direction, act, status, named, .. } = file;
-        Ok(Seen { kind, direction, act, content, token, status, answer, ack, named, index, ack_digest })
+        let ActFile { kind, direction, act, status, .. } = file;
+        Ok(Seen {
+            kind,
+            direction,
+            act,
+            content,
+            token,
+            status,
+            answer,
+            ack,
+            named: false,
+            index,
+            ack_digest,
+        })
     }
 
     /// The one entry of the act, on the side that the file says.
@@ -232,7 +248,9 @@ impl Reader<'_> {
         let digest = answer.map(Digest::of);
         let fits = match file.direction {
             Direction::Received => file.status == entry.status() && digest.as_ref() == entry.answer(),
-            Direction::Sent => [file.status.is_some(), answer.is_some(), file.ack.is_some()] == [file.ack.is_some(); 3],
+            Direction::Sent => {
+                [file.status.is_some(), answer.is_some(), file.ack.is_some()] == [file.ack.is_some(); 3]
+            }
         };
         if fits { Ok(()) } else { Err(Fault::failed(Reason::ActDiffers, "status or answer")) }
     }
@@ -278,7 +296,7 @@ impl Reader<'_> {
         if index >= signed.size() {
             return Err(Fault::failed(Reason::PlaceDiffers, format!("index {index} of {}", signed.size())));
         }
-        Ok(Sighting { of, origin, signed, act, index, side, exchange: file.act.exchange, log: self.number })
+        Ok(Sighting { of, origin, signed, act, index, side, exchange: file.act.exchange })
     }
 
     /// A place in the exporter's own log is checked at once, one in the peer's is kept for joining the halves.
@@ -288,36 +306,12 @@ impl Reader<'_> {
             return Ok(());
         }
         if sighting.origin != self.log.origin || sighting.index != index {
-            return Err(Fault::failed(Reason::PlaceDiffers, format!("entry {index}, not {}", sighting.index)));
+            return Err(Fault::failed(
+                Reason::PlaceDiffers,
+                format!("entry {index}, not {}", sighting.index),
+            ));
         }
         consistent(self.log, &sighting.signed)
-    }
-
-    /// What the file says of acts that need no answer of their own (AUD-5.6).
-    fn named_and_dropped(&self, acts: &Acts, findings: &mut Findings) {
-        let dropped: BTreeSet<Digest> = self
-            .log
-            .all()
-            .filter(|(_, entry, _)| entry.kind() == EntryType::Dropped)
-            .filter_map(|(_, entry, _)| entry.act().copied())
-            .collect();
-        let named: BTreeSet<Digest> = acts
-            .seen
-            .values()
-            .filter(|seen| seen.direction == Direction::Received)
-            .filter_map(|seen| seen.act.prev)
-            .collect();
-        for (digest, seen) in &acts.seen {
-            let about = Subject::new("act", digest).log(self.number).exchange(seen.act.exchange);
-            if seen.named && (!named.contains(digest) || seen.direction == Direction::Received) {
-                findings.fault(about.clone(), Fault::failed(Reason::ActDiffers, "no act of the peer names it"));
-            }
-            // A second reading: the file is small and was canonical.
-            let file = self.folder.json::<ActFile>(Place::Act(*digest));
-            if file.is_ok_and(|file| file.dropped != dropped.contains(digest)) {
-                findings.fault(about, Fault::failed(Reason::ActDiffers, "dropped or not"));
-            }
-        }
     }
 
     /// Every acknowledgement that the log names is in a file (AUD-5.7).
@@ -376,11 +370,17 @@ fn check_kind(file: &ActFile, content: &[u8], entry: &Entry) -> Check<()> {
         | (Some("TransferCompletionMessage"), EntryType::TransferCompletion)
         | (Some("TransferTerminationMessage"), EntryType::TransferTermination)
         | (Some("DataReceipt"), EntryType::TransferReceipt) => true,
-        (Some("ContractNegotiationEventMessage"), EntryType::NegotiationAccept) => event() == Some(EventType::Accepted),
+        (Some("ContractNegotiationEventMessage"), EntryType::NegotiationAccept) => {
+            event() == Some(EventType::Accepted)
+        }
         (Some("ContractNegotiationEventMessage"), EntryType::NegotiationFinalized) => {
             event() == Some(EventType::Finalized)
         }
         (Some(_) | None, _) => false,
     };
-    if fits { Ok(()) } else { Err(Fault::failed(Reason::ActDiffers, format!("the content is no {}", file.kind))) }
+    if fits {
+        Ok(())
+    } else {
+        Err(Fault::failed(Reason::ActDiffers, format!("the content is no {}", file.kind)))
+    }
 }

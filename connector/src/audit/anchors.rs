@@ -77,8 +77,9 @@ impl Anchors {
         if text.len() as u64 > LIMIT {
             return Err(unusable(&"larger than 1 MiB"));
         }
-        Self::parse(&text)
-            .map_err(|why| Failure::new(Code::ConfigInvalid, format!("trust anchors {}: {why}", path.display())))
+        Self::parse(&text).map_err(|why| {
+            Failure::new(Code::ConfigInvalid, format!("trust anchors {}: {why}", path.display()))
+        })
     }
 
     /// Reads the text; the error says what is wrong with it.
@@ -137,7 +138,9 @@ mod tests {
             assert!(Anchors::parse(&good.replace(from, to)).is_err(), "{to}");
         }
         assert!(Anchors::parse("version = 1\n").is_err());
-        let pack = format!("{good}[[pack]]\nname = \"core\"\ndigest = \"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU\"\n");
+        let pack = format!(
+            "{good}[[pack]]\nname = \"core\"\ndigest = \"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU\"\n"
+        );
         assert_eq!(Anchors::parse(&pack).unwrap().packs.unwrap().len(), 1);
     }
 }

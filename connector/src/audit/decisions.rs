@@ -16,10 +16,10 @@ use serde_json::{Value, json as object};
 
 use super::{
     acts::Acts,
+    agreements::{decision_in, terms_in},
     anchors::Anchors,
-    deals::{decision_in, terms_in},
     export::{Direction, EvaluationFile, Folder, PartsFile, Place, decoded},
-    finding::{Check, Fault, Findings, Subject},
+    finding::{Check, Fault, Findings, Grade, Subject},
     log::Log,
     reason::Reason,
 };
@@ -45,7 +45,7 @@ impl Packs {
             let about = Subject::new("pack", digest).log(log);
             let check = self.read(folder, digest, anchors);
             if let Some(name) = findings.need(about.clone(), check) {
-                findings.proved(about, super::finding::Grade::Own, name);
+                findings.proved(about, Grade::Own, name);
             }
         }
     }
@@ -63,7 +63,10 @@ impl Packs {
             None => load(&parts, &archive)?,
         };
         if bundle.pack().name != parts.name {
-            return Err(Fault::failed(Reason::FileMalformed, format!("the pack is named {}", bundle.pack().name)));
+            return Err(Fault::failed(
+                Reason::FileMalformed,
+                format!("the pack is named {}", bundle.pack().name),
+            ));
         }
         if anchors.packs.as_ref().is_some_and(|known| !known.contains(&(parts.name.clone(), digest))) {
             return Err(Fault::failed(Reason::PackNotAccepted, parts.name));
@@ -76,7 +79,11 @@ impl Packs {
     fn engine(&self, packs: &[Pack]) -> Check<Engine> {
         let find = |pack: &Pack| {
             let missing = || Fault::failed(Reason::PackMissing, format!("{} {}", pack.name, pack.digest));
-            self.loaded.get(&pack.digest).filter(|found| found.pack().name == pack.name).cloned().ok_or_else(missing)
+            self.loaded
+                .get(&pack.digest)
+                .filter(|found| found.pack().name == pack.name)
+                .cloned()
+                .ok_or_else(missing)
         };
         let bundles = packs.iter().take(limits::PACKS + 1).map(find).collect::<Check<Vec<Bundle>>>()?;
         Engine::new(bundles).map_err(|e| Fault::failed(Reason::PackUnreadable, e))
@@ -85,8 +92,8 @@ impl Packs {
 
 /// An archive whose parts are those of the digest; a changed part is named (AUD-6.2).
 fn load(parts: &PartsFile, archive: &[u8]) -> Check<Bundle> {
-    let bundle =
-        Bundle::load(archive).map_err(|e| Fault::failed(Reason::PackUnreadable, format!("{}: {e}", parts.name)))?;
+    let bundle = Bundle::load(archive)
+        .map_err(|e| Fault::failed(Reason::PackUnreadable, format!("{}: {e}", parts.name)))?;
     let pack = bundle.pack();
     compare_parts(parts, [&pack.wasm, &pack.data, &pack.manifest])?;
     if Digest::of(archive) == parts.archive {
@@ -190,15 +197,11 @@ fn repeat(digest: Digest, file: &EvaluationFile, bound: &Bound<'_>, packs: &Pack
     let bytes = decoded(&file.record, "record")?;
     let changed = |why: &dyn std::fmt::Display| Fault::failed(Reason::RecordChanged, why);
     let record = EvaluationRecord::parse(&bytes).map_err(|e| changed(&e))?;
-    let result = execute(&record, file, bound.terms.is_some(), packs);
     // What was changed is named before that something was.
-    if let Err(fault) = result {
-        return Err(fault);
-    }
+    let now = execute(&record, file, packs)?;
     if Digest::of(&bytes) != digest {
         return Err(changed(&digest));
     }
-    let now = check_host(&record, &file.host)?;
     check_time(now, bound)?;
     if let Some(terms) = bound.terms.filter(|_| record.phase == Phase::Negotiation) {
         if record.packs != terms.packs {
@@ -217,12 +220,15 @@ fn repeat(digest: Digest, file: &EvaluationFile, bound: &Bound<'_>, packs: &Pack
 
 fn allows(record: &EvaluationRecord) -> bool {
     record.outcome().is_ok_and(|said| {
-        said.allow == Some(true) && said.deny.is_empty() && said.undetermined.is_empty() && said.visible.is_none()
+        said.allow == Some(true)
+            && said.deny.is_empty()
+            && said.undetermined.is_empty()
+            && said.visible.is_none()
     })
 }
 
 /// The input is the one that the record names, and the packs say of it what the record says.
-fn execute(record: &EvaluationRecord, file: &EvaluationFile, _terms: bool, packs: &Packs) -> Check<()> {
+fn execute(record: &EvaluationRecord, file: &EvaluationFile, packs: &Packs) -> Check<u64> {
     if json::digest_of(&file.shared).ok() != Some(record.input.shared) {
         return Err(Fault::failed(Reason::InputSharedChanged, ""));
     }
@@ -231,7 +237,7 @@ fn execute(record: &EvaluationRecord, file: &EvaluationFile, _terms: bool, packs
     if shown.digest() != record.input.private || shown.name() != "input_private" {
         return Err(private(&"the record commits to another"));
     }
-    check_host(record, &file.host)?;
+    let now = check_host(record, &file.shared, &file.host)?;
     let engine = packs.engine(&record.packs)?;
     let input = assemble(engine.packs(), &file.shared, shown.value(), &file.host)
         .map_err(|e| Fault::failed(Reason::InputHostChanged, e))?;
@@ -240,7 +246,11 @@ fn execute(record: &EvaluationRecord, file: &EvaluationFile, _terms: bool, packs
         Evaluation::Decided(result) => result.canonical(),
         Evaluation::Broken { .. } => broken(&engine, record.phase),
     };
-    if found == written { Ok(()) } else { Err(Fault::failed(Reason::ResultChanged, difference(&found, &record.result))) }
+    if found == written {
+        Ok(now)
+    } else {
+        Err(Fault::failed(Reason::ResultChanged, difference(&found, &record.result)))
+    }
 }
 
 /// The first place where the new result and the recorded one differ.
@@ -281,8 +291,9 @@ const fn side_word(side: Side) -> &'static str {
     }
 }
 
-/// The host part is made of phase, side, clock and parties alone, so that nothing can hide in it; gives the clock (AUD-6.6).
-fn check_host(record: &EvaluationRecord, host: &Value) -> Check<u64> {
+/// The host part is made of phase, side, clock and parties alone, so that nothing can hide in it; gives
+/// the clock (AUD-6.6).
+fn check_host(record: &EvaluationRecord, shared: &Value, host: &Value) -> Check<u64> {
     let changed = |why: &str| Fault::failed(Reason::InputHostChanged, why);
     let now = host.get("now").and_then(Value::as_u64).ok_or_else(|| changed("/now"))?;
     let identity = object!({"verified": true, "expires_at": now.saturating_add(IDENTITY_HOLDS), "provenance": "operator"});
@@ -291,7 +302,7 @@ fn check_host(record: &EvaluationRecord, host: &Value) -> Check<u64> {
         "provider": {"identity": identity}, "consumer": {"identity": identity},
     });
     if record.phase == Phase::Transfer {
-        let signers = host.pointer("/contract/signed_by").cloned().unwrap_or_default();
+        let signers = ["/provider/id", "/consumer/id"].map(|party| shared.pointer(party));
         expected["contract"] = object!({"signed_by": signers});
     }
     match naru_protocol::terms::first_difference(host, &expected) {

@@ -188,7 +188,8 @@ impl Folder {
 
 /// JSON bytes into their type; other spellings, orders, repetitions and unknown members are refused.
 pub(super) fn canonical<T: Serialize + DeserializeOwned>(bytes: &[u8], name: &str) -> Check<T> {
-    let malformed = |why: &dyn std::fmt::Display| Fault::failed(Reason::FileMalformed, format!("{name}: {why}"));
+    let malformed =
+        |why: &dyn std::fmt::Display| Fault::failed(Reason::FileMalformed, format!("{name}: {why}"));
     let document: T = serde_json::from_slice(bytes).map_err(|e| malformed(&e))?;
     match json::to_canonical(&document) {
         Ok(written) if written == bytes => Ok(document),
@@ -225,9 +226,6 @@ pub(super) struct ActFile {
     pub(super) answer: Option<String>,
     /// Sent: the peer's. Received: the exporter's own.
     pub(super) ack: Option<String>,
-    /// A later act of the peer named this one, and no answer of its own was kept.
-    pub(super) named: bool,
-    pub(super) dropped: bool,
 }
 
 /// `evaluations/<record digest>.json` (AUD-1.6).

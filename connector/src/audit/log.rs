@@ -89,14 +89,16 @@ pub(super) fn read(
 
 /// The key must be the log key of a key set that the root of the origin signed (AUD-4.1).
 fn vkey(folder: &Folder, statements: &Statements) -> Check<(Did, Origin, NoteKey)> {
-    let malformed = |why: &dyn std::fmt::Display| Fault::failed(Reason::FileMalformed, format!("vkey: {why}"));
+    let malformed =
+        |why: &dyn std::fmt::Display| Fault::failed(Reason::FileMalformed, format!("vkey: {why}"));
     let text = String::from_utf8(folder.read(Place::Vkey)?).map_err(|e| malformed(&e))?;
     let line = text.strip_suffix('\n').ok_or_else(|| malformed(&"not one line"))?;
     let key = NoteKey::parse(line).map_err(|e| malformed(&e))?;
     let origin = Origin::parse(key.name()).map_err(|e| malformed(&e))?;
     let did = Did::of(origin.root);
     let signed = statements.ring(&did).is_some_and(|ring| {
-        ring.sets().any(|set| origin.key(set.log).is_ok_and(|known| known == key && format!("{known}\n") == text))
+        ring.sets()
+            .any(|set| origin.key(set.log).is_ok_and(|known| known == key && format!("{known}\n") == text))
     });
     if signed { Ok((did, origin, key)) } else { Err(Fault::failed(Reason::VkeyUnknown, origin)) }
 }
@@ -124,14 +126,16 @@ fn tiles(folder: &Folder, signed: &SignedCheckpoint) -> Check<VerifiedTiles> {
     for tile in hash_tiles(signed.size()) {
         given.insert(tile, folder.read(Place::Tile(tile))?);
     }
-    VerifiedTiles::check(signed.size(), signed.root(), &given).map_err(|e| Fault::failed(Reason::TileInvalid, e))
+    VerifiedTiles::check(signed.size(), signed.root(), &given)
+        .map_err(|e| Fault::failed(Reason::TileInvalid, e))
 }
 
 fn entries(folder: &Folder, signed: &SignedCheckpoint, tiles: &VerifiedTiles) -> Check<Vec<Entry>> {
     let mut entries = Vec::new();
     for tile in entry_bundles(signed.size()) {
         let bytes = folder.read(Place::Tile(tile))?;
-        let differs = |why: &dyn std::fmt::Display| Fault::failed(Reason::BundleDiffers, format!("{tile}: {why}"));
+        let differs =
+            |why: &dyn std::fmt::Display| Fault::failed(Reason::BundleDiffers, format!("{tile}: {why}"));
         let leaves = leaves_of_bundle(tile, &bytes).map_err(|e| differs(&e))?;
         for (index, leaf) in (tile.first()..).zip(&leaves) {
             if tiles.leaf(index) != Some(*leaf) {
@@ -203,8 +207,7 @@ fn disclosures(
 fn disclosed(folder: &Folder, index: u64, entry: &Entry) -> Check<Shown> {
     let place = Place::Disclosures(index);
     let texts: Vec<String> = folder.json(place)?;
-    let uncommitted =
-        |e| Fault::failed(Reason::DisclosureUncommitted, format!("{}: {e}", place.path()));
+    let uncommitted = |e| Fault::failed(Reason::DisclosureUncommitted, format!("{}: {e}", place.path()));
     let parsed: Result<Vec<Disclosure>, _> = texts.iter().map(|text| Disclosure::parse(text)).collect();
     let parsed = parsed.map_err(uncommitted)?;
     let fields = entry.disclosed(&parsed).map_err(uncommitted)?;
@@ -221,7 +224,8 @@ fn genesis(log: &Log, statements: &Statements) -> Check<()> {
     let (Some((0, _, shown)), None) = (found.next(), found.next()) else {
         return Err(differs("entry 0 is not the only genesis"));
     };
-    let field = |name| shown.get(name).ok_or_else(|| Fault::open(Reason::NotDisclosed, format!("genesis {name}")));
+    let field =
+        |name| shown.get(name).ok_or_else(|| Fault::open(Reason::NotDisclosed, format!("genesis {name}")));
     if *field("root")? != json!(log.did.to_string()) {
         return Err(differs("root"));
     }
@@ -249,7 +253,8 @@ fn lanes(log: &Log, about: &Subject, findings: &mut Findings) {
         hidden |= shown.len() < entry.sd().len();
         for (name, value) in shown {
             let Some(lane) = name.strip_prefix("lane:") else { continue };
-            let (number, before) = (value.as_u64().unwrap_or_default(), last.get(lane).copied().unwrap_or_default());
+            let (number, before) =
+                (value.as_u64().unwrap_or_default(), last.get(lane).copied().unwrap_or_default());
             if number != before.saturating_add(1) && !faults.contains_key(lane) {
                 let detail = format!("{before} is followed by {number} at entry {index}");
                 let fault = if hidden && number > before {

@@ -128,7 +128,13 @@ impl Statements {
     }
 
     /// Checks a compact JWS of this participant that was logged at `at` seconds (AUD-3.4).
-    pub(super) fn signed<M: Payload>(&self, text: &str, by: &Did, at: u64, invalid: Reason) -> Check<Verified<M>> {
+    pub(super) fn signed<M: Payload>(
+        &self,
+        text: &str,
+        by: &Did,
+        at: u64,
+        invalid: Reason,
+    ) -> Check<Verified<M>> {
         let read = jws::peek::<M>(text).map_err(|e| Fault::failed(invalid, e))?;
         let ks = read.header().ks;
         let unknown = || Fault::failed(Reason::KeyUnknown, format!("key set {ks} of {by}"));
@@ -168,7 +174,8 @@ fn anchored(said: &Participant, anchors: &Anchors) -> Check<String> {
         return Ok(format!("{} ({}), self-declared: no anchor for {}", said.name, said.country, said.iss));
     };
     if said.name != *name || said.country != *country {
-        let detail = format!("{} says {} ({}), the anchor {name} ({country})", said.iss, said.name, said.country);
+        let detail =
+            format!("{} says {} ({}), the anchor {name} ({country})", said.iss, said.name, said.country);
         return Err(Fault::failed(Reason::AnchorDiffers, detail));
     }
     Ok(format!("{name} ({country})"))

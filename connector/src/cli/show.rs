@@ -20,6 +20,8 @@ fn lines(out: &mut String, value: &Value, depth: usize) {
         Value::Object(members) => {
             for (name, value) in members {
                 match value {
+                    // What `--json` has for programs; to a reader it hides the rest.
+                    _ if depth > 0 && matches!(name.as_str(), "packs" | "basis" | "record") => {}
                     Value::Null => {}
                     Value::Array(items) if items.is_empty() => {}
                     Value::Object(_) | Value::Array(_) => {
@@ -56,7 +58,7 @@ pub(super) async fn follow(dir: &Path, first: Value, json: bool) -> Result<bool,
     let mut said = String::new();
     loop {
         let word = |name: &str| view.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let state = format!("{} {} {}", word("kind"), word("state"), word("waits_for"));
+        let state = format!("{} {} {}", word("kind"), word("state").replace("NONE", "asked"), word("waits_for"));
         if !json && state != said {
             println!("{}", state.trim());
             said = state;

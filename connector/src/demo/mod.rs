@@ -138,7 +138,7 @@ async fn play(args: &Demo, teller: &mut Teller, dir: &Path) -> Result<Value, Fai
     } else {
         tokio::join!(seller.stop(), buyer.stop());
     }
-    farewell(args, teller, dir, &deals);
+    farewell(args, teller, dir);
     Ok(json!({
         "step": "summary", "ok": teller.held(), "node": "", "dir": dir, "dataset": deals.dataset,
         "refused": deals.refused, "concluded": deals.concluded, "concluded_provider_dialling": deals.dialling,
@@ -249,11 +249,12 @@ async fn refuse(
     for item in decision.get("explained").and_then(Value::as_array).into_iter().flatten() {
         let (en, ko) = (&item["en"], &item["ko"]);
         let both = format!(
-            "{} · {}\n      en  {}\n          remedy: {}\n      ko  {}\n          조치: {}",
+            "{}\n      en  {}: {}\n          remedy: {}\n      ko  {}: {}\n          조치: {}",
             text(item, "id"),
-            text(item, "law"),
+            text(en, "law"),
             text(en, "reason"),
             text(en, "remedy"),
+            text(ko, "law"),
             text(ko, "reason"),
             text(ko, "remedy"),
         );
@@ -456,7 +457,7 @@ fn judge(
     stage::copy_and_break(
         &logs[0],
         &broken,
-        Path::new("tile/entries/000.p").join(report.partial(0)).as_path(),
+        Path::new(&report.partial(0)),
     )
     .map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", broken.display())))?;
     let noticed = audit::verify(&[broken, logs[1].clone()], &trust);
@@ -476,7 +477,7 @@ fn judge(
     Ok(())
 }
 
-fn farewell(args: &Demo, teller: &Teller, dir: &Path, deals: &Deals) {
+fn farewell(args: &Demo, teller: &Teller, dir: &Path) {
     let d = dir.display();
     let running = if args.keep {
         "both nodes keep running; stop them with `naru stop --dir …`"
@@ -488,15 +489,15 @@ fn farewell(args: &Demo, teller: &Teller, dir: &Path, deals: &Deals) {
             "\nEverything lies in {d} ({running}):\n  hangang/ merlion/           the nodes: keys, database, node.log\n  merlion-files/              \
              what arrived\n  hangang-log/ merlion-log/   the exported logs\n  trust/anchors.toml          what the auditor brings\n\nTry next:\n  \
              naru audit verify {d}/hangang-log {d}/merlion-log --trust {d}/trust/anchors.toml\n  \
-             change a byte of any file under {d}/merlion-log and verify again\n  naru log show {d}/hangang-log --exchange {}",
-            deals.concluded
+             change a byte of any file under {d}/merlion-log and verify again\n  naru run --dir {d}/hangang   and, beside it,   \
+             naru exchanges --dir {d}/hangang"
         ),
         &format!(
             "\n모든 것이 {d} 에 있습니다:\n  hangang/ merlion/           두 노드: 키, 데이터베이스, node.log\n  merlion-files/              \
              받은 파일\n  hangang-log/ merlion-log/   내보낸 기록\n  trust/anchors.toml          감사인이 가져오는 신뢰 기준\n\n다음에 해 볼 것:\n  \
              naru audit verify {d}/hangang-log {d}/merlion-log --trust {d}/trust/anchors.toml\n  \
-             {d}/merlion-log 아래 파일의 바이트 하나를 바꾸고 다시 검증\n  naru log show {d}/hangang-log --exchange {}",
-            deals.concluded
+             {d}/merlion-log 아래 파일의 바이트 하나를 바꾸고 다시 검증\n  naru run --dir {d}/hangang 을 켜고 옆에서   \
+             naru exchanges --dir {d}/hangang"
         ),
     );
 }

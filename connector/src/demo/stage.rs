@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long a node may take to open its door.
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_secs(60);
 /// How long an exchange of the demo may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -1,6 +1,7 @@
-//! What a peer may cost us: refusals that are logged, per peer and hour; strangers are counted, not logged.
+//! What a peer may cost us: acts and reads per minute, refusals that are logged per hour; strangers are counted, not logged
+//! (spec chapter 11, LIM-1).
 //!
-//! In memory: a restart gives a fresh hour, which costs at most one budget more.
+//! In memory: a restart gives a fresh window, which costs at most one budget more.
 
 use std::{
     collections::BTreeMap,
@@ -14,25 +15,56 @@ use naru_protocol::{error::Code, limits};
 
 use super::{NodeError, now};
 
+/// Counts in the window of time that runs now, by whom they are charged to.
+#[derive(Debug, Default)]
+struct Window(Mutex<(u64, BTreeMap<String, u64>)>);
+
+impl Window {
+    /// One more for `whom`, unless it has had `most` in this window of so many seconds.
+    fn charge(&self, whom: &str, seconds: u64, most: u64) -> Result<(), NodeError> {
+        let window = now() / seconds;
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.0 != window {
+            *held = (window, BTreeMap::new());
+        }
+        let count = held.1.entry(whom.to_owned()).or_insert(0);
+        if *count >= most {
+            return Err(NodeError::refused(Code::BudgetExceeded, ""));
+        }
+        *count += 1;
+        Ok(())
+    }
+}
+
 /// Counts of this process.
 #[derive(Debug, Default)]
 pub(super) struct Budgets {
-    refused: Mutex<BTreeMap<String, (u64, u64)>>,
+    refused: Window,
+    acts: Window,
+    reads: Window,
+    unknown: Window,
     strangers: AtomicU64,
 }
 
 impl Budgets {
     /// Charges a peer for one refusal that will be signed and logged; beyond its budget it gets an unsigned 429.
     pub(super) fn refusal(&self, did: &str) -> Result<(), NodeError> {
-        let hour = now() / 3600;
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.retain(|_, (at, _)| *at == hour);
-        let (_, count) = refused.entry(did.to_owned()).or_insert((hour, 0));
-        if *count >= limits::PEER_REFUSALS_HOUR {
-            return Err(NodeError::refused(Code::BudgetExceeded, ""));
-        }
-        *count += 1;
-        Ok(())
+        self.refused.charge(did, 3600, limits::PEER_REFUSALS_HOUR)
+    }
+
+    /// Charges a peer for an act.
+    pub(super) fn act(&self, did: &str) -> Result<(), NodeError> {
+        self.acts.charge(did, 60, limits::PEER_ACTS_MINUTE)
+    }
+
+    /// Charges a peer for a read or a service post.
+    pub(super) fn read(&self, did: &str) -> Result<(), NodeError> {
+        self.reads.charge(did, 60, limits::PEER_READS_MINUTE)
+    }
+
+    /// Charges a connection for a request that no pinned peer's token came with.
+    pub(super) fn unknown(&self, connected: &str) -> Result<(), NodeError> {
+        self.unknown.charge(connected, 60, limits::STRANGER_REQUESTS_MINUTE)
     }
 
     /// Somebody whom we do not know was turned away.

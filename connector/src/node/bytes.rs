@@ -73,6 +73,12 @@ fn refused(code: Code, error: &impl std::fmt::Display) -> NodeError {
 }
 
 impl Node {
+    /// No further byte leaves under an agreement that has ended.
+    pub(super) fn forget_agreement(&self, agreement: &naru_protocol::encoding::Digest) {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.retain(|_, live| live.serving.transfer().agreement != *agreement);
+    }
+
     pub(super) fn forget_live(&self, pid: &str) {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(pid);
     }

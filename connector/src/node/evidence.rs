@@ -4,21 +4,24 @@
 //! export is no export. Exports everything that this node holds; choosing what an auditor may see is not done here.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
 use naru_protocol::{
     encoding::{Digest, to_base64url},
+    json as jcs,
     log::{
         checkpoint::Origin,
+        disclosure::Disclosure,
         tile::{Tile, bundle_bytes, entry_bundles, hash_tiles},
     },
 };
 use serde_json::{Value, json};
 
 use super::{
-    Node, NodeError,
+    Node, NodeError, now,
     verbs::{Export, Exported},
 };
 use crate::{
@@ -28,6 +31,13 @@ use crate::{
 
 /// Writes files under one folder.
 struct Out(PathBuf);
+
+/// Where the export ends: what came after its checkpoint is left out, as if it had not happened yet.
+struct Until {
+    size: u64,
+    /// Evaluations and agreements that entries up to there name.
+    named: BTreeSet<String>,
+}
 
 impl Out {
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), NodeError> {
@@ -40,7 +50,7 @@ impl Out {
     }
 
     fn json(&self, name: &str, value: &Value) -> Result<(), NodeError> {
-        self.write(name, value.to_string().as_bytes())
+        self.write(name, &jcs::canonical(value)?)
     }
 }
 
@@ -55,21 +65,27 @@ impl Node {
         }
         let _ = fs::remove_dir_all(&beside);
         let out = Out(beside.clone());
-        let size = self.write_log(&out).await?;
+        let until = self.write_log(&out).await?;
         self.write_statements(&out).await?;
-        self.write_exchanges(&out).await?;
+        self.write_exchanges(&out, &until).await?;
+        let size = until.size;
         for (name, bytes) in naru_policy::bundled::PACKS {
             let pack = self.engine.packs().find(|pack| pack.name == name);
             let Some(pack) = pack else { continue };
             out.write(&format!("packs/{}.tar.gz", pack.digest), bytes)?;
+            let parts = json!({"v": 1, "name": pack.name, "wasm": pack.wasm, "data": pack.data,
+                "manifest": pack.manifest, "archive": Digest::of(bytes)});
+            out.json(&format!("packs/{}.json", pack.digest), &parts)?;
         }
         let _ = fs::remove_dir(&ask.out);
         fs::rename(&beside, &ask.out).map_err(|source| io(&ask.out, source))?;
         Ok(Exported { dir: ask.out, size, origin: self.me.origin.clone() })
     }
 
-    async fn write_log(&self, out: &Out) -> Result<u64, NodeError> {
-        let Some(head) = self.store.head().await? else { return Ok(0) };
+    async fn write_log(&self, out: &Out) -> Result<Until, NodeError> {
+        let mut until = Until { size: 0, named: BTreeSet::new() };
+        let Some(head) = self.store.head().await? else { return Ok(until) };
+        until.size = head.size;
         let wrong = |e: &dyn std::fmt::Display| NodeError::Folder(e.to_string());
         let origin = Origin::parse(&self.me.origin).map_err(|e| wrong(&e))?;
         let key = origin.key(self.me.keys.log).map_err(|e| wrong(&e))?;
@@ -80,17 +96,17 @@ impl Node {
             out.write(&tile.path(), &bytes)?;
         }
         for tile in entry_bundles(head.size) {
-            self.write_bundle(out, tile).await?;
+            self.write_bundle(out, tile, &mut until).await?;
         }
         out.json(
             "node.json",
             &json!({"v": 1, "did": self.me.did, "origin": self.me.origin, "name": self.me.participant.name,
                 "country": self.me.participant.country.to_string(), "size": self.me.party().size}),
         )?;
-        Ok(head.size)
+        Ok(until)
     }
 
-    async fn write_bundle(&self, out: &Out, tile: Tile) -> Result<(), NodeError> {
+    async fn write_bundle(&self, out: &Out, tile: Tile, until: &mut Until) -> Result<(), NodeError> {
         let first = tile.index() * 256;
         let rows = self.store.entries(first, u32::from(tile.width())).await?;
         let leaves: Vec<&[u8]> = rows.iter().map(|row| row.leaf.as_slice()).collect();
@@ -99,6 +115,9 @@ impl Node {
         for row in &rows {
             let shown = self.store.disclosures(row.index).await?;
             let texts: Vec<&str> = shown.iter().map(|d| d.text.as_str()).collect();
+            let read = texts.iter().filter_map(|text| Disclosure::parse(text).ok());
+            let names = read.filter(|field| matches!(field.name(), "decision" | "agreement"));
+            until.named.extend(names.filter_map(|field| field.value().as_str().map(str::to_owned)));
             if !texts.is_empty() {
                 out.json(&format!("disclosures/{}.json", row.index), &json!(texts))?;
             }
@@ -136,33 +155,43 @@ impl Node {
         }
     }
 
-    async fn write_exchanges(&self, out: &Out) -> Result<(), NodeError> {
+    async fn write_exchanges(&self, out: &Out, until: &Until) -> Result<(), NodeError> {
         let mut after = None;
         loop {
             let query = ExchangeQuery { after, limit: MAX_ROWS, ..ExchangeQuery::default() };
             let page = self.store.exchanges(query).await?;
             for row in &page {
-                self.write_exchange(out, row).await?;
+                self.write_exchange(out, row, until).await?;
             }
             let Some(last) = page.last() else { return Ok(()) };
             after = Some((last.updated, last.id));
         }
     }
 
-    async fn write_exchange(&self, out: &Out, row: &ExchangeRow) -> Result<(), NodeError> {
-        for act in self.store.acts(row.id, 0, MAX_ROWS).await? {
-            out.json(&format!("acts/{}.json", act.digest), &self.act_json(row, &act))?;
+    async fn write_exchange(&self, out: &Out, row: &ExchangeRow, until: &Until) -> Result<(), NodeError> {
+        let acts = self.store.acts(row.id, 0, MAX_ROWS).await?;
+        let (acts, later): (Vec<ActRow>, Vec<ActRow>) =
+            acts.into_iter().partition(|act| act.entry.is_some_and(|index| index < until.size));
+        if acts.is_empty() {
+            return Ok(());
         }
-        for made in self.store.evaluations(row.id, MAX_ROWS).await? {
+        for act in &acts {
+            out.json(&format!("acts/{}.json", act.digest), &self.act_json(row, act).await?)?;
+        }
+        // While acts go on, an evaluation or agreement may belong to one that came after the checkpoint.
+        let belongs = |digest: &Digest| later.is_empty() || until.named.contains(&digest.to_string());
+        for made in
+            self.store.evaluations(row.id, MAX_ROWS).await?.iter().filter(|made| belongs(&made.digest))
+        {
             let parts: Value = serde_json::from_str(&made.private).unwrap_or_default();
             let shared: Value = serde_json::from_str(&made.shared).unwrap_or_default();
             let value = json!({
-                "v": 1, "record": to_base64url(&made.record), "shared": shared, "private": parts["private"],
-                "host": parts["host"], "salt": parts["salt"], "msg": parts["msg"],
+                "v": 1, "record": to_base64url(&made.record), "shared": shared, "host": parts["host"],
+                "disclosure": parts["disclosure"],
             });
             out.json(&format!("evaluations/{}.json", made.digest), &value)?;
         }
-        if let Some(agreement) = self.store.agreement_of(row.id).await? {
+        if let Some(agreement) = self.store.agreement_of(row.id).await?.filter(|made| belongs(&made.digest)) {
             out.write(&format!("agreements/{}.json", agreement.digest), agreement.jws.as_bytes())?;
         }
         let data: Value = serde_json::from_str(&row.data).unwrap_or_default();
@@ -172,24 +201,24 @@ impl Node {
         Ok(())
     }
 
-    fn act_json(&self, row: &ExchangeRow, act: &ActRow) -> Value {
-        let direction = match act.direction {
-            Direction::In => "received",
-            Direction::Out => "sent",
+    /// One act. Beside what is stored, what this node says of it by itself: a token over an act that it sent, the
+    /// acknowledgement that it gave for one that it received.
+    async fn act_json(&self, row: &ExchangeRow, act: &ActRow) -> Result<Value, NodeError> {
+        let (direction, token, ack) = match act.direction {
+            Direction::In => ("received", act.token.clone(), self.stored_answer(act).await?.ack),
+            Direction::Out => ("sent", Some(self.token_for(act, now()).await?), act.ack.clone()),
         };
-        json!({
+        Ok(json!({
             "v": 1,
             "direction": direction,
             "kind": act.kind,
             "act": {"v": 1, "msg": act.msg, "iss": act.iss, "aud": act.aud, "exchange": row.id, "method": act.method,
                 "path": act.path, "body": Digest::of(&act.body), "prev": act.prev},
             "content": to_base64url(&act.body),
-            "token": act.token,
+            "token": token,
             "status": act.status,
             "answer": act.answer.as_deref().map(to_base64url),
-            "ack": act.ack,
-            "named": act.named,
-            "dropped": act.dropped,
-        })
+            "ack": ack,
+        }))
     }
 }

@@ -64,6 +64,13 @@ pub(super) struct Caller {
 async fn dispatch(State(node): State<Node>, request: Request) -> Response {
     let target = request.uri().path_and_query().map(|p| p.as_str().to_owned()).unwrap_or_default();
     let method = request.method().as_str().to_owned();
+    let base = if target.starts_with(DSP) { DSP.len() } else { DXP.len() };
+    if target.len() > base + limits::REQUEST_PATH {
+        // NET-6.5
+        let mut reply = refusal(&target, Code::HeadTooLarge, "");
+        reply.status = 414;
+        return write(reply);
+    }
     let Some(route) = Route::parse(&method, &target) else {
         return write(refusal(&target, Code::NotFound, ""));
     };
@@ -148,6 +155,8 @@ async fn answer(
             return node.serve_file(&pid, n, bearer?, &connected.peer_id, &head.headers).await;
         }
         Route::Tickets => {
+            // A secret is not to be guessed: whoever tries is a stranger until the secret fits.
+            node.budgets.unknown(&connected.peer_id)?;
             let content = read(body).await?;
             let status = node.redeemed(bearer?, &content, &connected.peer_id).await?;
             return Ok(write(Reply { status, body: b"{}".to_vec(), ack: None }));
@@ -168,10 +177,13 @@ async fn answer(
     let bearer = bearer?.to_owned();
     let content = read(body).await?;
     let caller = node.authenticate(&bearer, method, target, &content, &connected).await?;
+    let did = caller.peer.did();
     if let Route::Act(route) = route {
+        node.budgets.act(&did)?;
         let key = head.headers.get("DXP-Key").and_then(|v| v.to_str().ok());
         return Ok(write(node.act(caller, route, target, key, content).await?));
     }
+    node.budgets.read(&did)?;
     authenticated(node, route, caller, content).await.map(write)
 }
 
@@ -246,7 +258,10 @@ impl Node {
             |e: naru_protocol::jws::JwsError| NodeError::refused(Code::TokenMalformed, e.to_string());
         let iss = peek_token(bearer).map_err(malformed)?.claims().iss.to_string();
         let stranger = || NodeError::refused(Code::NotPaired, "");
-        let peer = self.peer(&iss).await?.ok_or_else(stranger)?;
+        let Some(peer) = self.peer(&iss).await? else {
+            self.budgets.unknown(&connected.peer_id)?;
+            return Err(stranger());
+        };
         if peer.row.status != PeerStatus::Accepted {
             return Err(stranger());
         }

@@ -45,7 +45,7 @@ mod views;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -113,8 +113,14 @@ fn now_ms() -> u64 {
         .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Compiles the packs that the binary carries; each takes about a tenth of a second, so they are compiled side by side.
+/// The packs that the binary carries, compiled once in a process: each takes about a tenth of a second, so they are
+/// compiled side by side.
 fn load_packs() -> Result<Engine, NodeError> {
+    static COMPILED: Mutex<Option<Engine>> = Mutex::new(None);
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(engine) = &*compiled {
+        return Ok(engine.clone());
+    }
     let loaded: Vec<_> = std::thread::scope(|scope| {
         let threads: Vec<_> =
             bundled::PACKS.iter().map(|(_, bytes)| scope.spawn(|| Bundle::load(bytes))).collect();
@@ -124,7 +130,9 @@ fn load_packs() -> Result<Engine, NodeError> {
     for bundle in loaded {
         bundles.push(bundle.map_err(|_| NodeError::Folder("a pack could not be compiled".to_owned()))??);
     }
-    Ok(Engine::new(bundles)?)
+    let engine = Engine::new(bundles)?;
+    *compiled = Some(engine.clone());
+    Ok(engine)
 }
 
 impl Node {

@@ -355,6 +355,9 @@ impl Turn {
         let digest = Digest::of(&jws.payload_bytes().map_err(refused!())?);
         let text = String::from_utf8(jws.to_bytes()?).unwrap_or_default();
         let finalized_at = (state == AgreementState::InForce).then_some(at);
+        if state == AgreementState::Ended {
+            self.node.forget_agreement(&digest);
+        }
         self.batch.agreements.retain(|row| row.digest != digest);
         self.batch.agreements.push(AgreementRow { digest, exchange, jws: text, state, finalized_at });
         Ok(())

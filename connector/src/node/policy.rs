@@ -228,10 +228,10 @@ impl Node {
             .zip(&korean)
             .map(|(en, ko)| {
                 object!({
-                    "id": en.id, "detail": en.detail, "law": format!("{} {}", en.law, en.article).trim_end(),
+                    "id": en.id, "detail": en.detail, "law": article(&en.law, &en.article),
                     "kind": en.kind,
-                    "en": {"title": en.title, "reason": en.reason, "remedy": en.text, "law": en.law},
-                    "ko": {"title": ko.title, "reason": ko.reason, "remedy": ko.text, "law": ko.law},
+                    "en": {"title": en.title, "reason": en.reason, "remedy": en.text, "law": article(&en.law, &en.article)},
+                    "ko": {"title": ko.title, "reason": ko.reason, "remedy": ko.text, "law": article(&ko.law, &ko.article)},
                 })
             })
             .collect();
@@ -240,6 +240,11 @@ impl Node {
             "explained": explained,
         }))
     }
+}
+
+/// A law with its article, where it has one.
+fn article(law: &str, article: &str) -> String {
+    format!("{law} {article}").trim_end().to_owned()
 }
 
 /// The result of an engine that gave none: it allows nothing and names its packs.

@@ -5,7 +5,7 @@
 
 use hyper::body::Bytes;
 use naru_protocol::{
-    act::Act,
+    act::{Act, is_final},
     dsp::{
         Message as _, MessageError,
         negotiation::{
@@ -285,14 +285,13 @@ impl Node {
         digest: Digest,
         content: Bytes,
     ) -> Result<Reply, NodeError> {
-        let said = match Said::parse(route.posted, &content) {
-            Ok(said) => said,
+        let (said, about, mut turn) = match self.take_up(&caller, &route, key, &act, &content).await {
+            Ok(taken) => taken,
+            Err(NodeError::Refused(code, detail)) if is_final(refusal(target, code, "").status) => {
+                let reply = refusal(target, code, &detail);
+                return self.refuse_unread(&caller, &route, act, digest, &content, reply).await;
+            }
             Err(error) => return Err(error),
-        };
-        let about = said.about()?;
-        let mut turn = match &route.pid {
-            Some(pid) => self.continued(&caller, &route, pid, &act, &said).await?,
-            None => self.begun(&caller, &route, key, &act, &said).await?,
         };
         self.seen(&mut turn, &caller, &act, digest)?;
         let before = (turn.machine.clone(), turn.data.clone());
@@ -315,7 +314,7 @@ impl Node {
                     // Refused for good: the state stays, the refusal is an answer and an entry.
                     turn.give_up(before);
                     let mut reply = refusal(target, code, &detail);
-                    if !naru_protocol::act::is_final(reply.status) {
+                    if !is_final(reply.status) {
                         return Err(NodeError::Refused(code, detail));
                     }
                     self.budgets.refusal(&turn.row.peer)?;
@@ -326,6 +325,91 @@ impl Node {
                 Err(error) => Err(error),
             },
         }
+    }
+
+    /// Reads an act and finds or begins its exchange.
+    async fn take_up(
+        &self,
+        caller: &Caller,
+        route: &ActRoute,
+        key: Option<&str>,
+        act: &Act,
+        content: &[u8],
+    ) -> Result<(Said, About, Turn), NodeError> {
+        let said = Said::parse(route.posted, content)?;
+        let about = said.about()?;
+        let turn = match &route.pid {
+            Some(pid) => self.continued(caller, route, pid, act, &said).await?,
+            None => self.begun(caller, route, key, act, &said).await?,
+        };
+        Ok((said, about, turn))
+    }
+
+    /// Refuses for good what could not be taken up: the exchange stands as it was, or never comes to be.
+    async fn refuse_unread(
+        &self,
+        caller: &Caller,
+        route: &ActRoute,
+        act: Act,
+        digest: Digest,
+        content: &[u8],
+        reply: Reply,
+    ) -> Result<Reply, NodeError> {
+        let mut turn = match &route.pid {
+            Some(pid) => {
+                let row = self.owned(&caller.peer, route.kind(), pid).await?;
+                if row.id != act.exchange {
+                    return Err(NodeError::refused(Code::NotFound, ""));
+                }
+                Turn::load(self, row).await?
+            }
+            None => {
+                if self.store.exchange(act.exchange).await?.is_some() {
+                    return Err(NodeError::refused(Code::Stale, "the exchange exists already"));
+                }
+                self.never_begun(caller, route, act.exchange)?
+            }
+        };
+        self.budgets.refusal(&turn.row.peer)?;
+        let kind = match (route.posted, turn.machine.role()) {
+            (Posted::Negotiation(kind), _) => ActKind::Negotiation(kind),
+            (Posted::Transfer(kind), _) => ActKind::Transfer(kind),
+            (Posted::Event, Role::Provider) => ActKind::Negotiation(Neg::Accept),
+            (Posted::Event, Role::Consumer) => ActKind::Negotiation(Neg::Finalize),
+        };
+        turn.unread(caller, act, digest, kind, content);
+        turn.answer(reply.status, reply.body).await
+    }
+
+    /// An exchange whose first act was refused before anything could be known of it.
+    fn never_begun(&self, caller: &Caller, route: &ActRoute, id: Id) -> Result<Turn, NodeError> {
+        let role = route.first_receiver();
+        let key = ExchangeKey::from_bytes(
+            crate::config::random().map_err(|e| NodeError::Folder(format!("no random bytes: {e}")))?,
+        );
+        let machine = match route.kind() {
+            ExchangeKind::Negotiation => Exchange::negotiation(role, naru_protocol::exchange::other(role)),
+            ExchangeKind::Transfer => Exchange::transfer(role, Digest::of(b""), Digest::of(b""), Flow::Pull),
+        };
+        let row = fresh_row(self, id, route.kind(), role, &caller.peer, None, StartedBy::Peer, &key)?;
+        let data = match route.kind() {
+            ExchangeKind::Negotiation => Data::Deal(Box::default()),
+            ExchangeKind::Transfer => Data::Haul(Box::new(Haul {
+                negotiation: id,
+                dataset: String::new(),
+                agreement: Digest::of(b""),
+                content_root: Digest::of(b""),
+                ours: None,
+                theirs: None,
+                out: None,
+                bytes: 0,
+                receipt: None,
+                refusal: None,
+                began_ms: now_ms(),
+                ended_ms: None,
+            })),
+        };
+        Ok(Turn::new(self, caller.peer.clone(), row, machine, data, key))
     }
 
     /// An error body with the pids that the message named.

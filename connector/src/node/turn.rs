@@ -189,6 +189,18 @@ impl Turn {
         Ok(reception)
     }
 
+    /// Notes an act that the core never saw, because it could not be read or begun; only its refusal is recorded.
+    pub(super) fn unread(&mut self, caller: &Caller, act: Act, digest: Digest, kind: ActKind, content: &[u8]) {
+        self.received = Some(Received {
+            act,
+            digest,
+            kind,
+            token: caller.text.clone(),
+            content: content.to_vec(),
+            fields: Vec::new(),
+        });
+    }
+
     /// Feeds the peer's answer to an act of ours.
     pub(super) fn answered(
         &mut self,

@@ -28,7 +28,7 @@ pub struct Limits {
     pub idle_connection: Duration,
     /// Interval of pings on each connection.
     pub ping: Duration,
-    /// A ping that is not answered within this time closes the connection.
+    /// Time for the answer to a ping. The second failure in a row closes the connection.
     pub ping_answer: Duration,
 
     /// Streams that one peer may hold open towards us. The next one is reset.

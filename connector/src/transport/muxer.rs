@@ -1,15 +1,18 @@
 //! Yamux with a bounded receive window, larger frames and explicit refusal (spec chapter 10, `[NET-4.*]`).
 //!
 //! A thin wrapper of `yamux::Connection`. The stock one cannot bound the memory of a connection, sends 16 KiB frames
-//! only, and cannot tell a stream that the peer reset from one that ended; all three matter here.
+//! only, cannot tell a stream that the peer reset from one that ended, and leaves the readers of a connection that this
+//! side closes waiting for ever; all four matter here.
 
 use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 
 use futures::future::{Ready, ready};
+use futures::task::AtomicWaker;
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo};
@@ -51,6 +54,8 @@ impl Yamux {
             connection: yamux::Connection::new(io, self.config, mode),
             waiting: VecDeque::new(),
             waker: None,
+            streams: Vec::new(),
+            sweep_at: WAITING,
             counters: self.counters,
             _record: self.record,
         }
@@ -91,8 +96,38 @@ pub(super) struct Muxer<C> {
     connection: yamux::Connection<C>,
     waiting: VecDeque<Substream>,
     waker: Option<Waker>,
+    /// To tell the streams that the connection is gone.
+    streams: Vec<Weak<Gone>>,
+    /// At this many, those that no longer live are forgotten.
+    sweep_at: usize,
     counters: Arc<Counters>,
     _record: Arc<Record>,
+}
+
+impl<C> Muxer<C> {
+    fn substream(&mut self, stream: yamux::Stream) -> Substream {
+        if self.streams.len() >= self.sweep_at {
+            self.streams.retain(|gone| gone.strong_count() > 0);
+            self.sweep_at = WAITING.max(2 * self.streams.len());
+        }
+        let gone = Arc::new(Gone::default());
+        self.streams.push(Arc::downgrade(&gone));
+        Substream { stream, closed: false, gone }
+    }
+
+    fn tell_gone(&mut self) {
+        for gone in self.streams.drain(..).filter_map(|gone| gone.upgrade()) {
+            gone.gone.store(true, Ordering::Release);
+            gone.reader.wake();
+            gone.writer.wake();
+        }
+    }
+}
+
+impl<C> Drop for Muxer<C> {
+    fn drop(&mut self) {
+        self.tell_gone();
+    }
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
@@ -109,10 +144,12 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
     }
 
     fn poll_outbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Substream>> {
-        self.connection.poll_new_outbound(cx).map_ok(Substream::new).map_err(into_io)
+        let opened = self.connection.poll_new_outbound(cx).map_err(into_io);
+        opened.map_ok(|stream| self.substream(stream))
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.tell_gone();
         self.connection.poll_close(cx).map_err(into_io)
     }
 
@@ -128,7 +165,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
                     self.counters.refused_waiting.add();
                 }
                 Poll::Ready(Some(Ok(stream))) => {
-                    self.waiting.push_back(Substream::new(stream));
+                    let stream = self.substream(stream);
+                    self.waiting.push_back(stream);
                     if let Some(waker) = self.waker.take() {
                         waker.wake();
                     }
@@ -144,16 +182,39 @@ fn into_io(error: yamux::ConnectionError) -> io::Error {
     if let yamux::ConnectionError::Io(error) = error { error } else { io::Error::other(error) }
 }
 
-/// A stream that tells a reset from an end.
+/// Whether the connection of a stream is gone, and whom to wake then.
+#[derive(Default)]
+struct Gone {
+    gone: AtomicBool,
+    reader: AtomicWaker,
+    writer: AtomicWaker,
+}
+
+impl Gone {
+    /// Ends a wait when the connection is gone.
+    fn or<T>(
+        &self,
+        waker: &AtomicWaker,
+        cx: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            return polled;
+        }
+        // Register first: who sets the flag after the look wakes us.
+        waker.register(cx.waker());
+        if self.gone.load(Ordering::Acquire) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        Poll::Pending
+    }
+}
+
+/// A stream that tells a reset from an end, and ends with its connection.
 pub(super) struct Substream {
     stream: yamux::Stream,
     closed: bool,
-}
-
-impl Substream {
-    fn new(stream: yamux::Stream) -> Self {
-        Self { stream, closed: false }
-    }
+    gone: Arc<Gone>,
 }
 
 impl AsyncRead for Substream {
@@ -164,21 +225,24 @@ impl AsyncRead for Substream {
         if matches!(read, Poll::Ready(Ok(0))) && !buf.is_empty() && !self.closed && self.stream.is_closed() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        read
+        self.gone.or(&self.gone.reader, cx, read)
     }
 }
 
 impl AsyncWrite for Substream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.gone.or(&self.gone.writer, cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.gone.or(&self.gone.writer, cx, flushed)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.closed = true;
-        Pin::new(&mut self.stream).poll_close(cx)
+        let closed = Pin::new(&mut self.stream).poll_close(cx);
+        self.gone.or(&self.gone.writer, cx, closed)
     }
 }

@@ -212,9 +212,9 @@ codes! {
         "새 문서를 그대로 유지합니다. 상대 노드가 복원된 사본일 수 있습니다.";
     NotPaired "not_paired" 401 Peer
         "This participant is not known here"
-        "Exchange a ticket first: one side runs `naru ticket`, the other `naru pair`."
+        "Exchange a ticket first: one side runs `naru ticket`, the other `naru trust`."
         "등록되지 않은 참여자입니다"
-        "먼저 티켓을 교환하세요. 한쪽은 `naru ticket`, 다른 쪽은 `naru pair`를 실행합니다.";
+        "먼저 티켓을 교환하세요. 한쪽은 `naru ticket`, 다른 쪽은 `naru trust`를 실행합니다.";
     PeerBlocked "peer_blocked" 401 Local
         "This participant is blocked here"
         "The operator of this node blocked it; only the operator can allow it again."
@@ -396,9 +396,9 @@ codes! {
         "상대 회사에 사유를 물어보세요.";
     ApprovalPending "approval_pending" 202 Local
         "Deal waits for a person"
-        "Decide with `naru approve` or `naru reject` before its deadline."
+        "A person has to decide before its deadline."
         "담당자의 승인을 기다리고 있습니다"
-        "기한 전에 `naru approve` 또는 `naru reject`로 결정하세요.";
+        "기한 전에 사람이 결정해야 합니다.";
     Cancelled "cancelled" 201 Local
         "Ended by the operator"
         "Nothing is to be done; the reason is in the log."
@@ -408,14 +408,14 @@ codes! {
     // Policy.
     Denied "denied" 201 Policy
         "The rules forbid this deal"
-        "`naru explain` names rule, law and remedy, as far as they may be shown."
+        "`naru exchanges` names rule, law and remedy, as far as they may be shown."
         "규정상 허용되지 않는 거래입니다"
-        "`naru explain`이 공개 가능한 범위에서 규칙, 법령, 해결 방법을 알려줍니다.";
+        "`naru exchanges`이 공개 가능한 범위에서 규칙, 법령, 해결 방법을 알려줍니다.";
     Undetermined "undetermined" 201 Policy
         "The rules cannot be judged with the facts at hand"
-        "`naru explain` names the facts that are missing. Declare them and try again."
+        "`naru exchanges` names the facts that are missing. Declare them and try again."
         "주어진 사실만으로는 규정을 판단할 수 없습니다"
-        "`naru explain`이 부족한 사실을 알려줍니다. 입력한 뒤 다시 시도하세요.";
+        "`naru exchanges`이 부족한 사실을 알려줍니다. 입력한 뒤 다시 시도하세요.";
     PolicyBroken "policy_broken" 201 Policy
         "A policy pack failed"
         "Nothing was allowed. Install the pack again, or tell its publisher."
@@ -438,14 +438,14 @@ codes! {
         "아무것도 허용되지 않았습니다. 발행자가 팩을 고쳐야 합니다.";
     PacksDiffer "packs_differ" 400 Policy
         "The two sides have different policy packs"
-        "Compare `naru status --packs` on both sides and install the newer ones."
+        "Compare `naru status` on both sides and install the newer ones."
         "양쪽의 정책 팩이 다릅니다"
-        "양쪽에서 `naru status --packs`를 비교하고 더 새로운 팩을 설치하세요.";
+        "양쪽에서 `naru status`를 비교하고 더 새로운 팩을 설치하세요.";
     PermitExpired "permit_expired" 403 Policy
         "Permit no longer holds"
-        "The law, the facts or a stop order changed. `naru explain` says which."
+        "The law, the facts or a stop order changed. `naru exchanges` says which."
         "허가가 더 이상 유효하지 않습니다"
-        "법령, 사실, 또는 중지 명령이 바뀌었습니다. `naru explain`으로 확인하세요.";
+        "법령, 사실, 또는 중지 명령이 바뀌었습니다. `naru exchanges`으로 확인하세요.";
     PermitInvalid "permit_invalid" 403 Policy
         "Evaluation record does not say what the permit needs"
         "Nothing was allowed. Evaluate again."
@@ -594,9 +594,9 @@ codes! {
         "권한과 디스크를 확인하세요. 약속된 것은 없습니다.";
     StoreCorrupt "store_corrupt" 500 Store
         "Database is damaged"
-        "Do not delete it. Restore a backup with `naru restore`."
+        "Do not delete it. Stop the node, keep a copy, and put the newest good copy of the folder in its place."
         "데이터베이스가 손상되었습니다"
-        "지우지 마세요. `naru restore`로 백업을 복원하세요.";
+        "지우지 마세요. 노드를 멈추고 사본을 보관한 뒤 가장 최근의 온전한 폴더로 되돌리세요.";
     StoreNewer "store_newer" 500 Store
         "Database is of a newer version of this program"
         "Run the newer program."
@@ -604,9 +604,9 @@ codes! {
         "더 새로운 프로그램을 실행하세요.";
     StoreRolledBack "store_rolled_back" 500 Store
         "Database is older than what was already sent"
-        "It was copied back from a snapshot. Use `naru restore`, which opens a new shard of the log."
+        "It was copied back from a snapshot. Put the newest copy there: signing on from an old one would make two histories."
         "데이터베이스가 이미 보낸 기록보다 오래되었습니다"
-        "스냅숏에서 되돌려진 상태입니다. 로그의 새 샤드를 여는 `naru restore`를 사용하세요.";
+        "스냅숏에서 되돌려진 상태입니다. 가장 최근의 사본을 두세요. 오래된 것에 이어 서명하면 두 개의 역사가 됩니다.";
     FolderLocked "folder_locked" 500 Store
         "Another process uses this data folder"
         "Stop it first; two processes must never sign one log."
@@ -614,14 +614,14 @@ codes! {
         "먼저 그 프로세스를 끝내세요. 두 프로세스가 한 로그에 서명하면 안 됩니다.";
     NotInitialised "not_initialised" 500 Store
         "No node in this folder"
-        "Run `naru init`, or name the folder with `--home`."
+        "Run `naru init`, or name the folder with `--dir`."
         "이 폴더에 노드가 없습니다"
-        "`naru init`을 실행하거나 `--home`으로 폴더를 지정하세요.";
+        "`naru init`을 실행하거나 `--dir`으로 폴더를 지정하세요.";
     AlreadyInitialised "already_initialised" 500 Store
         "There is a node in this folder already"
-        "Use it, or name another folder with `--home`."
+        "Use it, or name another folder with `--dir`."
         "이 폴더에 이미 노드가 있습니다"
-        "그 노드를 쓰거나 `--home`으로 다른 폴더를 지정하세요.";
+        "그 노드를 쓰거나 `--dir`으로 다른 폴더를 지정하세요.";
     KeyFileUnusable "key_file_unusable" 500 Store
         "Key file is missing, unreadable or of another participant"
         "Put the right file back from your backup of the keys."
@@ -656,9 +656,9 @@ codes! {
         "예를 들어 `/ip4/0.0.0.0/tcp/4801`처럼 쓰세요.";
     ConfigInvalid "config_invalid" 500 Local
         "Configuration is invalid"
-        "The message names file, line and key. `naru check` tests it without starting."
+        "The message names file, line and key."
         "설정이 올바르지 않습니다"
-        "파일, 줄, 키가 메시지에 있습니다. `naru check`로 시작하지 않고 검사할 수 있습니다.";
+        "파일, 줄, 키가 메시지에 있습니다.";
     ArgumentInvalid "argument_invalid" 400 Local
         "Argument is invalid"
         "See `naru help` for the form."

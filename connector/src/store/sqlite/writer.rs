@@ -4,7 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use naru_protocol::encoding::Digest;
 use sqlx::{
-    ConnectOptions as _, Connection as _, SqliteConnection, query,
+    ConnectOptions as _, Connection as _, SqlSafeStr as _, SqliteConnection,
+    migrate::{Migration, MigrationType, Migrator},
+    query,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
@@ -60,6 +62,10 @@ pub(crate) struct Writer {
     conn: SqliteConnection,
 }
 
+/// Every form that the tables have had, oldest first; never changed once released.
+const MIGRATIONS: [(i64, &str, &str); 1] =
+    [(1, "init", include_str!("../../../migrations/sqlite/0001_init.sql"))];
+
 impl Writer {
     /// Opens the database, made if missing and then readable by this user only.
     pub(crate) async fn open(database: &Database) -> Result<Self, StoreError> {
@@ -71,7 +77,12 @@ impl Writer {
 
     /// Brings the tables to the form that this version needs.
     pub(super) async fn migrate(&mut self) -> Result<(), StoreError> {
-        sqlx::migrate!("migrations/sqlite").run(&mut self.conn).await.map_err(|e| StoreError::migration(&e))
+        // Listed by hand: the macro would compile the database driver a second time, for the build machine.
+        let migrations = MIGRATIONS.map(|(version, name, sql)| {
+            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+        });
+        let migrator = Migrator::with_migrations(migrations.into());
+        migrator.run(&mut self.conn).await.map_err(|e| StoreError::migration(&e))
     }
 
     pub(crate) async fn load(&mut self) -> Result<(Ledger, Option<CheckpointRow>), StoreError> {

@@ -1,0 +1,691 @@
+//! A peer made by hand over the crate's transport and core: own keys and log, acts as the test wants them. Honest where
+//! the test does not say otherwise; what it signs it also logs, and what it is sent it acknowledges.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
+
+use axum::{Router, body::Body, extract::State, response::Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::{Request, body::Bytes, header};
+use naru::transport::{self, ServeLimits, Transport};
+use naru_protocol::{
+    act::{Ack, Act, Method, Path, Token, issue_ack, issue_token, peek_token},
+    encoding::{Digest, Id, to_base64url},
+    identity::{Country, Did, KeySet, Participant, Role, Size, peer_id},
+    json::{self, V1},
+    jws::sign_compact,
+    listing::{Listing, Summary, Title},
+    log::{
+        checkpoint::{Checkpoint, Origin, SignedCheckpoint},
+        entry::{EntryDraft, EntryType, ExchangeKey, Genesis, NodeKey, Side},
+        merkle::{Hash, consistency_proof, inclusion_proof, leaf_hash, root_of},
+        note::{KeyKind, NoteSigner},
+    },
+    signature::SigningKey,
+    ticket::Ticket,
+};
+use serde_json::{Value, json};
+
+use super::{Firm, LOOK, PATIENCE, harmless, now, policy};
+
+pub(crate) const DSP: &str = "/dsp/2025-1";
+pub(crate) const DXP: &str = "/dxp/1";
+const CONTEXT: &str = "https://w3id.org/dspace/2025/1/context.jsonld";
+
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    naru::config::random().unwrap()
+}
+
+pub(crate) fn urn() -> String {
+    format!("urn:uuid:{}", random::<16>().map(|b| format!("{b:02x}")).concat())
+}
+
+/// An answer of the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Bytes,
+    pub(crate) ack: Option<String>,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    pub(crate) fn code(&self) -> String {
+        self.json()["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// A refusal that promises nothing.
+    #[track_caller]
+    pub(crate) fn refused(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.code().as_str()), (status, code), "{}", self.json());
+        assert!(self.ack.is_none(), "an unsigned refusal has no acknowledgement");
+    }
+
+    /// A refusal for good: signed.
+    #[track_caller]
+    pub(crate) fn refused_finally(&self, code: &str) {
+        assert_eq!((self.status, self.code().as_str()), (400, code), "{}", self.json());
+        assert!(self.ack.is_some(), "a final refusal is acknowledged");
+    }
+
+    #[track_caller]
+    pub(crate) fn accepted(&self, status: u16) {
+        assert_eq!(self.status, status, "{}", self.json());
+        assert!(self.ack.is_some());
+    }
+}
+
+/// What the peer knows of an exchange.
+#[derive(Clone)]
+pub(crate) struct Talk {
+    pub(crate) key: ExchangeKey,
+    pub(crate) pid: String,
+    pub(crate) theirs: String,
+    pub(crate) prev: Option<Digest>,
+    pub(crate) inbox: Vec<(Act, Value)>,
+}
+
+/// How the peer behaves.
+#[derive(Default)]
+pub(crate) struct Manners {
+    /// Acts are answered 503 and kept here.
+    pub(crate) closed: bool,
+    pub(crate) turned_away: Vec<Act>,
+    /// `GET /log/entry/…` is answered 404.
+    pub(crate) hides_entries: bool,
+}
+
+struct Inner {
+    leaves: Vec<Vec<u8>>,
+    talks: BTreeMap<Id, Talk>,
+    answered: BTreeMap<Id, (Digest, Answer)>,
+    manners: Manners,
+    listing: Option<(String, String)>,
+}
+
+/// The peer's own side of the wire.
+pub(crate) struct Desk {
+    pub(crate) did: Did,
+    root: SigningKey,
+    pub(crate) signing: SigningKey,
+    pub(crate) log: SigningKey,
+    transport: [u8; 32],
+    pub(crate) statement: String,
+    pub(crate) key_set: String,
+    inner: Mutex<Inner>,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let key = || SigningKey::from_seed(&random());
+        let (root, signing, log, transport) = (key(), key(), key(), random());
+        let did = Did::of(root.public());
+        let at = now() - 10;
+        let participant = Participant {
+            v: V1,
+            iss: did,
+            name: "by hand".to_owned(),
+            country: Country::parse("SG").unwrap(),
+            size: Size::Sme,
+            roles: vec![Role::Consumer, Role::Provider],
+            at,
+        };
+        let keys = KeySet {
+            v: V1,
+            iss: did,
+            number: 1,
+            signing: signing.public(),
+            log: log.public(),
+            transport: SigningKey::from_seed(&transport).public(),
+            witness: key().public(),
+            valid_from: at,
+            revoked: Vec::new(),
+        };
+        let genesis = Genesis { root: *did.root_key(), log_key: log.public(), shard: 1, supersedes: None };
+        let first = EntryDraft::genesis(&genesis, &NodeKey::from_bytes(random()), Id(random()), at);
+        let inner = Inner {
+            leaves: vec![first.seal(&[]).unwrap().bytes],
+            talks: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            manners: Manners::default(),
+            listing: None,
+        };
+        let statement = sign_compact(&participant, 0, &root).unwrap();
+        let key_set = sign_compact(&keys, 0, &root).unwrap();
+        Self { did, root, signing, log, transport, statement, key_set, inner: Mutex::new(inner) }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    fn peer_id(&self) -> String {
+        peer_id(&SigningKey::from_seed(&self.transport).public())
+    }
+
+    fn checkpoint(&self, leaves: &[Vec<u8>]) -> String {
+        let origin = Origin { root: *self.did.root_key(), shard: 1 };
+        let hashes: Vec<Hash> = leaves.iter().map(|l| leaf_hash(l)).collect();
+        let checkpoint =
+            Checkpoint { origin: origin.to_string(), size: leaves.len() as u64, root: root_of(&hashes) };
+        let signer = NoteSigner::new(&origin.to_string(), KeyKind::Note, self.log.clone()).unwrap();
+        SignedCheckpoint::sign(checkpoint, &signer).unwrap().own_note()
+    }
+
+    /// Appends; gives the index and a checkpoint that covers it.
+    fn append(&self, inner: &mut Inner, draft: &EntryDraft) -> (u64, String) {
+        inner.leaves.push(draft.seal(&[]).unwrap().bytes);
+        (inner.leaves.len() as u64 - 1, self.checkpoint(&inner.leaves))
+    }
+
+    fn answer(&self, target: &str, bearer: &str, content: &[u8]) -> Answer {
+        let plain = |status, body: Value| Answer { status, body: body.to_string().into(), ack: None };
+        let Ok(token) = peek_token(bearer) else { return plain(401, json!({})) };
+        let (mut inner, token) = (self.inner(), token.claims().clone());
+        let Some(act) = token.act() else {
+            return self.read(&inner, target).map_or_else(|| plain(404, json!({})), |body| plain(200, body));
+        };
+        let digest = act.digest().unwrap();
+        if let Some((known, answer)) = inner.answered.get(&act.msg) {
+            return if *known == digest { answer.clone() } else { plain(409, json!({})) };
+        }
+        if inner.manners.closed {
+            inner.manners.turned_away.push(act);
+            return plain(503, json!({"@type": "Error", "code": "busy", "reason": []}));
+        }
+        let message: Value = serde_json::from_slice(content).unwrap();
+        let first = !inner.talks.contains_key(&act.exchange);
+        let talk = inner.talks.entry(act.exchange).or_insert_with(|| Talk {
+            key: ExchangeKey::from_bytes([0; 32]),
+            pid: urn(),
+            theirs: message["consumerPid"].as_str().unwrap().to_owned(),
+            prev: None,
+            inbox: Vec::new(),
+        });
+        talk.prev = Some(digest);
+        talk.inbox.push((act.clone(), message));
+        let (status, body) = if first {
+            let kind = if target.contains("/transfers/") { "TransferProcess" } else { "ContractNegotiation" };
+            let body = json!({"@context": [CONTEXT], "@type": kind, "providerPid": talk.pid,
+                "consumerPid": talk.theirs, "state": "REQUESTED"});
+            (201, body.to_string())
+        } else {
+            (200, String::new())
+        };
+        let answer = Digest::of(body.as_bytes());
+        let mut draft = EntryDraft::received(
+            kind_of(act.path.as_str(), content),
+            act.exchange,
+            act.msg,
+            digest,
+            now(),
+            status,
+            answer,
+        );
+        draft.token = Some(Digest::of(bearer.as_bytes()));
+        let (index, checkpoint) = self.append(&mut inner, &draft);
+        let (iss, aud) = (self.did, act.iss);
+        let ack = Ack { v: V1, iss, aud, act: digest, status, answer, index, checkpoint };
+        let ack = issue_ack(&ack, 1, &self.signing).unwrap();
+        let answer = Answer { status, body: body.into(), ack: Some(ack) };
+        inner.answered.insert(act.msg, (digest, answer.clone()));
+        answer
+    }
+
+    fn read(&self, inner: &Inner, target: &str) -> Option<Value> {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let size = || query.strip_prefix("size=")?.parse::<u64>().ok();
+        let parts: Vec<&str> = path.split('/').skip(1).collect();
+        let node = |level: u8, index: u64| {
+            let (first, many) = (index << level, 1_u64 << level);
+            let leaves = inner.leaves.get(first as usize..(first + many) as usize)?;
+            Some(root_of(&leaves.iter().map(|l| leaf_hash(l)).collect::<Vec<_>>()))
+        };
+        let texts = |proof: Vec<Hash>| proof.iter().map(ToString::to_string).collect::<Vec<_>>();
+        match parts.as_slice() {
+            ["dxp", "1", "log", "entry", index] if !inner.manners.hides_entries => {
+                let (index, size) = (index.parse::<u64>().ok()?, size()?);
+                let proof = inclusion_proof(index, size, &mut { node }).ok()?;
+                let entry = to_base64url(inner.leaves.get(index as usize)?);
+                let checkpoint = self.checkpoint(&inner.leaves[..size as usize]);
+                Some(json!({"v": 1, "entry": entry, "proof": texts(proof), "checkpoint": checkpoint}))
+            }
+            ["dxp", "1", "log", "consistency", from] => {
+                let proof = consistency_proof(from.parse().ok()?, size()?, &mut { node }).ok()?;
+                Some(json!(texts(proof)))
+            }
+            ["dsp", "2025-1", "catalog", "request"] => {
+                let (dataset, listing) = inner.listing.clone()?;
+                let mut offer = policy();
+                offer["@type"] = json!("Offer");
+                offer["@id"] = json!(format!("{dataset}#offer"));
+                Some(json!({"@context": [CONTEXT], "@type": "Catalog", "@id": "urn:x:catalog",
+                    "participantId": self.did, "service": [{"@id": "urn:x:dsp", "@type": "DataService",
+                        "endpointURL": format!("multiaddr:/p2p/{}", self.peer_id())}],
+                    "dataset": [{"@id": dataset, "@type": "Dataset", "hasPolicy": [offer],
+                        "distribution": [{"@type": "Distribution", "format": "DXP-PULL",
+                            "accessService": "urn:x:dsp"}],
+                        "dxp": {"v": 1, "listing": listing}}]}))
+            }
+            _ => None,
+        }
+    }
+}
+
+async fn dispatch(State(desk): State<Arc<Desk>>, request: Request<Body>) -> Response {
+    let (head, body) = request.into_parts();
+    let target = head.uri.path_and_query().unwrap().as_str().to_owned();
+    let bearer = head.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let bearer = bearer.strip_prefix("Bearer ").unwrap_or_default().to_owned();
+    let content = body.collect().await.unwrap().to_bytes();
+    let answer = desk.answer(&target, &bearer, &content);
+    let mut response = Response::builder().status(answer.status);
+    if !answer.body.is_empty() {
+        response = response.header(header::CONTENT_TYPE, "application/json");
+    }
+    if let Some(ack) = &answer.ack {
+        response = response.header("DXP-Ack", ack);
+    }
+    response.body(Body::from(answer.body)).unwrap()
+}
+
+/// The entry type of an act by its path and, for events, its content.
+pub(crate) fn kind_of(path: &str, content: &[u8]) -> EntryType {
+    use EntryType as E;
+    let finalized = content.windows(9).any(|w| w == b"FINALIZED");
+    let mut parts = path.split('/').skip(1);
+    let (family, second, third) = (parts.next(), parts.next(), parts.next());
+    match (family, third.or(second), parts.next()) {
+        (Some("negotiations"), Some("request"), _) => E::NegotiationRequest,
+        (Some("negotiations"), Some("offers"), _) => E::NegotiationOffer,
+        (Some("negotiations"), Some("events"), _) if finalized => E::NegotiationFinalized,
+        (Some("negotiations"), Some("events"), _) => E::NegotiationAccept,
+        (Some("negotiations"), Some("agreement"), None) => E::NegotiationAgreement,
+        (Some("negotiations"), Some("agreement"), Some(_)) => E::NegotiationVerification,
+        (Some("negotiations"), Some("end"), _) => E::NegotiationEnd,
+        (Some("negotiations"), _, _) => E::NegotiationTermination,
+        (_, Some("request"), _) => E::TransferRequest,
+        (_, Some("start"), _) => E::TransferStart,
+        (_, Some("suspension"), _) => E::TransferSuspension,
+        (_, Some("completion"), _) => E::TransferCompletion,
+        (_, Some("receipt"), _) => E::TransferReceipt,
+        (_, _, _) => E::TransferTermination,
+    }
+}
+
+/// An act, logged and ready to be sent any number of times.
+#[derive(Clone)]
+pub(crate) struct Prepared {
+    pub(crate) act: Act,
+    pub(crate) token: Token,
+    pub(crate) body: Vec<u8>,
+    pub(crate) key: Option<String>,
+}
+
+/// A peer made by hand, connected to a node that it is paired with.
+pub(crate) struct Hand {
+    pub(crate) desk: Arc<Desk>,
+    pub(crate) node: Did,
+    pub(crate) ticket: Ticket,
+    peer: String,
+    transport: Transport,
+}
+
+impl Hand {
+    /// Connects with a node that knows nothing of this peer yet.
+    pub(crate) async fn stranger(firm: &Firm) -> Self {
+        let desk = Arc::new(Desk::new());
+        let ticket = Ticket::parse(&firm.ticket().await, now()).unwrap();
+        let config = transport::Config::new(desk.transport, Vec::new());
+        let (transport, incoming) = Transport::start(config).await.unwrap();
+        let router = Router::new().fallback(dispatch).with_state(Arc::clone(&desk));
+        tokio::spawn(transport::serve(incoming, router, ServeLimits::default()));
+        let peer = peer_id(&ticket.peer().ring().newest().unwrap().transport);
+        let addresses: Vec<String> = ticket.addresses().iter().map(|a| a.as_str().to_owned()).collect();
+        transport.connect(&peer, &addresses).await.unwrap();
+        Self { node: *ticket.peer().did(), desk, ticket, peer, transport }
+    }
+
+    /// Connects and redeems a ticket.
+    pub(crate) async fn paired(firm: &Firm) -> Self {
+        let hand = Self::stranger(firm).await;
+        let answer = hand.redeem(&hand.redemption()).await;
+        assert_eq!(answer.status, 200, "{}", answer.json());
+        hand
+    }
+
+    pub(crate) fn did(&self) -> String {
+        self.desk.did.to_string()
+    }
+
+    pub(crate) fn redemption(&self) -> Value {
+        json!({"v": 1, "secret": self.ticket.secret().reveal(), "keys": self.desk.key_set,
+            "participant": self.desk.statement, "addresses": []})
+    }
+
+    pub(crate) async fn redeem(&self, redemption: &Value) -> Answer {
+        let body = json::canonical(redemption).unwrap();
+        self.read_as("POST", DXP, "/tickets", body, |_| {}).await
+    }
+
+    pub(crate) async fn call(
+        &self,
+        method: &str,
+        target: &str,
+        token: Option<&str>,
+        key: Option<&str>,
+        body: Vec<u8>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(target).header(header::HOST, "dxp");
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if let Some(key) = key {
+            request = request.header("DXP-Key", key);
+        }
+        let request = request.header(header::CONTENT_TYPE, "application/json");
+        let request = request.body(Body::new(Full::new(Bytes::from(body)))).unwrap();
+        let response = self.transport.request(&self.peer, request).await.unwrap();
+        let status = response.status().as_u16();
+        let ack = response.headers().get("DXP-Ack").map(|v| v.to_str().unwrap().to_owned());
+        let body = response.into_body().bytes(4 << 20).await.unwrap();
+        Answer { status, body, ack }
+    }
+
+    fn read_token(&self, method: &str, path: &str, body: &[u8]) -> Token {
+        let method = Method::parse(method).unwrap();
+        let path = Path::parse(path).unwrap();
+        Token::for_read(self.desk.did, self.node, method, path, Digest::of(body), now())
+    }
+
+    pub(crate) fn sign(&self, token: &Token) -> String {
+        issue_token(token, 1, &self.desk.signing).unwrap()
+    }
+
+    /// A read under a token that was changed before it was signed.
+    pub(crate) async fn read_as(
+        &self,
+        method: &str,
+        base: &str,
+        path: &str,
+        body: Vec<u8>,
+        change: impl FnOnce(&mut Token),
+    ) -> Answer {
+        let mut token = self.read_token(method, path, &body);
+        change(&mut token);
+        self.call(method, &format!("{base}{path}"), Some(&self.sign(&token)), None, body).await
+    }
+
+    pub(crate) async fn get(&self, base: &str, path: &str) -> Answer {
+        self.read_as("GET", base, path, Vec::new(), |_| {}).await
+    }
+
+    /// Writes an act into the own log and gives it ready to be sent.
+    pub(crate) fn prepare_after(
+        &self,
+        exchange: Id,
+        path: &str,
+        body: &Value,
+        prev: Option<Digest>,
+        key: ExchangeKey,
+    ) -> Prepared {
+        self.prepare_bytes(exchange, path, serde_json::to_vec(body).unwrap(), prev, key)
+    }
+
+    pub(crate) fn prepare_bytes(
+        &self,
+        exchange: Id,
+        path: &str,
+        body: Vec<u8>,
+        prev: Option<Digest>,
+        key: ExchangeKey,
+    ) -> Prepared {
+        let act = Act {
+            v: V1,
+            msg: Id(random()),
+            iss: self.desk.did,
+            aud: self.node,
+            exchange,
+            method: Method::Post,
+            path: Path::parse(path).unwrap(),
+            body: Digest::of(&body),
+            prev,
+        };
+        let kind = kind_of(path, &body);
+        let draft = EntryDraft::sent(kind, exchange, act.msg, act.digest().unwrap(), now());
+        let (index, checkpoint) = self.desk.append(&mut self.desk.inner(), &draft);
+        let token = Token::for_act(&act, checkpoint, index, now());
+        let first = path.split('/').count() == 3;
+        Prepared { act, token, body, key: first.then(|| key.to_text()) }
+    }
+
+    /// The next act of a known exchange.
+    pub(crate) fn prepare(&self, exchange: Id, path: &str, body: &Value) -> Prepared {
+        let talk = self.talk(exchange);
+        self.prepare_after(exchange, path, body, talk.prev, talk.key)
+    }
+
+    pub(crate) async fn carry(&self, prepared: &Prepared) -> Answer {
+        let token = self.sign(&prepared.token);
+        let own = prepared.act.path.as_str();
+        let base = if own.ends_with("/end") || own.ends_with("/receipt") { DXP } else { DSP };
+        let target = format!("{base}{own}");
+        self.call("POST", &target, Some(&token), prepared.key.as_deref(), prepared.body.clone()).await
+    }
+
+    /// Signs, logs and sends the next act of a known exchange.
+    pub(crate) async fn act(&self, exchange: Id, path: &str, body: &Value) -> Answer {
+        self.carry(&self.prepare(exchange, path, body)).await
+    }
+
+    pub(crate) fn talk(&self, exchange: Id) -> Talk {
+        self.desk.inner().talks[&exchange].clone()
+    }
+
+    pub(crate) fn manners(&self, change: impl FnOnce(&mut Manners)) {
+        change(&mut self.desk.inner().manners);
+    }
+
+    /// The acts that were turned away, oldest first.
+    pub(crate) fn turned_away(&self, exchange: Id) -> Vec<Act> {
+        let inner = self.desk.inner();
+        inner.manners.turned_away.iter().filter(|a| a.exchange == exchange).cloned().collect()
+    }
+
+    /// Waits until the node has sent this many acts in an exchange; gives the last one's message.
+    pub(crate) async fn inbox(&self, exchange: Id, count: usize) -> (Act, Value) {
+        let started = Instant::now();
+        loop {
+            let inbox = self.desk.inner().talks.get(&exchange).map(|t| t.inbox.clone()).unwrap_or_default();
+            if inbox.len() >= count {
+                return inbox[count - 1].clone();
+            }
+            assert!(started.elapsed() < PATIENCE, "the node sent {inbox:?}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits for a first act of the node; gives its exchange.
+    pub(crate) async fn called(&self, kind: &str) -> Id {
+        let started = Instant::now();
+        loop {
+            let inner = self.desk.inner();
+            let found = inner.talks.iter().find(|(_, t)| t.inbox[0].1["@type"] == kind).map(|(id, _)| *id);
+            drop(inner);
+            if let Some(id) = found {
+                return id;
+            }
+            assert!(started.elapsed() < PATIENCE, "no {kind} came");
+            tokio::time::sleep(Duration::from_millis(15)).await;
+        }
+    }
+
+    /// State as the node answers it.
+    pub(crate) async fn state(&self, pid: &str) -> String {
+        let answer = self.get(DSP, &format!("/negotiations/{pid}")).await;
+        answer.json()["state"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The first listing in the node's catalog.
+    pub(crate) async fn listing(&self) -> (String, Listing) {
+        let body = json!({"@context": [CONTEXT], "@type": "CatalogRequestMessage", "filter": []});
+        let body = body.to_string().into_bytes();
+        let answer = self.read_as("POST", DSP, "/catalog/request", body, |_| {}).await;
+        let jws = answer.json()["dataset"][0]["dxp"]["listing"].as_str().unwrap().to_owned();
+        let listing = naru_protocol::jws::peek::<Listing>(&jws).unwrap().claims().clone();
+        (jws, listing)
+    }
+
+    /// Terms as an honest consumer drafts them, with these duties.
+    pub(crate) async fn terms(&self, packs: &Value, obligations: &Value, conclude_by: u64) -> Value {
+        let (jws, listing) = self.listing().await;
+        let mut agreement = policy();
+        let at = now();
+        agreement["@id"] = json!(urn());
+        agreement["@type"] = json!("Agreement");
+        agreement["target"] = json!(listing.dataset);
+        agreement["assigner"] = json!(self.node);
+        agreement["assignee"] = json!(self.did());
+        agreement["timestamp"] = json!(naru_protocol::dsp::datetime::to_date_time(at));
+        let party = |did: String, country: &str| naru::node::facts::Party {
+            did,
+            country: country.to_owned(),
+            size: "sme".to_owned(),
+        };
+        let purpose = naru::node::facts::Use {
+            purpose: "quality_analysis".to_owned(),
+            countries: vec!["SG".to_owned()],
+        };
+        let core = packs.as_array().unwrap().iter().find(|p| p["name"] == "core").unwrap();
+        let shared = naru::node::facts::shared(
+            &listing.facts,
+            &listing.policy,
+            &party(self.node.to_string(), "KR"),
+            &party(self.did(), "SG"),
+            &purpose,
+            core["revision"].as_str().unwrap(),
+            at,
+        );
+        let packs: Vec<Value> = packs.as_array().unwrap().iter()
+            .map(|p| json!({"name": p["name"], "digest": p["digest"]})).collect();
+        let statement = Digest::of(self.ticket.participant().as_bytes());
+        json!({
+            "v": 1,
+            "provider": {"did": self.node, "statement": statement, "keys": 1},
+            "consumer": {"did": self.did(), "statement": Digest::of(self.desk.statement.as_bytes()), "keys": 1},
+            "agreement": agreement,
+            "listing": Digest::of(jws.as_bytes()),
+            "content_root": listing.content_root,
+            "packs": packs,
+            "shared": shared,
+            "lanes": ["KR", "SG"],
+            "obligations": obligations,
+            "conclude_by": conclude_by,
+        })
+    }
+
+    /// A first request over terms; its exchange is known to [`Hand::talk`] from then on.
+    pub(crate) fn request(&self, terms: &Value) -> (Id, Prepared) {
+        self.request_as(terms, |_| {})
+    }
+
+    /// The same with a message that was changed before it was signed.
+    pub(crate) fn request_as(&self, terms: &Value, change: impl FnOnce(&mut Value)) -> (Id, Prepared) {
+        let (exchange, key, pid) = (Id(random()), ExchangeKey::from_bytes(random()), urn());
+        let mut offer = policy();
+        offer["@type"] = json!("Offer");
+        offer["@id"] = json!("urn:x:offer");
+        offer["target"] = terms["agreement"]["target"].clone();
+        let mut body = json!({"@context": [CONTEXT], "@type": "ContractRequestMessage", "consumerPid": pid,
+            "callbackAddress": format!("multiaddr:/p2p/{}", self.desk.peer_id()), "offer": offer,
+            "dxp": {"v": 1, "key": key.digest(), "terms": terms, "decision": decision(terms, "importer")}});
+        change(&mut body);
+        let talk =
+            Talk { key: key.clone(), pid, theirs: String::new(), prev: None, inbox: Vec::new() };
+        self.desk.inner().talks.insert(exchange, talk);
+        (exchange, self.prepare_after(exchange, "/negotiations/request", &body, None, key))
+    }
+
+    /// Sends a request that is accepted; gives exchange and the node's process id.
+    pub(crate) async fn ask(&self, terms: &Value) -> (Id, String) {
+        let (exchange, prepared) = self.request(terms);
+        let answer = self.carry(&prepared).await;
+        answer.accepted(201);
+        let pid = answer.json()["providerPid"].as_str().unwrap().to_owned();
+        if let Some(talk) = self.desk.inner().talks.get_mut(&exchange) {
+            talk.theirs.clone_from(&pid);
+        }
+        (exchange, pid)
+    }
+
+    /// Offers a dataset in the own catalog.
+    pub(crate) fn offer_dataset(&self) -> String {
+        let dataset = format!("urn:dxp:{}", random::<16>().map(|b| format!("{b:02x}")).concat());
+        let mut offer = policy();
+        offer["@type"] = json!("Offer");
+        offer["@id"] = json!(format!("{dataset}#offer"));
+        let root = Digest::of(&random::<32>());
+        let mut facts = harmless();
+        facts["id"] = json!(dataset);
+        facts["digest"] = json!(root);
+        let media = [json!({"type": "text/plain", "files": 1, "bytes": 4})];
+        let summary: Summary =
+            serde_json::from_value(json!({"v": 1, "files": 1, "bytes": 4, "media": media, "columns": []}))
+                .unwrap();
+        let listing = Listing {
+            v: V1,
+            iss: self.desk.did,
+            dataset: dataset.clone(),
+            version: 1,
+            title: Title { en: Some("by hand".to_owned()), ko: None },
+            policy: offer,
+            facts,
+            summary,
+            content_root: root,
+            valid_from: now() - 10,
+            valid_to: now() + 3600,
+        };
+        let jws = sign_compact(&listing, 1, &self.desk.signing).unwrap();
+        self.desk.inner().listing = Some((dataset.clone(), jws));
+        dataset
+    }
+
+    pub(crate) fn root(&self) -> &SigningKey {
+        &self.desk.root
+    }
+}
+
+/// A decision that allows; nobody can run its record again.
+pub(crate) fn decision(terms: &Value, side: &str) -> Value {
+    let digest = |v: &Value| Digest::of(&json::canonical(v).unwrap());
+    json!({"terms": digest(terms), "side": side, "phase": "negotiation", "allow": true,
+        "result": Digest::of(&random::<16>()), "input_shared": digest(&terms["shared"]),
+        "input_private": Digest::of(&random::<16>()), "at": now(), "by": "auto"})
+}
+
+/// A message of the negotiation with both process ids, `extra` laid over it.
+pub(crate) fn message(kind: &str, provider: &str, consumer: &str, extra: Value) -> Value {
+    let mut body = json!({"@context": [CONTEXT], "@type": kind, "providerPid": provider, "consumerPid": consumer});
+    for (name, value) in extra.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+pub(crate) fn termination(provider: &str, consumer: &str) -> Value {
+    let extra = json!({"code": "cancelled", "dxp": {"v": 1, "code": "cancelled"}});
+    message("ContractNegotiationTerminationMessage", provider, consumer, extra)
+}
+
+/// Entries of an exchange in a firm's log, by side.
+pub(crate) fn halves(log: &super::Log, exchange: Id) -> (usize, usize) {
+    let id = exchange.to_string();
+    let count = |side| log.of(&id).filter(|l| l.entry.act().is_some() && l.entry.side() == side).count();
+    (count(Side::Received), count(Side::Sent))
+}

@@ -27,12 +27,7 @@ async fn a_deal_that_the_consumer_starts_is_concluded_and_logged_once_on_both_si
     use EntryType as E;
     assert_eq!(
         story(&ours, &asked.id),
-        [
-            E::NegotiationRequest,
-            E::NegotiationAgreement,
-            E::NegotiationVerification,
-            E::NegotiationFinalized
-        ]
+        [E::NegotiationRequest, E::NegotiationAgreement, E::NegotiationVerification, E::NegotiationFinalized]
     );
     assert_eq!(
         story(&ours, &transfer),

@@ -95,7 +95,6 @@ impl From<ProgramError> for BundleError {
 #[derive(Clone, Debug)]
 pub struct Bundle {
     pub(crate) pack: Arc<Pack>,
-    pub(crate) data: Arc<[u8]>,
     pub(crate) program: Program,
 }
 
@@ -121,12 +120,12 @@ impl Bundle {
         if !listed {
             return Err(BundleError::Entrypoint(entrypoint));
         }
-        let program = Program::compile(&members.wasm, &entrypoint)?;
+        let program = Program::compile(&members.wasm, &members.data, &entrypoint)?;
         let (wasm, data, manifest) =
             (sha256(&members.wasm), sha256(&members.data), sha256(&members.manifest));
         let digest = pack_digest(&wasm, &data, &manifest);
         let pack = Pack { name, title, jurisdiction, revision, wasm, data, manifest, digest, facts, rules };
-        Ok(Self { pack: Arc::new(pack), data: members.data.into(), program })
+        Ok(Self { pack: Arc::new(pack), program })
     }
 
     /// What the pack says about itself, with its digests.

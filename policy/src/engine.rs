@@ -153,9 +153,9 @@ impl Engine {
     }
 
     fn ask(&self, bundle: &Bundle, input: &[u8], catalog: bool) -> Result<PackResult, Fault> {
-        let answer = bundle.program.run(&bundle.data, input)?;
+        let answer = bundle.program.run(input)?;
         let malformed = |reason: &str| Fault { code: BrokenCode::Malformed, reason: reason.to_owned() };
-        let answers: Vec<Answer> = serde_json::from_slice(&answer)
+        let answers: Vec<Answer> = serde_json::from_str(answer.get())
             .map_err(|_| malformed("the result is not of the form of results"))?;
         let mut answers = answers.into_iter();
         let (first, more) = (answers.next(), answers.next());

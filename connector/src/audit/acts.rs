@@ -140,7 +140,7 @@ impl Reader<'_> {
         acts.seen.insert(digest, seen);
     }
 
-    /// Everything that one file says (AUD-5.1 to AUD-5.7).
+    /// Everything that one file says (AUD-5.1 to AUD-5.5, AUD-5.8).
     fn check(&self, digest: Digest, sightings: &mut Vec<Sighting>) -> Check<Seen> {
         let place = Place::Act(digest);
         let file: ActFile = self.folder.json(place)?;

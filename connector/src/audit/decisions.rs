@@ -26,24 +26,44 @@ use super::{
 
 /// Seconds for which the operator's word about an identity holds, counted from the evaluation (AUD-6.6).
 const IDENTITY_HOLDS: u64 = 86_400;
+/// Packs of one export that are compiled, at most.
+const PACKS: usize = 64;
 
-/// Packs that loaded and are what their digests say, by digest. Compiling one takes a while, so folders share them.
+/// Packs that loaded and are what their digests say, by digest.
 #[derive(Debug, Default)]
 pub(super) struct Packs {
     loaded: BTreeMap<Digest, Bundle>,
+    /// By digest of the archive's bytes: compiling one takes a while, so it is done once.
+    compiled: BTreeMap<Digest, Bundle>,
 }
 
 impl Packs {
+    /// Forgets which packs an export had, and keeps what was compiled.
+    pub(super) fn clear(&mut self) {
+        self.loaded.clear();
+    }
+
     /// Reads and checks `packs/` of one folder.
     pub(super) fn gather(&mut self, folder: &Folder, log: usize, anchors: &Anchors, findings: &mut Findings) {
-        for place in folder.places() {
-            let digest = match place {
-                Place::Archive(digest) => digest,
-                Place::Parts(digest) if !folder.has(Place::Archive(digest)) => digest,
-                _ => continue,
-            };
+        let digests = folder.places().filter_map(|place| match place {
+            Place::Archive(digest) => Some(digest),
+            Place::Parts(digest) => Some(digest).filter(|digest| !folder.has(Place::Archive(*digest))),
+            Place::Vkey
+            | Place::Checkpoint
+            | Place::Node
+            | Place::Tile(_)
+            | Place::Disclosures(_)
+            | Place::Act(_)
+            | Place::Evaluation(_)
+            | Place::Statement(_)
+            | Place::Agreement(_) => None,
+        });
+        for (count, digest) in digests.enumerate() {
             let about = Subject::new("pack", digest).log(log);
-            let check = self.read(folder, digest, anchors);
+            let check = match count {
+                PACKS.. => Err(Fault::failed(Reason::FileUnexpected, format!("more than {PACKS} packs"))),
+                _ => self.read(folder, digest, anchors),
+            };
             if let Some(name) = findings.need(about.clone(), check) {
                 findings.proved(about, Grade::Own, name);
             }
@@ -57,11 +77,12 @@ impl Packs {
             return Err(Fault::failed(Reason::NameDiffers, Place::Parts(digest).path()));
         }
         let archive = folder.read(Place::Archive(digest))?;
-        let known = self.loaded.get(&digest).filter(|_| Digest::of(&archive) == parts.archive);
-        let bundle = match known {
-            Some(bundle) => bundle.clone(),
-            None => load(&parts, &archive)?,
-        };
+        let bundle = self.compile(&parts, &archive)?;
+        let pack = bundle.pack();
+        compare_parts(&parts, [&pack.wasm, &pack.data, &pack.manifest])?;
+        if Digest::of(&archive) != parts.archive {
+            return Err(Fault::failed(Reason::PackArchiveChanged, &parts.name));
+        }
         if bundle.pack().name != parts.name {
             return Err(Fault::failed(
                 Reason::FileMalformed,
@@ -74,6 +95,17 @@ impl Packs {
         let said = format!("{} {}", parts.name, bundle.pack().revision);
         self.loaded.insert(digest, bundle);
         Ok(said)
+    }
+
+    fn compile(&mut self, parts: &PartsFile, archive: &[u8]) -> Check<Bundle> {
+        let digest = Digest::of(archive);
+        if let Some(known) = self.compiled.get(&digest) {
+            return Ok(known.clone());
+        }
+        let unreadable = |e| Fault::failed(Reason::PackUnreadable, format!("{}: {e}", parts.name));
+        let bundle = Bundle::load(archive).map_err(unreadable)?;
+        self.compiled.insert(digest, bundle.clone());
+        Ok(bundle)
     }
 
     fn engine(&self, packs: &[Pack]) -> Check<Engine> {
@@ -90,20 +122,8 @@ impl Packs {
     }
 }
 
-/// An archive whose parts are those of the digest; a changed part is named (AUD-6.2).
-fn load(parts: &PartsFile, archive: &[u8]) -> Check<Bundle> {
-    let bundle = Bundle::load(archive)
-        .map_err(|e| Fault::failed(Reason::PackUnreadable, format!("{}: {e}", parts.name)))?;
-    let pack = bundle.pack();
-    compare_parts(parts, [&pack.wasm, &pack.data, &pack.manifest])?;
-    if Digest::of(archive) == parts.archive {
-        Ok(bundle)
-    } else {
-        Err(Fault::failed(Reason::PackArchiveChanged, &parts.name))
-    }
-}
-
-fn compare_parts(parts: &PartsFile, [wasm, data, manifest]: [&str; 3]) -> Check<()> {
+/// The parts are those of the digest; a changed one is named (AUD-6.2).
+pub(super) fn compare_parts(parts: &PartsFile, [wasm, data, manifest]: [&str; 3]) -> Check<()> {
     for (expected, found, reason) in [
         (parts.wasm, wasm, Reason::PackWasmChanged),
         (parts.data, data, Reason::PackDataChanged),

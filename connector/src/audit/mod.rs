@@ -27,6 +27,8 @@ mod log;
 mod reason;
 mod report;
 mod statements;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
@@ -57,13 +59,17 @@ const FOLDERS: usize = 64;
 
 /// Verifies one or more exports together. Fails only if there is nothing to look at; what is wrong with a folder is a claim.
 pub fn verify(dirs: &[PathBuf], anchors: &Anchors) -> Result<Report, Failure> {
+    verify_with(dirs, anchors, &mut Packs::default())
+}
+
+fn verify_with(dirs: &[PathBuf], anchors: &Anchors, packs: &mut Packs) -> Result<Report, Failure> {
     if dirs.is_empty() || dirs.len() > FOLDERS {
         return Err(Failure::new(Code::ArgumentInvalid, format!("give 1 to {FOLDERS} exported folders")));
     }
     let mut findings = Findings::default();
     let folders = list(dirs, &mut findings);
     let statements = Statements::gather(&folders, anchors, &mut findings);
-    let mut packs = Packs::default();
+    packs.clear();
     let mut logs: Vec<(usize, Log)> = Vec::new();
     for (number, folder) in &folders {
         match log::read(folder, *number, &statements, anchors, &mut findings) {
@@ -79,7 +85,7 @@ pub fn verify(dirs: &[PathBuf], anchors: &Anchors) -> Result<Report, Failure> {
     for (number, log) in &logs {
         let Some((_, folder)) = folders.iter().find(|(at, _)| at == number) else { continue };
         let acts = acts::read(folder, *number, log, &statements, &mut findings);
-        decisions::read(folder, *number, log, &acts, &packs, &mut findings);
+        decisions::read(folder, *number, log, &acts, packs, &mut findings);
         agreements::withheld(folder, *number, log, &mut findings);
         seen.push((*number, acts));
     }

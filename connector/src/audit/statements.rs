@@ -84,10 +84,10 @@ impl Statements {
                         all.known.insert(digest);
                     }
                     Statement::Participant(said) => {
+                        all.known.insert(digest);
                         let check = anchored(said.payload(), anchors);
                         if let Some(detail) = findings.need(about.clone(), check) {
                             findings.proved(about, Grade::Own, detail);
-                            all.known.insert(digest);
                         }
                     }
                     Statement::Listing(text) => listings.push((about, digest, text)),
@@ -171,7 +171,8 @@ impl Statements {
 /// What a participant says of itself must not contradict what the auditor knows.
 fn anchored(said: &Participant, anchors: &Anchors) -> Check<String> {
     let Some((name, country)) = anchors.participants.get(&said.iss) else {
-        return Ok(format!("{} ({}), self-declared: no anchor for {}", said.name, said.country, said.iss));
+        let detail = format!("{} says {} ({})", said.iss, said.name, said.country);
+        return Err(Fault::open(Reason::IdentityOpen, detail));
     };
     if said.name != *name || said.country != *country {
         let detail =

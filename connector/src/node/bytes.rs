@@ -83,7 +83,7 @@ impl Node {
         self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(pid);
     }
 
-    /// `GET /transfers/:pid/capability`: law is asked again, and only then is a fresh capability issued.
+    /// (API-2.1) `GET /transfers/:pid/capability`: law is asked again, and only then is a fresh capability issued.
     pub(super) async fn capability_for(&self, peer: &Peer, pid: &str) -> Result<Vec<u8>, NodeError> {
         let row = self.owned(peer, ExchangeKind::Transfer, pid).await?;
         if row.role != OurRole::Provider {
@@ -188,7 +188,7 @@ impl Node {
         Ok(live)
     }
 
-    /// A transfer that this capability opens, over the consumer's own connection.
+    /// A transfer that this capability opens, over the consumer's own connection (API-2.2).
     fn opened(&self, pid: &str, shown: &str, connected: &str) -> Result<Arc<Live>, NodeError> {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).get(pid).cloned();
         let live = live.ok_or_else(|| NodeError::refused(Code::CapabilityExpired, ""))?;
@@ -269,7 +269,7 @@ impl Node {
         response.body(Body::from_stream(stream)).map_err(|e| refused(Code::Internal, &e))
     }
 
-    /// `POST /transfers/:pid/window`: kept before it is answered; what it frees may be asked for from then on.
+    /// (API-2.3) `POST /transfers/:pid/window`: kept before it is answered; what it frees may be asked for from then on.
     pub(super) async fn window_from(
         &self,
         peer: &Peer,

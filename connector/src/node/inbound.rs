@@ -201,6 +201,7 @@ async fn authenticated(
         Route::Keys => node.key_sets().await?.to_string().into_bytes(),
         Route::Capability(pid) => node.capability_for(&caller.peer, &pid).await?,
         Route::Window(pid) => node.window_from(&caller.peer, &pid, &content).await?,
+        // API-3.1
         Route::Checkpoint => node.store.head().await?.map(|h| h.note.into_bytes()).unwrap_or_default(),
         Route::Tile(path) => node.tile_for(&path).await?,
         Route::Entry(index, size) => node.entry_for(&caller.peer, index, size).await?,

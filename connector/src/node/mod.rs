@@ -8,7 +8,7 @@
 //! | `negotiation`, `transfer` | what each act means on either side |
 //! | `outbox` | repeating unanswered acts |
 //! | `policy`, `facts` | documents, evaluations, permits |
-//! | `peers`, `catalog`, `publish` | first contact, listings |
+//! | `peers`, `contact`, `catalog`, `publish` | first contact, staying in contact, listings |
 //! | `bytes` | serving and fetching the data |
 //! | `omission` | the peer's entries, verified before data move |
 //! | `evidence` | the log as static files |
@@ -18,6 +18,7 @@ mod after;
 mod budget;
 mod bytes;
 mod catalog;
+mod contact;
 mod deadlines;
 mod deal;
 mod error;
@@ -170,6 +171,7 @@ impl Node {
         node.introduce().await?;
         tokio::spawn(outbox::run(node.clone()));
         tokio::spawn(deadlines::run(node.clone()));
+        tokio::spawn(contact::run(node.clone()));
         transfer::resume_all(&node).await?;
         Ok(node)
     }

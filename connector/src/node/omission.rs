@@ -20,7 +20,7 @@ use serde_json::json as object;
 use super::{Node, NodeError, now, peers::Peer, route::DXP};
 use crate::store::{Batch, Direction, MAX_ROWS, PeerActRow, PeerLogRow};
 
-/// An entry of a peer's log with its proof, as answered by `GET /log/entry/:index?size=N`.
+/// An entry of a peer's log with its proof, as answered by `GET /log/entry/:index?size=N` (API-3.2).
 #[derive(Debug, Serialize, Deserialize)]
 struct Shown {
     v: u8,
@@ -179,7 +179,7 @@ impl Node {
         Ok(naru_protocol::json::to_canonical(&shown)?)
     }
 
-    /// `GET /log/consistency/:from?size=N`: between two of our checkpoints.
+    /// `GET /log/consistency/:from?size=N`: between two of our checkpoints (API-3.3).
     pub(super) async fn consistency_for(&self, from: u64, size: u64) -> Result<Vec<u8>, NodeError> {
         let head = self.store.head().await?.map_or(0, |h| h.size);
         if from == 0 || from > size || size > head {
@@ -190,7 +190,7 @@ impl Node {
         Ok(naru_protocol::json::to_canonical(&shown)?)
     }
 
-    /// `GET /log/tile/…`: hash tiles only; entry bundles are for auditors.
+    /// `GET /log/tile/…`: hash tiles only; entry bundles are for auditors (API-3.4).
     pub(super) async fn tile_for(&self, path: &str) -> Result<Vec<u8>, NodeError> {
         use naru_protocol::log::tile::TileKind;
         let none = || NodeError::refused(Code::NotFound, "");
@@ -204,7 +204,7 @@ impl Node {
         }
     }
 
-    /// `GET /log/yours?from=N`: the largest checkpoint of the caller that we hold, and its acts from there on.
+    /// (API-3.5) `GET /log/yours?from=N`: the largest checkpoint of the caller that we hold, and its acts from there on.
     pub(super) async fn yours_for(&self, peer: &Peer, from: u64) -> Result<Vec<u8>, NodeError> {
         let logs = self.store.peer_logs(&peer.did(), MAX_ROWS).await?;
         let Some(log) = logs.into_iter().max_by_key(|l| l.size) else {

@@ -19,7 +19,8 @@ use serde_json::{Value, json as object};
 
 use super::{
     Node, NodeError,
-    link::Answered, now,
+    link::Answered,
+    now,
     verbs::{IssueTicket, PeerName, PeerView, TicketText, Trust},
 };
 use crate::{
@@ -62,7 +63,7 @@ impl Peer {
     }
 }
 
-/// What a redeemer sends.
+/// What a redeemer sends (API-1.1).
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Redemption {
     v: json::V1,
@@ -241,7 +242,7 @@ impl Node {
         self.introduce().await
     }
 
-    /// `POST /dxp/1/tickets`: the token is verified by the key set in the body, up to the `did:key` (ID-8).
+    /// (API-1.2) `POST /dxp/1/tickets`: the token is verified by the key set in the body, up to the `did:key` (ID-8).
     pub(super) async fn redeemed(
         &self,
         token: &str,
@@ -352,7 +353,7 @@ impl Node {
         Ok(peer.view(self.connected_to(&peer)))
     }
 
-    /// `GET /dxp/1/keys`: our key sets, newest last.
+    /// `GET /dxp/1/keys`: our key sets, newest last (API-1.3).
     pub(super) async fn key_sets(&self) -> Result<Value, NodeError> {
         let sets = self.store.key_sets(&self.me.did.to_string(), 1, MAX_ROWS).await?;
         let jws: Vec<String> = sets.into_iter().map(|s| s.jws).collect();

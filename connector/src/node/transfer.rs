@@ -17,6 +17,7 @@ use naru_protocol::{
     exchange::{Exchange, Flow, SendKind, State as Any},
     identity::Role,
     json::V1,
+    limits,
     log::entry::ExchangeKey,
     permit::PeerAllow,
     receipt::{DataReceipt, Expected},
@@ -40,6 +41,9 @@ use crate::{
     config,
     store::{ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, StartedBy},
 };
+
+/// Attempts to reach the peer's log before its silence counts as an omission; with their pauses about ten minutes.
+const SILENCE: u32 = 16;
 
 fn message(error: MessageError) -> NodeError {
     NodeError::refused(error.code(), error.to_string())
@@ -149,15 +153,37 @@ impl Node {
 
     /// The provider, after it answered 201: verifies that the peer's acts are in its log, asks law again, starts.
     async fn begin_serving(self, id: Id) {
-        if let Err(error) = self.try_begin_serving(id).await {
+        let mut tries = 0;
+        while let Err(error) = self.try_begin_serving(id, tries).await {
             tracing::warn!(exchange = %id, code = error.code().as_str(), %error, "the transfer does not start");
+            if !passes(error.code()) || !self.pause(tries).await {
+                return;
+            }
+            tries += 1;
         }
     }
 
-    async fn try_begin_serving(&self, id: Id) -> Result<(), NodeError> {
+    /// Waits longer after each failed attempt; false once the node stops.
+    async fn pause(&self, tries: u32) -> bool {
+        let millis = limits::RETRY_FIRST_MILLIS.saturating_mul(1 << tries.min(8));
+        let mut stop = self.stop.subscribe();
+        tokio::select! {
+            () = tokio::time::sleep(std::time::Duration::from_millis(millis)) => true,
+            _ = stop.wait_for(|s| *s) => false,
+        }
+    }
+
+    async fn try_begin_serving(&self, id: Id, tries: u32) -> Result<(), NodeError> {
         let row = self.store.exchange(id).await?.ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;
         let Data::Haul(haul) = data_of(&row)? else { return Ok(()) };
         let omitted = self.verify_acts(&row.peer, &[haul.negotiation, id]).await;
+        // A link that broke is no silence yet.
+        if tries < SILENCE
+            && let Err(error) = &omitted
+            && passes(error.code())
+        {
+            return Err(NodeError::refused(error.code(), error.to_string()));
+        }
         let _locks = self.locks.two(haul.negotiation, id).await;
         let mut turn = self.turn(id).await?;
         if turn.machine.state() != Some(Any::Transfer(State::Requested)) || turn.machine.pending().is_some() {
@@ -207,12 +233,16 @@ impl Node {
 
     /// The consumer, after STARTED: verifies that the peer's acts are in its log, fetches, signs for receipt.
     async fn receive_bytes(self, id: Id) {
-        match self.try_receive(id).await {
-            Ok(()) => {}
-            Err(error) => {
-                tracing::warn!(exchange = %id, code = error.code().as_str(), %error, "the data did not arrive");
-                if let Err(error) = self.abandon(id, &error).await {
+        let mut tries = 0;
+        while let Err(error) = self.try_receive(id).await {
+            tracing::warn!(exchange = %id, code = error.code().as_str(), %error, "the data did not arrive");
+            match self.abandon(id, &error).await {
+                // What a later attempt may still bring is tried again, while the transfer runs.
+                Ok(true) if self.pause(tries).await => tries += 1,
+                Ok(_) => return,
+                Err(error) => {
                     tracing::error!(exchange = %id, %error, "the failure could not be kept");
+                    return;
                 }
             }
         }
@@ -222,6 +252,11 @@ impl Node {
         let row = self.store.exchange(id).await?.ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;
         let Data::Haul(haul) = data_of(&row)? else { return Ok(()) };
         let Some(out) = haul.out.clone() else { return Ok(()) };
+        let machine: Exchange = serde_json::from_str(&row.machine)
+            .map_err(|e| NodeError::refused(Code::StoreCorrupt, e.to_string()))?;
+        if machine.is_received() || machine.pending().is_some() || row.state != "STARTED" {
+            return Ok(());
+        }
         self.verify_acts(&row.peer, &[haul.negotiation, id]).await?;
         let fetched = self.fetch_into(&row, &haul, &out).await?;
         let _lock = self.locks.one(id).await;
@@ -234,6 +269,7 @@ impl Node {
         let path = format!("/transfers/{}/receipt", turn.their_pid()?);
         let body = naru_protocol::json::to_canonical(&receipt)?;
         turn.haul()?.bytes = fetched.bytes;
+        turn.haul()?.refusal = None;
         let fields =
             vec![("agreement", object!(haul.agreement)), ("content_root", object!(fetched.content_root))];
         turn.send(SendKind::Receipt, &path, body, fields)?;
@@ -242,7 +278,8 @@ impl Node {
     }
 
     /// Bytes that cannot be had: what can be resumed is left as it is, the rest ends with its name and no receipt.
-    async fn abandon(&self, id: Id, error: &NodeError) -> Result<(), NodeError> {
+    /// Gives whether another attempt is worth it.
+    async fn abandon(&self, id: Id, error: &NodeError) -> Result<bool, NodeError> {
         let _lock = self.locks.one(id).await;
         let mut turn = self.turn(id).await?;
         turn.haul()?.refusal = Some(views::refusal(error.code(), vec![error.to_string()]));
@@ -262,9 +299,27 @@ impl Node {
         if hopeless && open && turn.machine.pending().is_none() {
             turn.give_up_transfer(error.code(), vec![error.to_string()])?;
         }
+        let started = turn.machine.state() == Some(Any::Transfer(State::Started));
         turn.commit().await?;
-        Ok(())
+        Ok(started && passes(error.code()))
     }
+}
+
+/// Whether a failure may pass by itself: the link, or a peer that has too much to do.
+const fn passes(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unreachable
+            | Code::ConnectionLost
+            | Code::TlsFailed
+            | Code::TimedOut
+            | Code::Busy
+            // A provider that was started again knows no capability of before.
+            | Code::CapabilityExpired
+            | Code::PermitExpired
+            // Another attempt is at it.
+            | Code::FolderLocked
+    )
 }
 
 /// Whose signatures stand under an agreement in force.

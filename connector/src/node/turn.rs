@@ -190,7 +190,14 @@ impl Turn {
     }
 
     /// Notes an act that the core never saw, because it could not be read or begun; only its refusal is recorded.
-    pub(super) fn unread(&mut self, caller: &Caller, act: Act, digest: Digest, kind: ActKind, content: &[u8]) {
+    pub(super) fn unread(
+        &mut self,
+        caller: &Caller,
+        act: Act,
+        digest: Digest,
+        kind: ActKind,
+        content: &[u8],
+    ) {
         self.received = Some(Received {
             act,
             digest,

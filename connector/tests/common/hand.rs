@@ -334,6 +334,7 @@ pub(crate) struct Hand {
     pub(crate) node: Did,
     pub(crate) ticket: Ticket,
     peer: String,
+    addresses: Vec<String>,
     transport: Transport,
 }
 
@@ -349,7 +350,7 @@ impl Hand {
         let peer = peer_id(&ticket.peer().ring().newest().unwrap().transport);
         let addresses: Vec<String> = ticket.addresses().iter().map(|a| a.as_str().to_owned()).collect();
         transport.connect(&peer, &addresses).await.unwrap();
-        Self { node: *ticket.peer().did(), desk, ticket, peer, transport }
+        Self { node: *ticket.peer().did(), desk, ticket, peer, addresses, transport }
     }
 
     /// Connects and redeems a ticket.
@@ -391,6 +392,7 @@ impl Hand {
         }
         let request = request.header(header::CONTENT_TYPE, "application/json");
         let request = request.body(Body::new(Full::new(Bytes::from(body)))).unwrap();
+        self.transport.connect(&self.peer, &self.addresses).await.unwrap();
         let response = self.transport.request(&self.peer, request).await.unwrap();
         let status = response.status().as_u16();
         let ack = response.headers().get("DXP-Ack").map(|v| v.to_str().unwrap().to_owned());
@@ -572,8 +574,12 @@ impl Hand {
             core["revision"].as_str().unwrap(),
             at,
         );
-        let packs: Vec<Value> = packs.as_array().unwrap().iter()
-            .map(|p| json!({"name": p["name"], "digest": p["digest"]})).collect();
+        let packs: Vec<Value> = packs
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|p| json!({"name": p["name"], "digest": p["digest"]}))
+            .collect();
         let statement = Digest::of(self.ticket.participant().as_bytes());
         json!({
             "v": 1,
@@ -606,8 +612,7 @@ impl Hand {
             "callbackAddress": format!("multiaddr:/p2p/{}", self.desk.peer_id()), "offer": offer,
             "dxp": {"v": 1, "key": key.digest(), "terms": terms, "decision": decision(terms, "importer")}});
         change(&mut body);
-        let talk =
-            Talk { key: key.clone(), pid, theirs: String::new(), prev: None, inbox: Vec::new() };
+        let talk = Talk { key: key.clone(), pid, theirs: String::new(), prev: None, inbox: Vec::new() };
         self.desk.inner().talks.insert(exchange, talk);
         (exchange, self.prepare_after(exchange, "/negotiations/request", &body, None, key))
     }
@@ -622,6 +627,15 @@ impl Hand {
             talk.theirs.clone_from(&pid);
         }
         (exchange, pid)
+    }
+
+    /// Makes an exchange known whose first act was prepared apart.
+    pub(crate) fn expect(&self, exchange: Id, prepared: &Prepared) {
+        let body: Value = serde_json::from_slice(&prepared.body).unwrap();
+        let pid = body["consumerPid"].as_str().unwrap().to_owned();
+        let key = ExchangeKey::parse(prepared.key.as_deref().unwrap()).unwrap();
+        let talk = Talk { key, pid, theirs: String::new(), prev: None, inbox: Vec::new() };
+        self.desk.inner().talks.insert(exchange, talk);
     }
 
     /// Offers a dataset in the own catalog.
@@ -671,7 +685,8 @@ pub(crate) fn decision(terms: &Value, side: &str) -> Value {
 
 /// A message of the negotiation with both process ids, `extra` laid over it.
 pub(crate) fn message(kind: &str, provider: &str, consumer: &str, extra: Value) -> Value {
-    let mut body = json!({"@context": [CONTEXT], "@type": kind, "providerPid": provider, "consumerPid": consumer});
+    let mut body =
+        json!({"@context": [CONTEXT], "@type": kind, "providerPid": provider, "consumerPid": consumer});
     for (name, value) in extra.as_object().unwrap() {
         body[name] = value.clone();
     }

@@ -392,6 +392,8 @@ pub(crate) struct Pair {
 pub(crate) enum Dials {
     Buyer,
     Seller,
+    /// The buyer at first, and both can be reached.
+    Both,
 }
 
 impl Pair {
@@ -400,11 +402,11 @@ impl Pair {
         // Who dials needs no address of its own.
         let port = |listens: bool| if listens { None } else { Some(0) };
         let (seller, buyer) = tokio::join!(
-            Firm::start(temp.join("seller"), "한강모터스", "KR", port(dials == Dials::Buyer)),
-            Firm::start(temp.join("buyer"), "Merlion", "SG", port(dials == Dials::Seller)),
+            Firm::start(temp.join("seller"), "한강모터스", "KR", port(dials != Dials::Seller)),
+            Firm::start(temp.join("buyer"), "Merlion", "SG", port(dials != Dials::Buyer)),
         );
         match dials {
-            Dials::Buyer => buyer.trust(seller.ticket().await).await,
+            Dials::Buyer | Dials::Both => buyer.trust(seller.ticket().await).await,
             Dials::Seller => seller.trust(buyer.ticket().await).await,
         }
         seller.facts(&private(&[&buyer.did], &[]));
@@ -424,7 +426,11 @@ impl Pair {
         assert!(ours.in_force.is_some() && ours.in_force == theirs.in_force);
         let transfer = self.buyer.until(id, |v| v.other.is_some()).await.other.unwrap();
         let (gave, got) = self.settled(&transfer).await;
-        assert_eq!((gave.state.as_str(), got.state.as_str()), ("COMPLETED", "COMPLETED"), "{gave:#?} {got:#?}");
+        assert_eq!(
+            (gave.state.as_str(), got.state.as_str()),
+            ("COMPLETED", "COMPLETED"),
+            "{gave:#?} {got:#?}"
+        );
         assert!(gave.receipt.is_some() && gave.receipt == got.receipt);
         same_files(out);
         transfer

@@ -1,0 +1,638 @@
+//! Two halves of one refused negotiation, made with the core's types alone, and everything that can be wrong with them.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use naru_policy::{Bundle, Engine, Evaluation, assemble};
+use naru_protocol::{
+    act::{Ack, Act, Method, Path as Target, Token, issue_ack, issue_token},
+    dsp::{
+        Message as _,
+        negotiation::{CodeMember, ContractNegotiationTerminationMessage, ContractOfferMessage, Proposal},
+        odrl,
+    },
+    encoding::{Digest, Id, to_base64url},
+    identity::{Country, Did, KeySet, Participant, Role, Size},
+    json::{self, V1},
+    jws::sign_compact,
+    log::{
+        checkpoint::{Checkpoint, Origin, SignedCheckpoint},
+        disclosure::Disclosure,
+        entry::{
+            EntryDraft, EntryType, ExchangeKey, FieldKey, Genesis, Lane, LaneKey, NodeKey, Side as Half,
+        },
+        merkle::{Frontier, Hash, leaf_hash},
+        note::{KeyKind, NoteSigner},
+    },
+    permit::{EvaluationRecord, Input},
+    signature::SigningKey,
+    terms::{Decision, Pack, Party, Phase, Side, Terms},
+};
+use serde_json::{Value, json as object};
+
+use super::{Anchors, Reason, Report, Verdict, decisions::Packs, verify, verify_with};
+
+const NOW: u64 = 1_800_000_000;
+
+/// A participant and its log so far.
+struct Actor {
+    seed: u8,
+    did: Did,
+    country: &'static str,
+    leaves: Vec<Vec<u8>>,
+    lanes: u64,
+    files: BTreeMap<String, Vec<u8>>,
+}
+
+fn key(seed: u8, which: u8) -> SigningKey {
+    SigningKey::from_seed(&[seed, which].repeat(16).try_into().unwrap())
+}
+
+impl Actor {
+    fn new(seed: u8, country: &'static str) -> Self {
+        let did = Did::of(key(seed, 0).public());
+        let mut actor = Self { seed, did, country, leaves: Vec::new(), lanes: 0, files: BTreeMap::new() };
+        let log_key = key(seed, 2).public();
+        let genesis = Genesis { root: key(seed, 0).public(), log_key, shard: 1, supersedes: None };
+        actor.append(&EntryDraft::genesis(&genesis, &actor.node_key(), Id([seed; 16]), NOW - 9));
+        for statement in [actor.statement(), actor.keys()] {
+            let name = format!("statements/{}.jws", Digest::of(statement.as_bytes()));
+            actor.files.insert(name, statement.into_bytes());
+        }
+        actor
+    }
+
+    fn node_key(&self) -> NodeKey {
+        NodeKey::from_bytes([self.seed; 32])
+    }
+
+    fn statement(&self) -> String {
+        let said = Participant {
+            v: V1,
+            iss: self.did,
+            name: format!("Firm {}", self.seed),
+            country: Country::parse(self.country).unwrap(),
+            size: Size::Sme,
+            roles: vec![Role::Consumer, Role::Provider],
+            at: NOW - 10,
+        };
+        sign_compact(&said, 0, &key(self.seed, 0)).unwrap()
+    }
+
+    fn keys(&self) -> String {
+        let [signing, log, transport, witness] = [1, 2, 3, 4].map(|which| key(self.seed, which).public());
+        let set = KeySet {
+            v: V1,
+            iss: self.did,
+            number: 1,
+            signing,
+            log,
+            transport,
+            witness,
+            valid_from: 1,
+            revoked: vec![],
+        };
+        sign_compact(&set, 0, &key(self.seed, 0)).unwrap()
+    }
+
+    /// Seals an entry and appends it; gives its index.
+    fn append(&mut self, draft: &EntryDraft) -> u64 {
+        let numbers: Vec<u64> = draft.lanes.iter().map(|_| self.lanes + 1).collect();
+        self.lanes += u64::from(!draft.lanes.is_empty());
+        let sealed = draft.seal(&numbers).unwrap();
+        let index = self.leaves.len() as u64;
+        let shown: Vec<&str> = sealed.disclosures.iter().map(Disclosure::text).collect();
+        self.put(&format!("disclosures/{index}.json"), &object!(shown));
+        self.leaves.push(sealed.bytes);
+        index
+    }
+
+    fn put(&mut self, name: &str, value: &Value) {
+        self.files.insert(name.to_owned(), json::canonical(value).unwrap());
+    }
+
+    fn origin(&self) -> Origin {
+        Origin { root: key(self.seed, 0).public(), shard: 1 }
+    }
+
+    /// The signed note of the log as it is now.
+    fn note(&self) -> String {
+        let mut frontier = Frontier::new();
+        for leaf in &self.leaves {
+            frontier.append(leaf_hash(leaf)).unwrap();
+        }
+        self.sign(frontier.root())
+    }
+
+    fn sign(&self, root: Hash) -> String {
+        let origin = self.origin().to_string();
+        let signer = NoteSigner::new(&origin, KeyKind::Note, key(self.seed, 2)).unwrap();
+        let checkpoint = Checkpoint { origin, size: self.leaves.len() as u64, root };
+        SignedCheckpoint::sign(checkpoint, &signer).unwrap().own_note()
+    }
+
+    /// The entry of one half of an act, in two lanes, with the fields that a node writes.
+    fn half(
+        &mut self,
+        act: &Act,
+        kind: EntryType,
+        peer: Did,
+        fields: &[(&str, Value)],
+        got: Option<(&str, &[u8])>,
+    ) -> u64 {
+        let digest = act.digest().unwrap();
+        let mut draft = EntryDraft::sent(kind, act.exchange, act.msg, digest, NOW);
+        if let Some((token, answer)) = got {
+            draft.side = Half::Received;
+            draft.status = Some(200);
+            draft.token = Some(Digest::of(token.as_bytes()));
+            draft.answer = Some(Digest::of(answer));
+        }
+        let exchange = || FieldKey::Exchange(ExchangeKey::from_bytes([9; 32]));
+        draft.field("peer", object!(peer), exchange());
+        for (name, value) in fields {
+            draft.field(name, value.clone(), exchange());
+        }
+        for country in ["KR", "SG"] {
+            draft.lanes.push(Lane { country: country.into(), key: LaneKey::from_bytes([7; 32]) });
+        }
+        self.append(&draft)
+    }
+
+    fn token(&self, act: &Act, index: u64) -> String {
+        issue_token(&Token::for_act(act, self.note(), index, NOW), 1, &key(self.seed, 1)).unwrap()
+    }
+
+    fn ack(&self, act: &Act, index: u64, answer: &[u8]) -> String {
+        let ack = Ack {
+            v: V1,
+            iss: self.did,
+            aud: act.iss,
+            act: act.digest().unwrap(),
+            status: 200,
+            answer: Digest::of(answer),
+            index,
+            checkpoint: self.note(),
+        };
+        issue_ack(&ack, 1, &key(self.seed, 1)).unwrap()
+    }
+
+    fn act_file(
+        &mut self,
+        direction: &str,
+        kind: EntryType,
+        act: &Act,
+        content: &[u8],
+        token: &str,
+        ack: &str,
+    ) {
+        let name = format!("acts/{}.json", act.digest().unwrap());
+        let value = object!({
+            "v": 1, "direction": direction, "kind": kind.as_str(), "act": act, "content": to_base64url(content),
+            "token": token, "status": 200, "answer": "", "ack": ack,
+        });
+        self.put(&name, &value);
+    }
+
+    /// The export, written to a folder.
+    fn export(&self, dir: &Path) {
+        let mut files = self.files.clone();
+        let size = self.leaves.len();
+        let hashes: Vec<u8> = self.leaves.iter().flat_map(|leaf| leaf_hash(leaf).0).collect();
+        let bundle = self.leaves.iter().flat_map(|leaf| {
+            let length = u16::try_from(leaf.len()).unwrap().to_be_bytes();
+            length.into_iter().chain(leaf.iter().copied())
+        });
+        files.insert(format!("tile/0/000.p/{size}"), hashes);
+        files.insert(format!("tile/entries/000.p/{size}"), bundle.collect());
+        files.insert("checkpoint".into(), self.note().into_bytes());
+        let vkey = self.origin().key(key(self.seed, 2).public()).unwrap();
+        files.insert("vkey".into(), format!("{vkey}\n").into_bytes());
+        for (name, bytes) in &files {
+            let path = dir.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+    }
+}
+
+/// One evaluation by the packs of the binary: its file and the decision over it.
+fn evaluate(shared: &Value, terms: Option<&Terms>, packs: &Engine) -> (Digest, Value, Decision) {
+    let host = object!({
+        "phase": "negotiation", "side": "exporter", "now": NOW,
+        "provider": {"identity": {"verified": true, "expires_at": NOW + 86_400, "provenance": "operator"}},
+        "consumer": {"identity": {"verified": true, "expires_at": NOW + 86_400, "provenance": "operator"}},
+    });
+    let private = object!({"approvals": [], "stop_orders": []});
+    let salt = NodeKey::from_bytes([5; 32]).salt(&Id([6; 16]), "input_private");
+    let shown = Disclosure::new(&salt, "input_private", private.clone()).unwrap();
+    let input = assemble(packs.packs(), shared, &private, &host).unwrap();
+    let Evaluation::Decided(result) = packs.evaluate(&input) else { panic!("broken") };
+    let record = EvaluationRecord {
+        v: V1,
+        input: Input { shared: json::digest_of(shared).unwrap(), private: shown.digest() },
+        packs: packs_of(packs),
+        phase: Phase::Negotiation,
+        side: Side::Exporter,
+        result: json::parse(&result.canonical()).unwrap(),
+    };
+    let bytes = record.to_bytes().unwrap();
+    let digest = Digest::of(&bytes);
+    let file = object!({
+        "v": 1, "record": to_base64url(&bytes), "shared": shared, "host": host, "disclosure": shown.text(),
+    });
+    let decision = Decision {
+        terms: terms.map_or(digest, |terms| terms.digest().unwrap()),
+        side: Side::Exporter,
+        phase: Phase::Negotiation,
+        allow: result.allows(),
+        result: digest,
+        input_shared: record.input.shared,
+        input_private: record.input.private,
+        at: NOW,
+        by: "auto".into(),
+    };
+    (digest, file, decision)
+}
+
+fn packs_of(engine: &Engine) -> Vec<Pack> {
+    engine.packs().map(|p| Pack { name: p.name.clone(), digest: Digest::parse(&p.digest).unwrap() }).collect()
+}
+
+/// The packs of the binary that have no jurisdiction, which is enough to execute something.
+fn engine() -> &'static Engine {
+    static ENGINE: std::sync::OnceLock<Engine> = std::sync::OnceLock::new();
+    ENGINE.get_or_init(|| {
+        let bundles = naru_policy::bundled::PACKS.iter().filter(|(name, _)| matches!(*name, "core" | "post"));
+        Engine::new(bundles.map(|(_, bytes)| Bundle::load(bytes).unwrap())).unwrap()
+    })
+}
+
+fn pack_files(actor: &mut Actor) {
+    for pack in engine().packs() {
+        let (_, bytes) = naru_policy::bundled::PACKS.iter().find(|(name, _)| *name == pack.name).unwrap();
+        let parts = object!({
+            "v": 1, "name": pack.name, "wasm": pack.wasm, "data": pack.data, "manifest": pack.manifest,
+            "archive": Digest::of(bytes),
+        });
+        actor.put(&format!("packs/{}.json", pack.digest), &parts);
+        actor.files.insert(format!("packs/{}.tar.gz", pack.digest), bytes.to_vec());
+    }
+}
+
+/// Both parties' exports: the provider (log 0) offers, the consumer (log 1) terminates.
+struct Story {
+    provider: Actor,
+    consumer: Actor,
+    offer: Digest,
+    termination: Digest,
+    evaluation: Digest,
+    exchange: Id,
+    dir: PathBuf,
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn terms(provider: &Actor, consumer: &Actor, shared: &Value) -> Terms {
+    let party = |actor: &Actor| Party {
+        did: actor.did,
+        statement: Digest::of(actor.statement().as_bytes()),
+        keys: 1,
+    };
+    let agreement = object!({
+        "@type": "Agreement", "@id": "urn:dxp:a", "target": "urn:dxp:0123456789abcdef0123456789abcdef",
+        "assigner": provider.did, "assignee": consumer.did, "timestamp": "2027-01-15T08:00:00Z",
+        "permission": [{"action": "use"}],
+    });
+    Terms {
+        v: V1,
+        provider: party(provider),
+        consumer: party(consumer),
+        agreement: odrl::Agreement::from_value(agreement).unwrap(),
+        listing: Digest::of(b"listing"),
+        content_root: Digest::of(b"root"),
+        packs: packs_of(engine()),
+        shared: shared.clone(),
+        lanes: ["KR", "SG"].map(|c| Country::parse(c).unwrap()).to_vec(),
+        obligations: vec![],
+        conclude_by: NOW + 3600,
+    }
+}
+
+fn act(msg: u8, from: &Actor, to: &Actor, path: &str, content: &[u8], prev: Option<Digest>) -> Act {
+    Act {
+        v: V1,
+        msg: Id([msg; 16]),
+        iss: from.did,
+        aud: to.did,
+        exchange: Id([42; 16]),
+        method: Method::Post,
+        path: Target::parse(path).unwrap(),
+        body: Digest::of(content),
+        prev,
+    }
+}
+
+impl Story {
+    fn new(name: &str) -> Self {
+        let (mut provider, mut consumer) = (Actor::new(1, "KR"), Actor::new(2, "SG"));
+        let shared = object!({
+            "dataset": {"id": "urn:dxp:0123456789abcdef0123456789abcdef"},
+            "provider": {"id": provider.did, "country": "KR", "size": "sme"},
+            "consumer": {"id": consumer.did, "country": "SG", "size": "sme"},
+        });
+        let terms = terms(&provider, &consumer, &shared);
+        let (evaluation, file, decision) = evaluate(&shared, Some(&terms), engine());
+        provider.put(&format!("evaluations/{evaluation}.json"), &file);
+        pack_files(&mut provider);
+        let offer = odrl::Offer::from_value(object!({
+            "@type": "Offer", "@id": "urn:dxp:o", "target": "urn:dxp:0123456789abcdef0123456789abcdef",
+            "permission": [{"action": "use"}],
+        }));
+        let fields = [("terms", object!(terms.digest().unwrap())), ("decision", object!(evaluation))];
+        let message = ContractOfferMessage {
+            provider_pid: "p".into(),
+            consumer_pid: None,
+            offer: offer.unwrap(),
+            callback_address: Some("multiaddr:/p2p/x".into()),
+            dxp: Some(Proposal { v: V1, key: None, terms, decision }),
+        };
+        let offer = Self::exchange(
+            (&mut provider, &mut consumer),
+            (11, "/negotiations/offers", EntryType::NegotiationOffer),
+            &message.to_bytes().unwrap(),
+            None,
+            &fields,
+        );
+        let message = ContractNegotiationTerminationMessage {
+            provider_pid: "p".into(),
+            consumer_pid: "c".into(),
+            code: Some("denied".into()),
+            reason: vec![],
+            dxp: Some(CodeMember { v: V1, code: Some("denied".into()) }),
+        };
+        let termination = Self::exchange(
+            (&mut consumer, &mut provider),
+            (12, "/negotiations/p/termination", EntryType::NegotiationTermination),
+            &message.to_bytes().unwrap(),
+            Some(offer),
+            &[],
+        );
+        // Statements of the peer, and the acknowledgements in an entry of their own.
+        for (actor, peer, sent) in [(&mut provider, 2, offer), (&mut consumer, 1, termination)] {
+            let peer = Actor::new(peer, if peer == 1 { "KR" } else { "SG" });
+            actor.files.extend(peer.files.into_iter().filter(|(name, _)| name.starts_with("statements/")));
+            let file: Value = serde_json::from_slice(&actor.files[&format!("acts/{sent}.json")]).unwrap();
+            let mut acks = EntryDraft::own(EntryType::Acks, Id([77; 16]), NOW);
+            acks.acks = vec![Digest::of(file["ack"].as_str().unwrap().as_bytes())];
+            acks.field("note", object!("idle"), FieldKey::Node(actor.node_key()));
+            actor.append(&acks);
+        }
+        let dir = std::env::temp_dir().join(format!("naru-audit-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        Self { provider, consumer, offer, termination, evaluation, exchange: Id([42; 16]), dir }
+    }
+
+    /// One act from one actor to the other: entries, token, acknowledgement, both files.
+    fn exchange(
+        (from, to): (&mut Actor, &mut Actor),
+        (msg, path, kind): (u8, &str, EntryType),
+        content: &[u8],
+        prev: Option<Digest>,
+        fields: &[(&str, Value)],
+    ) -> Digest {
+        let act = act(msg, from, to, path, content, prev);
+        let index = from.half(&act, kind, to.did, fields, None);
+        let token = from.token(&act, index);
+        let there = to.half(&act, kind, from.did, &[], Some((&token, b"")));
+        let ack = to.ack(&act, there, b"");
+        from.act_file("sent", kind, &act, content, &token, &ack);
+        to.act_file("received", kind, &act, content, &token, &ack);
+        act.digest().unwrap()
+    }
+
+    fn dirs(&self) -> Vec<PathBuf> {
+        [("a", &self.provider), ("b", &self.consumer)]
+            .map(|(name, actor)| {
+                let dir = self.dir.join(name);
+                let _ = fs::remove_dir_all(&dir);
+                actor.export(&dir);
+                dir
+            })
+            .to_vec()
+    }
+
+    fn audit(&self) -> Report {
+        verify(&self.dirs(), &anchors()).unwrap()
+    }
+}
+
+fn anchors() -> Anchors {
+    let dids = [1, 2].map(|seed| Did::of(key(seed, 0).public()));
+    let person = |n: usize, country: &str| {
+        format!(
+            "[[participant]]\ndid = \"{}\"\nname = \"Firm {}\"\ncountry = \"{country}\"\n",
+            dids[n],
+            n + 1
+        )
+    };
+    Anchors::parse(&format!("version = 1\n{}{}", person(0, "KR"), person(1, "SG"))).unwrap()
+}
+
+/// Reasons of the failed claims.
+fn failures(report: &Report) -> Vec<Reason> {
+    assert!(!report.holds());
+    report.claims().iter().filter(|c| c.verdict() == Verdict::Failed).filter_map(|c| c.reason()).collect()
+}
+
+/// AUD-5.1 to AUD-5.8, AUD-6.1 to AUD-6.10, AUD-7.1 to AUD-7.4, AUD-10.1, AUD-11.3
+#[test]
+fn a_true_story_holds() {
+    let story = Story::new("true");
+    let report = story.audit();
+    assert!(report.holds(), "{}", report.to_text());
+    assert_eq!(report.verdict_of(&story.exchange.to_string()), Some("refused"));
+    let joined =
+        report.claims().iter().filter(|c| c.name() == "both_halves" && c.verdict() == Verdict::Proved);
+    assert_eq!(joined.count(), 2);
+    let json: Value = serde_json::from_str(&report.to_json()).unwrap();
+    assert_eq!(json["holds"], object!(true));
+    assert_eq!(json["logs"].as_array().unwrap().len(), 2);
+    // AUD-12.1, AUD-12.3
+    let text = report.to_text();
+    assert!(super::MAY.iter().chain(&super::MAY_NOT).all(|line| text.contains(line)));
+    let spec = include_str!("../../../spec/09-audit.md");
+    assert!(super::MAY.iter().chain(&super::MAY_NOT).all(|line| spec.contains(&format!("- {line}\n"))));
+}
+
+/// AUD-11.2
+#[test]
+fn one_half_holds_and_says_what_is_missing() {
+    let story = Story::new("half");
+    let dirs = story.dirs();
+    let report = verify(&dirs[..1], &anchors()).unwrap();
+    assert!(report.holds(), "{}", report.to_text());
+    assert!(report.claims().iter().any(|c| c.reason() == Some(Reason::OneHalf)));
+}
+
+/// AUD-1.3, AUD-4.1 to AUD-4.4: one bit of any byte that a file begins or ends with or holds in its middle.
+#[test]
+fn every_file_matters() {
+    let story = Story::new("flip");
+    let dirs = story.dirs();
+    let mut packs = Packs::default();
+    let mut audit = || verify_with(&dirs, &anchors(), &mut packs).unwrap();
+    let size = story.provider.leaves.len();
+    let mut names: Vec<String> = story.provider.files.keys().cloned().collect();
+    names.extend(["vkey", "checkpoint"].map(str::to_owned));
+    names.extend([format!("tile/0/000.p/{size}"), format!("tile/entries/000.p/{size}")]);
+    for name in names {
+        let path = dirs[0].join(&name);
+        let good = fs::read(&path).unwrap();
+        let length = good.len();
+        for at in [0, 4, length / 3, length / 2, length - 2, length - 1] {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(&path, &bad).unwrap();
+            let report = audit();
+            assert!(!report.holds(), "{name} at {at} of {length}");
+        }
+        // AUD-1.4: and whatever else it holds
+        for bad in [&b""[..], b"{}", b"[[[[[[", &[0xff; 70_000]] {
+            fs::write(&path, bad).unwrap();
+            assert!(!audit().holds(), "{name}");
+        }
+        fs::remove_file(&path).unwrap();
+        let report = audit();
+        let hidden = name.starts_with("disclosures/");
+        assert!(hidden || !report.holds(), "{name} removed");
+        fs::write(&path, &good).unwrap();
+    }
+    assert!(audit().holds());
+}
+
+/// AUD-6.2, AUD-6.4 to AUD-6.7: what was changed is what the reason says.
+#[test]
+fn changed_data_input_and_result_have_their_own_reasons() {
+    let name = |story: &Story| format!("evaluations/{}.json", story.evaluation);
+    let change = |pointer: &str, value: Value| {
+        let mut story = Story::new(&pointer.replace('/', "-"));
+        let mut file: Value = serde_json::from_slice(&story.provider.files[&name(&story)]).unwrap();
+        *file.pointer_mut(pointer).unwrap() = value;
+        let name = name(&story);
+        story.provider.put(&name, &file);
+        failures(&story.audit())
+    };
+    assert_eq!(change("/shared/consumer/size", object!("large"))[0], Reason::InputSharedChanged);
+    assert_eq!(change("/host/now", object!(NOW + 1))[0], Reason::InputHostChanged);
+    let other = Disclosure::new(
+        &NodeKey::from_bytes([5; 32]).salt(&Id([6; 16]), "input_private"),
+        "input_private",
+        object!({"approvals": [1], "stop_orders": []}),
+    );
+    assert_eq!(change("/disclosure", object!(other.unwrap().text()))[0], Reason::InputPrivateChanged);
+    // Another result in a record that is otherwise the same.
+    let mut story = Story::new("result");
+    let mut file: Value = serde_json::from_slice(&story.provider.files[&name(&story)]).unwrap();
+    let record = naru_protocol::encoding::from_base64url(file["record"].as_str().unwrap()).unwrap();
+    let mut record = EvaluationRecord::parse(&record).unwrap();
+    record.result["basis"] = object!([{"article": "1", "framework": "none", "strength": "binding"}]);
+    file["record"] = object!(to_base64url(&record.to_bytes().unwrap()));
+    let name = name(&story);
+    story.provider.put(&name, &file);
+    assert_eq!(failures(&story.audit())[0], Reason::ResultChanged);
+}
+
+/// AUD-6.2
+#[test]
+fn a_changed_part_of_a_pack_is_named() {
+    let pack = engine().packs().next().unwrap();
+    let digest = |text: &str| Digest::parse(text).unwrap();
+    let parts = super::export::PartsFile {
+        v: V1,
+        name: pack.name.clone(),
+        wasm: digest(&pack.wasm),
+        data: digest(&pack.data),
+        manifest: digest(&pack.manifest),
+        archive: Digest::of(b""),
+    };
+    let other = Digest::of(b"other").to_string();
+    let check =
+        |found: [&str; 3]| super::decisions::compare_parts(&parts, found).map_err(|fault| fault.reason).err();
+    assert_eq!(check([&pack.wasm, &pack.data, &pack.manifest]), None);
+    assert_eq!(check([&other, &pack.data, &pack.manifest]), Some(Reason::PackWasmChanged));
+    assert_eq!(check([&pack.wasm, &other, &pack.manifest]), Some(Reason::PackDataChanged));
+    assert_eq!(check([&pack.wasm, &pack.data, &other]), Some(Reason::PackManifestChanged));
+}
+
+/// AUD-5.6, AUD-6.10, AUD-11.3
+#[test]
+fn what_is_withheld_is_missed() {
+    let mut story = Story::new("withheld");
+    let (act, record) =
+        (format!("acts/{}.json", story.termination), format!("evaluations/{}.json", story.evaluation));
+    let kept = story.provider.files.remove(&act).unwrap();
+    assert_eq!(failures(&story.audit())[0], Reason::ActWithheld);
+    story.provider.files.insert(act, kept);
+    story.provider.files.remove(&record);
+    assert_eq!(failures(&story.audit())[0], Reason::EvaluationWithheld);
+    assert_eq!(story.audit().verdict_of(&story.exchange.to_string()), Some("not proved"));
+}
+
+/// AUD-4.5, AUD-4.6, AUD-11.2, AUD-11.3: a log rewritten after its checkpoints had left, signed by its own key.
+#[test]
+fn a_rewritten_log_is_a_fork() {
+    let mut story = Story::new("fork");
+    // The consumer drops the offer that it had acknowledged and counts on as if it had never come.
+    let index = story.consumer.leaves.len() - 3;
+    let entry = naru_protocol::log::entry::Entry::parse(&story.consumer.leaves[index]).unwrap();
+    assert_eq!(entry.act(), Some(&story.offer));
+    let genesis = story.consumer.leaves[0].clone();
+    story.consumer.leaves[index] = genesis.clone();
+    story.consumer.files.remove(&format!("disclosures/{index}.json"));
+    story.consumer.files.remove(&format!("acts/{}.json", story.offer));
+    let reasons = failures(&story.audit());
+    for reason in [Reason::GenesisDiffers, Reason::Forked, Reason::Omitted] {
+        assert!(reasons.contains(&reason), "{reason}: {reasons:?}");
+    }
+}
+
+/// AUD-4.1, AUD-3.3
+#[test]
+fn anchors_decide_who_is_who() {
+    let story = Story::new("anchors");
+    let dirs = story.dirs();
+    let did = Did::of(key(1, 0).public());
+    let only = |name: &str| {
+        format!("version = 1\n[[participant]]\ndid = \"{did}\"\nname = \"{name}\"\ncountry = \"KR\"\n")
+    };
+    let report = verify(&dirs, &Anchors::parse(&only("Firm 1")).unwrap()).unwrap();
+    assert_eq!(failures(&report), [Reason::NotAnchored]);
+    let report = verify(&dirs[..1], &Anchors::parse(&only("Firm X")).unwrap()).unwrap();
+    assert_eq!(failures(&report), [Reason::AnchorDiffers]);
+    let packs = format!("{}[[pack]]\nname = \"core\"\ndigest = \"{}\"\n", only("Firm 1"), Digest::of(b"x"));
+    let report = verify(&dirs[..1], &Anchors::parse(&packs).unwrap()).unwrap();
+    assert!(failures(&report).contains(&Reason::PackNotAccepted));
+}
+
+/// AUD-1.1, AUD-1.2, AUD-1.4
+#[test]
+fn an_empty_or_strange_folder_is_a_failed_claim() {
+    let story = Story::new("strange");
+    let dirs = story.dirs();
+    fs::write(dirs[0].join("acts/../notes.txt"), b"x").unwrap();
+    assert_eq!(failures(&verify(&dirs, &anchors()).unwrap()), [Reason::FileUnexpected]);
+    let empty = story.dir.join("empty");
+    fs::create_dir_all(&empty).unwrap();
+    assert_eq!(failures(&verify(&[empty], &anchors()).unwrap())[0], Reason::FileMissing);
+    let report = verify(&[story.dir.join("absent")], &anchors()).unwrap();
+    assert_eq!(failures(&report), [Reason::FolderUnreadable]);
+    assert!(verify(&[], &anchors()).is_err());
+}

@@ -1,0 +1,78 @@
+//! Staying reachable: where only this side can dial, or where an exchange is open, a lost connection is opened again
+//! (spec chapter 06, NEG-12.5: no loss of a connection changes how a deal ends).
+//!
+//! Sends nothing: what is unanswered is the outbox's. A peer without addresses is waited for.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use super::{Node, NodeError};
+use crate::store::{ExchangeQuery, MAX_ROWS, PeerStatus};
+
+/// How often connections are looked at.
+const INTERVAL: Duration = Duration::from_millis(500);
+/// The longest pause between two attempts with one peer.
+const PAUSE: Duration = Duration::from_secs(60);
+/// States in which an act of the peer may come at any time.
+const OPEN: [&str; 7] = ["REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "STARTED", "SUSPENDED"];
+
+/// Looks after connections until the node stops.
+pub(super) async fn run(node: Node) {
+    let mut stop = node.stop.subscribe();
+    let mut failed: BTreeMap<String, (u32, Instant)> = BTreeMap::new();
+    loop {
+        if let Err(error) = node.reconnect(&mut failed).await {
+            tracing::error!(%error, "connections could not be looked after");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            _ = stop.wait_for(|s| *s) => return,
+        }
+    }
+}
+
+impl Node {
+    /// Peers that we should be connected with, by DID.
+    async fn wanted(&self) -> Result<BTreeSet<String>, NodeError> {
+        let states = OPEN.map(str::to_owned).to_vec();
+        let query = ExchangeQuery { states, limit: MAX_ROWS, ..ExchangeQuery::default() };
+        let mut wanted: BTreeSet<String> =
+            self.store.exchanges(query).await?.into_iter().map(|row| row.peer).collect();
+        if self.transport.listen_addrs().is_empty() {
+            let peers = self.store.peers(None, MAX_ROWS).await?;
+            let accepted = peers.into_iter().filter(|row| row.status == PeerStatus::Accepted);
+            wanted.extend(accepted.map(|row| row.did));
+        }
+        Ok(wanted)
+    }
+
+    async fn reconnect(&self, failed: &mut BTreeMap<String, (u32, Instant)>) -> Result<(), NodeError> {
+        for did in self.wanted().await? {
+            let Some(peer) = self.peer(&did).await? else { continue };
+            let (Some(id), addresses) = (peer.peer_id(), peer.addresses()) else { continue };
+            if self.transport.is_connected(&id) {
+                failed.remove(&did);
+                continue;
+            }
+            let due = failed.get(&did).is_none_or(|(_, next)| *next <= Instant::now());
+            if addresses.is_empty() || !due {
+                continue;
+            }
+            match self.transport.connect(&id, &addresses).await {
+                Ok(_) => {
+                    failed.remove(&did);
+                    self.wake.notify_one();
+                }
+                Err(error) => {
+                    let times = failed.get(&did).map_or(0, |(times, _)| *times).saturating_add(1);
+                    let pause = INTERVAL.saturating_mul(1 << times.min(8)).min(PAUSE);
+                    failed.insert(did, (times, Instant::now() + pause));
+                    tracing::debug!(peer = %id, %error, "not reached");
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -58,7 +58,8 @@ pub(super) async fn follow(dir: &Path, first: Value, json: bool) -> Result<bool,
     let mut said = String::new();
     loop {
         let word = |name: &str| view.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let state = format!("{} {} {}", word("kind"), word("state").replace("NONE", "asked"), word("waits_for"));
+        let state =
+            format!("{} {} {}", word("kind"), word("state").replace("NONE", "asked"), word("waits_for"));
         if !json && state != said {
             println!("{}", state.trim());
             said = state;

@@ -454,12 +454,8 @@ fn judge(
         );
     }
     let broken = dir.join("hangang-log-broken");
-    stage::copy_and_break(
-        &logs[0],
-        &broken,
-        Path::new(&report.partial(0)),
-    )
-    .map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", broken.display())))?;
+    stage::copy_and_break(&logs[0], &broken, Path::new(&report.partial(0)))
+        .map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", broken.display())))?;
     let noticed = audit::verify(&[broken, logs[1].clone()], &trust);
     let reason = match &noticed {
         Ok(report) => report.first_failure().unwrap_or_default(),

@@ -1,19 +1,19 @@
 //! What a module must pass before opa-wasm touches it (POL-2.2, POL-2.4).
 //!
 //! opa-wasm carries built-in functions for modules to call back, among them one that hands out the process's environment,
-//! and offers no way to leave them out. So a module is first run here, with wasmtime alone,
-//! in the same box, where every host function is a trap: it is refused if it imports anything foreign or names a built-in
-//! function. The steps that opa-wasm takes before it knows an input are rehearsed one by one, on the pack's own data. A
-//! module that asks its host for nothing does the same thing each time, so that what passes here passes there; and what
-//! opa-wasm does not check, that the data were read and that the heap lies inside the memory, is checked here.
+//! and offers no way to leave them out. So a module is first run here, with wasmtime alone, in the same box, where every
+//! host function is a trap: it is refused if it imports anything foreign or names a built-in function. The steps that
+//! opa-wasm takes before it knows an input are rehearsed one by one, on the pack's own data. A module that asks its host
+//! for nothing does the same thing each time, so that what passes here passes there; and what opa-wasm does not check,
+//! that the data were read and that the heap lies inside the memory, is checked here.
 //! Not here: evaluation.
 
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 use wasmtime::{
-    ExternType, ImportType, Instance, Linker, Memory, MemoryType, Module, Store, TypedFunc, WasmParams,
-    WasmResults,
+    ExternType, ImportType, Instance, Linker, Memory, MemoryType, Module, Store, TypedFunc,
+    UnknownImportError, WasmParams, WasmResults,
 };
 
 use crate::limits;
@@ -137,7 +137,9 @@ fn outside() -> Fault {
 }
 
 fn sorted(store: &Store<State>, error: &wasmtime::Error) -> Fault {
-    fault(store.data(), error.downcast_ref(), error.is::<wasmtime::WasmBacktrace>())
+    let called =
+        error.downcast_ref::<UnknownImportError>().is_some_and(|import| import.name() != "opa_abort");
+    fault(store.data(), error.downcast_ref(), called)
 }
 
 fn unusable(fault: Fault) -> ProgramError {

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use opa_wasm::Runtime;
 use serde_json::value::RawValue;
 use tracing::{Dispatch, dispatcher};
-use wasmtime::{Config, Engine, Module, ResourceLimiter, Store, Trap, WasmBacktrace};
+use wasmtime::{Config, Engine, Module, ResourceLimiter, Store, Trap};
 
 use crate::gate;
 use crate::limits;
@@ -82,7 +82,7 @@ impl Program {
             if error.is::<serde_json::Error>() {
                 return Fault::new(BrokenCode::Malformed, "the result is no JSON");
             }
-            fault(store.data(), error.downcast_ref(), error.is::<WasmBacktrace>())
+            fault(store.data(), error.downcast_ref(), is_call(&error.root_cause().to_string()))
         })?;
         if answer.get().len() > limits::RESULT_BYTES {
             return Err(Fault::new(BrokenCode::Malformed, "the result is too large"));
@@ -98,7 +98,8 @@ impl Program {
             Runtime::new(&mut store, &self.module).await?.with_data(&mut store, &data).await
         });
         loaded.ok_or_else(waits)?.map_or_else(
-            |error| match fault(store.data(), error.downcast_ref(), error.is::<WasmBacktrace>()) {
+            |error| match fault(store.data(), error.downcast_ref(), is_call(&error.root_cause().to_string()))
+            {
                 Fault { code: BrokenCode::Trap, .. } if !error.is::<Trap>() => {
                     Err(Fault::new(BrokenCode::Trap, error.to_string()))
                 }
@@ -162,10 +163,9 @@ pub(crate) fn store(engine: &Engine) -> Result<Store<State>, Fault> {
     Ok(store)
 }
 
-/// Sort an error by what is known of the run, by its trap, and by whether wasmtime traced it back `through` the module;
-/// texts are not relied on. An error that came through the module and is no trap was raised by a host function that the
-/// module called.
-pub(crate) fn fault(state: &State, trap: Option<&Trap>, through: bool) -> Fault {
+/// Sort an error by what is known of the run, by its trap, and by whether the module `called` a host function other than
+/// `opa_abort`, by which it gives up.
+pub(crate) fn fault(state: &State, trap: Option<&Trap>, called: bool) -> Fault {
     if state.memory_refused {
         return Fault::new(BrokenCode::Memory, "the module asked for more memory than it may have");
     }
@@ -173,9 +173,15 @@ pub(crate) fn fault(state: &State, trap: Option<&Trap>, through: bool) -> Fault 
         Some(Trap::OutOfFuel) => Fault::new(BrokenCode::Fuel, "the module used up its fuel"),
         Some(Trap::Interrupt) => Fault::new(BrokenCode::Time, "the module took too long"),
         Some(trap) => Fault::new(BrokenCode::Trap, trap.to_string()),
-        None if through => Fault::new(BrokenCode::HostCall, "the module called a host function"),
-        None => Fault::new(BrokenCode::Trap, "the module is not what OPA compiles"),
+        None if called => Fault::new(BrokenCode::HostCall, "the module called a host function"),
+        None => Fault::new(BrokenCode::Trap, "the module gave up"),
     }
+}
+
+/// Whether opa-wasm raised this when the module called a built-in function. It has no type for that, so the text decides
+/// between two codes that block alike.
+fn is_call(cause: &str) -> bool {
+    cause.starts_with("unknown builtin id")
 }
 
 /// The process's one Wasm engine. A thread of its own counts time for it; it never ends.

@@ -128,6 +128,8 @@ impl Turn {
         self.remark("terms", object!(setting.terms));
         if let Some(out) = &expected {
             self.deal()?.out = Some(out.clone());
+            let used = super::Node::used_up(&self.row.peer);
+            self.batch.meta.push(used);
         }
         let waits_for_person = role == Role::Consumer && expected.is_none();
         if !waits_for_person {

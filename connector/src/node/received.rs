@@ -314,6 +314,10 @@ impl Node {
                     // Refused for good: the state stays, the refusal is an answer and an entry.
                     turn.give_up(before);
                     let mut reply = refusal(target, code, &detail);
+                    // The caller is who it says; what does not verify lies in the content, and is refused for good.
+                    if reply.status == 401 {
+                        reply.status = 400;
+                    }
                     if !is_final(reply.status) {
                         return Err(NodeError::Refused(code, detail));
                     }

@@ -29,6 +29,11 @@ impl Node {
         Ok(json!({"peer": peer.did(), "out": ask.out}))
     }
 
+    /// What makes an order used up: written in the commit that takes the offer up, and not before.
+    pub(super) fn used_up(did: &str) -> (String, String) {
+        (name(did), String::new())
+    }
+
     /// Where the files of an offer go, if an order covers its purpose and places.
     pub(super) async fn expected_from(&self, did: &str, terms: &Terms) -> Result<Option<PathBuf>, NodeError> {
         let Some(text) = self.store.meta(&name(did)).await? else { return Ok(None) };
@@ -41,8 +46,6 @@ impl Node {
         if !covered {
             return Ok(None);
         }
-        let used = Batch { meta: vec![(name(did), String::new())], ..Batch::default() };
-        self.store.commit(used).await?;
         Ok(Some(order.out))
     }
 }

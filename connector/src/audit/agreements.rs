@@ -30,15 +30,21 @@ use super::{
 
 /// The terms that a proposal carries.
 pub(super) fn terms_in(kind: EntryType, content: &[u8]) -> Option<Terms> {
-    match kind {
-        EntryType::NegotiationRequest => Some(ContractRequestMessage::parse(content).ok()?.dxp?.terms),
-        EntryType::NegotiationOffer => Some(ContractOfferMessage::parse(content).ok()?.dxp?.terms),
-        _ => None,
+    if kind == EntryType::NegotiationRequest {
+        return Some(ContractRequestMessage::parse(content).ok()?.dxp?.terms);
     }
+    if kind == EntryType::NegotiationOffer {
+        return Some(ContractOfferMessage::parse(content).ok()?.dxp?.terms);
+    }
+    None
 }
 
 /// The sender's own decision that an act carries; in an agreement the provider's.
 pub(super) fn decision_in(kind: EntryType, content: &[u8]) -> Option<Decision> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "most entries carry no decision, a new type least of all"
+    )]
     match kind {
         EntryType::NegotiationRequest => Some(ContractRequestMessage::parse(content).ok()?.dxp?.decision),
         EntryType::NegotiationOffer => Some(ContractOfferMessage::parse(content).ok()?.dxp?.decision),

@@ -94,11 +94,10 @@ impl Node {
     /// consistent with the largest that we held.
     pub(super) async fn verify_acts(&self, did: &str, exchanges: &[Id]) -> Result<(), NodeError> {
         let peer = self.peer(did).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, did))?;
-        let omitted = |e: &NodeError| match e.code() {
-            Code::ProofInvalid | Code::CheckpointInvalid | Code::LogForked | Code::NotFound => {
-                NodeError::refused(Code::Omitted, e.to_string())
-            }
-            code => NodeError::refused(code, e.to_string()),
+        let withheld = [Code::ProofInvalid, Code::CheckpointInvalid, Code::LogForked, Code::NotFound];
+        let omitted = |e: &NodeError| {
+            let code = if withheld.contains(&e.code()) { Code::Omitted } else { e.code() };
+            NodeError::refused(code, e.to_string())
         };
         for id in exchanges {
             for place in self.store.peer_acts(*id, MAX_ROWS).await? {

@@ -517,9 +517,10 @@ impl Hand {
     pub(crate) async fn called(&self, kind: &str) -> Id {
         let started = Instant::now();
         loop {
-            let inner = self.desk.inner();
-            let found = inner.talks.iter().find(|(_, t)| t.inbox[0].1["@type"] == kind).map(|(id, _)| *id);
-            drop(inner);
+            let found = {
+                let inner = self.desk.inner();
+                inner.talks.iter().find(|(_, t)| t.inbox[0].1["@type"] == kind).map(|(id, _)| *id)
+            };
             if let Some(id) = found {
                 return id;
             }

@@ -62,7 +62,7 @@ impl Turn {
         let role = self.machine.role();
         match (&self.data, self.machine.state()) {
             (Data::Deal(deal), Some(Any::Negotiation(neg::State::Finalized)))
-                if role == Role::Consumer && deal.out.is_some() && deal.transfer.is_none() =>
+                if role == Role::Consumer && deal.wants_transfer() =>
             {
                 After::RequestTransfer(self.row.id)
             }

@@ -103,8 +103,8 @@ impl Node {
         self.in_force(&mut deal_turn).await?;
         let terms =
             deal_turn.deal()?.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
-        let signed = [terms.provider.did.to_string(), terms.consumer.did.to_string()];
-        let judged = turn.judge(&terms, Role::Provider, Phase::Transfer, &signed).await?;
+        let judged =
+            turn.judge(&terms, Role::Provider, Phase::Transfer, &super::transfer::both(&terms)).await?;
         let allow = self.request_allow(&turn.row, peer).await?;
         if let Err(error) = self.permit_transfer(&judged, &terms, Role::Provider, Some(allow)) {
             self.forget_live(pid);
@@ -119,7 +119,8 @@ impl Node {
         Ok(json::to_canonical(&serde_json::json!({"v": 1, "capability": text}))?)
     }
 
-    async fn request_allow(&self, row: &ExchangeRow, peer: &Peer) -> Result<PeerAllow, NodeError> {
+    /// The consumer's signed allow, from the stored request.
+    pub(super) async fn request_allow(&self, row: &ExchangeRow, peer: &Peer) -> Result<PeerAllow, NodeError> {
         let none = || NodeError::refused(Code::DecisionInvalid, "");
         let acts = self.store.acts(row.id, 0, 1).await?;
         let act = acts.first().ok_or_else(none)?;
@@ -205,52 +206,19 @@ impl Node {
         Ok(live)
     }
 
-    pub(super) async fn serve_file_list(
-        &self,
-        pid: &str,
-        shown: &str,
-        connected: &str,
-        headers: &HeaderMap,
-    ) -> Result<Response, NodeError> {
-        self.serve_part(pid, Part::FileList, shown, connected, Some(headers)).await
-    }
-
-    pub(super) async fn serve_chunks(
-        &self,
-        pid: &str,
-        n: u64,
-        shown: &str,
-        connected: &str,
-        headers: &HeaderMap,
-    ) -> Result<Response, NodeError> {
-        let n = usize::try_from(n).map_err(|_| NodeError::refused(Code::NotFound, ""))?;
-        self.serve_part(pid, Part::Chunks(n), shown, connected, Some(headers)).await
-    }
-
-    pub(super) async fn serve_file(
-        &self,
-        pid: &str,
-        n: u64,
-        shown: &str,
-        connected: &str,
-        headers: &HeaderMap,
-    ) -> Result<Response, NodeError> {
-        let n = usize::try_from(n).map_err(|_| NodeError::refused(Code::NotFound, ""))?;
-        self.serve_part(pid, Part::File(n), shown, connected, Some(headers)).await
-    }
-
-    async fn serve_part(
+    /// `GET /transfers/:pid/filelist`, `…/chunks/:n` and `…/files/:n`, whole or a range.
+    pub(super) async fn serve_part(
         &self,
         pid: &str,
         part: Part,
         shown: &str,
         connected: &str,
-        headers: Option<&HeaderMap>,
+        headers: &HeaderMap,
     ) -> Result<Response, NodeError> {
         let live = self.opened(pid, shown, connected)?;
         let total =
             live.serving.source().total(part).ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;
-        let wanted = headers.and_then(|h| h.get(header::RANGE)).and_then(|v| v.to_str().ok());
+        let wanted = headers.get(header::RANGE).and_then(|v| v.to_str().ok());
         let range = match wanted {
             Some(text) => Some(parse_range(text, total).map_err(|e| refused(Code::RangeInvalid, &e))?),
             None => None,

@@ -12,7 +12,7 @@ use naru_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::verbs::Refusal;
+use super::{now_ms, verbs::Refusal};
 
 /// Our own decision with the record that it rests on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -84,4 +84,31 @@ pub(super) struct Haul {
     pub(super) began_ms: u64,
     /// See `began_ms`.
     pub(super) ended_ms: Option<u64>,
+}
+
+impl Haul {
+    /// A transfer before its first act, under an agreement.
+    pub(super) fn new(negotiation: Id, dataset: String, agreement: Digest, content_root: Digest) -> Self {
+        Self {
+            negotiation,
+            dataset,
+            agreement,
+            content_root,
+            ours: None,
+            theirs: None,
+            out: None,
+            bytes: 0,
+            receipt: None,
+            refusal: None,
+            began_ms: now_ms(),
+            ended_ms: None,
+        }
+    }
+}
+
+impl Deal {
+    /// Whether the consumer wants the data and has not asked for them yet.
+    pub(super) const fn wants_transfer(&self) -> bool {
+        self.out.is_some() && self.transfer.is_none()
+    }
 }

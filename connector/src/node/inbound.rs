@@ -145,14 +145,8 @@ async fn answer(
     let bearer = bearer(&head.headers);
     match route {
         Route::Version => return Ok(write(Reply::ok(versions()?))),
-        Route::FileList(pid) => {
-            return node.serve_file_list(&pid, bearer?, &connected.peer_id, &head.headers).await;
-        }
-        Route::Chunks(pid, n) => {
-            return node.serve_chunks(&pid, n, bearer?, &connected.peer_id, &head.headers).await;
-        }
-        Route::File(pid, n) => {
-            return node.serve_file(&pid, n, bearer?, &connected.peer_id, &head.headers).await;
+        Route::Part(pid, part) => {
+            return node.serve_part(&pid, part, bearer?, &connected.peer_id, &head.headers).await;
         }
         Route::Tickets => {
             // A secret is not to be guessed: whoever tries is a stranger until the secret fits.
@@ -207,12 +201,9 @@ async fn authenticated(
         Route::Entry(index, size) => node.entry_for(&caller.peer, index, size).await?,
         Route::Consistency(from, size) => node.consistency_for(from, size).await?,
         Route::Yours(from) => node.yours_for(&caller.peer, from).await?,
-        Route::Version
-        | Route::Tickets
-        | Route::Act(_)
-        | Route::FileList(_)
-        | Route::Chunks(..)
-        | Route::File(..) => return Err(NodeError::refused(Code::NotFound, "")),
+        Route::Version | Route::Tickets | Route::Act(_) | Route::Part(..) => {
+            return Err(NodeError::refused(Code::NotFound, ""));
+        }
     };
     Ok(Reply::ok(body))
 }

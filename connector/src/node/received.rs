@@ -7,7 +7,7 @@ use hyper::body::Bytes;
 use naru_protocol::{
     act::{Act, is_final},
     dsp::{
-        Message as _, MessageError,
+        Message as _,
         negotiation::{
             ContractAgreementMessage, ContractAgreementVerificationMessage, ContractNegotiationEventMessage,
             ContractNegotiationTerminationMessage, ContractOfferMessage, ContractRequestMessage, End,
@@ -35,6 +35,7 @@ use super::{
     inbound::{Caller, Reply, refusal},
     now, now_ms,
     peers::{Peer, random_id},
+    proposal::message,
     route::{ActRoute, Posted},
     turn::{Data, Reception, Turn},
 };
@@ -55,10 +56,6 @@ pub(super) enum Said {
     Completion(TransferCompletionMessage),
     TransferTermination(TransferTerminationMessage),
     Receipt(DataReceipt),
-}
-
-fn malformed(error: &MessageError) -> NodeError {
-    NodeError::refused(error.code(), error.to_string())
 }
 
 impl Said {
@@ -103,7 +100,7 @@ impl Said {
                     .map_err(|e| NodeError::refused(Code::ReceiptInvalid, e.to_string()));
             }
         };
-        said.map_err(|e| malformed(&e))
+        said.map_err(message)
     }
 
     const fn kind(&self) -> ActKind {
@@ -398,20 +395,9 @@ impl Node {
         let row = fresh_row(self, id, route.kind(), role, &caller.peer, None, StartedBy::Peer, &key)?;
         let data = match route.kind() {
             ExchangeKind::Negotiation => Data::Deal(Box::default()),
-            ExchangeKind::Transfer => Data::Haul(Box::new(Haul {
-                negotiation: id,
-                dataset: String::new(),
-                agreement: Digest::of(b""),
-                content_root: Digest::of(b""),
-                ours: None,
-                theirs: None,
-                out: None,
-                bytes: 0,
-                receipt: None,
-                refusal: None,
-                began_ms: now_ms(),
-                ended_ms: None,
-            })),
+            ExchangeKind::Transfer => {
+                Data::Haul(Box::new(Haul::new(id, String::new(), Digest::of(b""), Digest::of(b""))))
+            }
         };
         Ok(Turn::new(self, caller.peer.clone(), row, machine, data, key))
     }
@@ -544,20 +530,7 @@ impl Node {
             negotiation.in_force_by_name(caller)?;
             negotiation.commit().await?;
         }
-        let haul = Haul {
-            negotiation: id,
-            dataset,
-            agreement: named,
-            content_root,
-            ours: None,
-            theirs: None,
-            out: None,
-            bytes: 0,
-            receipt: None,
-            refusal: None,
-            began_ms: now_ms(),
-            ended_ms: None,
-        };
+        let haul = Haul::new(id, dataset, named, content_root);
         let machine = Exchange::transfer(Role::Provider, named, finalized, Flow::Pull);
         Ok((machine, Data::Haul(Box::new(haul))))
     }

@@ -4,7 +4,7 @@
 
 use naru_protocol::{identity::Role, negotiation::ActKind as Neg, transfer::ActKind as Tra};
 
-use crate::store::ExchangeKind;
+use crate::{data::Part, store::ExchangeKind};
 
 /// Base of the DSP binding.
 pub(super) const DSP: &str = "/dsp/2025-1";
@@ -30,12 +30,8 @@ pub(super) enum Route {
     Keys,
     /// `GET /transfers/:pid/capability`.
     Capability(String),
-    /// `GET /transfers/:pid/filelist`; carries a capability.
-    FileList(String),
-    /// `GET /transfers/:pid/chunks/:n`; carries a capability.
-    Chunks(String, u64),
-    /// `GET /transfers/:pid/files/:n`; carries a capability.
-    File(String, u64),
+    /// `GET /transfers/:pid/filelist`, `…/chunks/:n`, `…/files/:n`; carries a capability.
+    Part(String, Part),
     /// `POST /transfers/:pid/window`.
     Window(String),
     /// `GET /log/checkpoint`.
@@ -154,9 +150,9 @@ impl Route {
             ("POST", ["transfers", pid, "receipt"]) => Some(act(Posted::Transfer(Tra::Receipt), Some(pid))),
             ("POST", ["transfers", pid, "window"]) => Some(Self::Window((*pid).to_owned())),
             ("GET", ["transfers", pid, "capability"]) => Some(Self::Capability((*pid).to_owned())),
-            ("GET", ["transfers", pid, "filelist"]) => Some(Self::FileList((*pid).to_owned())),
-            ("GET", ["transfers", pid, "chunks", n]) => Some(Self::Chunks((*pid).to_owned(), decimal(n)?)),
-            ("GET", ["transfers", pid, "files", n]) => Some(Self::File((*pid).to_owned(), decimal(n)?)),
+            ("GET", ["transfers", pid, part @ ..]) => {
+                Part::parse(&part.join("/")).map(|part| Self::Part((*pid).to_owned(), part))
+            }
             ("GET", ["log", "checkpoint"]) => Some(Self::Checkpoint),
             ("GET", ["log", "entry", index]) => Some(Self::Entry(decimal(index)?, number("size")?)),
             ("GET", ["log", "consistency", from]) => Some(Self::Consistency(decimal(from)?, number("size")?)),

@@ -5,7 +5,7 @@
 
 use naru_protocol::{
     dsp::{
-        Message as _, MessageError,
+        Message as _,
         negotiation::CodeMember,
         transfer::{
             StartMember, TransferCompletionMessage, TransferProcess, TransferRequestMember,
@@ -32,7 +32,7 @@ use super::{
     inbound::Caller,
     now_ms,
     peers::random_id,
-    proposal::verify_any,
+    proposal::message,
     received::{Said, fresh_row},
     turn::{Data, Turn, data_of},
     views,
@@ -44,10 +44,6 @@ use crate::{
 
 /// Attempts to reach the peer's log before its silence counts as an omission; with their pauses about ten minutes.
 const SILENCE: u32 = 16;
-
-fn message(error: MessageError) -> NodeError {
-    NodeError::refused(error.code(), error.to_string())
-}
 
 fn code_member(code: Code) -> CodeMember {
     CodeMember { v: V1, code: Some(code.as_str().to_owned()) }
@@ -71,7 +67,12 @@ pub(super) async fn resume_all(node: &Node) -> Result<(), NodeError> {
         ..ExchangeQuery::default()
     };
     for row in node.store.exchanges(concluded).await? {
-        Turn::load(node, row).await?.after().spawn(node);
+        // Most were served long ago: only what is still wanted is loaded.
+        if row.role == OurRole::Consumer
+            && matches!(data_of(&row)?, Data::Deal(deal) if deal.wants_transfer())
+        {
+            Turn::load(node, row).await?.after().spawn(node);
+        }
     }
     Ok(())
 }
@@ -109,20 +110,9 @@ impl Node {
         let peer = deal_turn.peer.clone();
         let row =
             fresh_row(self, id, ExchangeKind::Transfer, Role::Consumer, &peer, None, StartedBy::Us, &key)?;
-        let haul = Haul {
-            negotiation,
-            dataset: deal.dataset.clone(),
-            agreement: in_force.agreement(),
-            content_root: terms.content_root,
-            ours: Some(own.clone()),
-            theirs: None,
-            out: deal.out.clone(),
-            bytes: 0,
-            receipt: None,
-            refusal: None,
-            began_ms: now_ms(),
-            ended_ms: None,
-        };
+        let mut haul = Haul::new(negotiation, deal.dataset.clone(), in_force.agreement(), terms.content_root);
+        haul.ours = Some(own.clone());
+        haul.out.clone_from(&deal.out);
         let machine =
             Exchange::transfer(Role::Consumer, in_force.agreement(), in_force.finalized(), Flow::Pull);
         let m = TransferRequestMessage {
@@ -205,7 +195,7 @@ impl Node {
             deal_turn.deal()?.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
         let judged = turn.judge(&terms, Role::Provider, Phase::Transfer, &both(&terms)).await?;
         turn.batch.evaluations.push(judged.row.clone());
-        let peer = turn.allow_of_request().await?;
+        let peer = self.request_allow(&turn.row, &turn.peer).await?;
         match self.permit_transfer(&judged, &terms, Role::Provider, Some(peer)) {
             Ok(permit) => {
                 let own = judged.own(&permit);
@@ -323,7 +313,7 @@ const fn passes(code: Code) -> bool {
 }
 
 /// Whose signatures stand under an agreement in force.
-fn both(terms: &Terms) -> [String; 2] {
+pub(super) fn both(terms: &Terms) -> [String; 2] {
     [terms.provider.did.to_string(), terms.consumer.did.to_string()]
 }
 
@@ -393,15 +383,6 @@ impl Turn {
         self.remark("agreement", object!(agreement));
         let (provider_pid, consumer_pid) = self.pids()?;
         TransferProcess { provider_pid, consumer_pid, state: State::Requested }.to_bytes().map_err(message)
-    }
-
-    /// The consumer's signed allow, from the stored request.
-    async fn allow_of_request(&self) -> Result<PeerAllow, NodeError> {
-        let none = || NodeError::refused(Code::DecisionInvalid, "");
-        let acts = self.node.store.acts(self.row.id, 0, 1).await?;
-        let request = acts.first().ok_or_else(none)?;
-        let token = verify_any(request.token.as_deref().ok_or_else(none)?, self.peer.pinned.ring())?;
-        PeerAllow::from_act(&token, &request.body).map_err(|_| none())
     }
 
     async fn on_start(&mut self, m: &TransferStartMessage) -> Result<Vec<u8>, NodeError> {

@@ -156,19 +156,8 @@ impl Turn {
         about: About,
         content: &[u8],
     ) -> Result<Reception, NodeError> {
-        let prev = act.prev;
-        let effects = self
-            .machine
-            .step(Input::Receive { act: digest, kind, prev, about }, self.at)
-            .map_err(|why| NodeError::refused(why.code(), why.to_string()))?;
-        self.received = Some(Received {
-            act,
-            digest,
-            kind,
-            token: caller.text.clone(),
-            content: content.to_vec(),
-            fields: Vec::new(),
-        });
+        let effects = self.step(Input::Receive { act: digest, kind, prev: act.prev, about })?;
+        self.unread(caller, act, digest, kind, content);
         let mut reception = Reception::Accepted(200);
         for effect in &effects {
             match effect {
@@ -215,32 +204,26 @@ impl Turn {
         answer: Answer,
         how: Settled,
     ) -> Result<Vec<Effect>, NodeError> {
-        let effects = self
-            .machine
-            .step(Input::Answered { act, answer }, self.at)
-            .map_err(|why| NodeError::refused(why.code(), why.to_string()))?;
+        let effects = self.step(Input::Answered { act, answer })?;
         self.note(&effects, Some(how))?;
         Ok(effects)
     }
 
     /// An act of another exchange names one of ours here.
     pub(super) fn named(&mut self, act: Digest) -> Result<bool, NodeError> {
-        let effects = self
-            .machine
-            .step(Input::Named { act }, self.at)
-            .map_err(|why| NodeError::refused(why.code(), why.to_string()))?;
-        self.note(&effects, None)?;
-        Ok(!effects.is_empty())
+        Ok(!self.feed(Input::Named { act })?.is_empty())
     }
 
-    /// Feeds an input that is no act.
+    /// Feeds an input that has no answer of its own.
     pub(super) fn feed(&mut self, input: Input) -> Result<Vec<Effect>, NodeError> {
-        let effects = self
-            .machine
-            .step(input, self.at)
-            .map_err(|why| NodeError::refused(why.code(), why.to_string()))?;
+        let effects = self.step(input)?;
         self.note(&effects, None)?;
         Ok(effects)
+    }
+
+    /// The core's step at this turn's time; what it does not take is refused with its code.
+    fn step(&mut self, input: Input) -> Result<Vec<Effect>, NodeError> {
+        self.machine.step(input, self.at).map_err(|why| NodeError::refused(why.code(), why.to_string()))
     }
 
     /// What effects mean for the outbox and the log.
@@ -304,9 +287,7 @@ impl Turn {
         };
         let digest = act.digest()?;
         let what = kind.kind();
-        self.machine
-            .step(Input::Send { act: digest, kind }, self.at)
-            .map_err(|why| NodeError::refused(why.code(), why.to_string()))?;
+        self.step(Input::Send { act: digest, kind })?;
         let mut entry = EntryDraft::sent(what.entry_type(), self.row.id, act.msg, digest, self.at);
         self.dress(&mut entry, fields);
         let row = self.act_row(&act, digest, what, Direction::Out, body);

@@ -107,6 +107,8 @@ struct Inner {
     answered: BTreeMap<Id, (Digest, Answer)>,
     manners: Manners,
     listing: Option<(String, String)>,
+    /// What else stands in the catalog, before the dataset that is offered.
+    more: Vec<Value>,
 }
 
 /// The peer's own side of the wire.
@@ -122,7 +124,7 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    fn new() -> Self {
+    fn new(country: &str) -> Self {
         let key = || SigningKey::from_seed(&random());
         let (root, signing, log, transport) = (key(), key(), key(), random());
         let did = Did::of(root.public());
@@ -131,7 +133,7 @@ impl Desk {
             v: V1,
             iss: did,
             name: "by hand".to_owned(),
-            country: Country::parse("SG").unwrap(),
+            country: Country::parse(country).unwrap(),
             size: Size::Sme,
             roles: vec![Role::Consumer, Role::Provider],
             at,
@@ -155,6 +157,7 @@ impl Desk {
             answered: BTreeMap::new(),
             manners: Manners::default(),
             listing: None,
+            more: Vec::new(),
         };
         let statement = sign_compact(&participant, 0, &root).unwrap();
         let key_set = sign_compact(&keys, 0, &root).unwrap();
@@ -262,16 +265,12 @@ impl Desk {
             }
             ["dsp", "2025-1", "catalog", "request"] => {
                 let (dataset, listing) = inner.listing.clone()?;
-                let mut offer = policy();
-                offer["@type"] = json!("Offer");
-                offer["@id"] = json!(format!("{dataset}#offer"));
+                let mut datasets = inner.more.clone();
+                datasets.push(shown_dataset(&dataset, &[offer_of(&dataset)], &listing));
                 Some(json!({"@context": [CONTEXT], "@type": "Catalog", "@id": "urn:x:catalog",
                     "participantId": self.did, "service": [{"@id": "urn:x:dsp", "@type": "DataService",
                         "endpointURL": format!("multiaddr:/p2p/{}", self.peer_id())}],
-                    "dataset": [{"@id": dataset, "@type": "Dataset", "hasPolicy": [offer],
-                        "distribution": [{"@type": "Distribution", "format": "DXP-PULL",
-                            "accessService": "urn:x:dsp"}],
-                        "dxp": {"v": 1, "listing": listing}}]}))
+                    "dataset": datasets}))
             }
             _ => None,
         }
@@ -293,6 +292,21 @@ async fn dispatch(State(desk): State<Arc<Desk>>, request: Request<Body>) -> Resp
         response = response.header("DXP-Ack", ack);
     }
     response.body(Body::from(answer.body)).unwrap()
+}
+
+/// The offer of a dataset, as its listing has it.
+pub(crate) fn offer_of(dataset: &str) -> Value {
+    let mut offer = policy();
+    offer["@type"] = json!("Offer");
+    offer["@id"] = json!(format!("{dataset}#offer"));
+    offer
+}
+
+/// A dataset as catalogs have it.
+pub(crate) fn shown_dataset(id: &str, offers: &[Value], listing: &str) -> Value {
+    json!({"@id": id, "@type": "Dataset", "hasPolicy": offers,
+        "distribution": [{"@type": "Distribution", "format": "DXP-PULL", "accessService": "urn:x:dsp"}],
+        "dxp": {"v": 1, "listing": listing}})
 }
 
 /// The entry type of an act by its path and, for events, its content.
@@ -341,7 +355,11 @@ pub(crate) struct Hand {
 impl Hand {
     /// Connects with a node that knows nothing of this peer yet.
     pub(crate) async fn stranger(firm: &Firm) -> Self {
-        let desk = Arc::new(Desk::new());
+        Self::stranger_from(firm, "SG").await
+    }
+
+    async fn stranger_from(firm: &Firm, country: &str) -> Self {
+        let desk = Arc::new(Desk::new(country));
         let ticket = Ticket::parse(&firm.ticket().await, now()).unwrap();
         let config = transport::Config::new(desk.transport, Vec::new());
         let (transport, incoming) = Transport::start(config).await.unwrap();
@@ -355,7 +373,12 @@ impl Hand {
 
     /// Connects and redeems a ticket.
     pub(crate) async fn paired(firm: &Firm) -> Self {
-        let hand = Self::stranger(firm).await;
+        Self::paired_from(firm, "SG").await
+    }
+
+    /// The same with a peer of another country.
+    pub(crate) async fn paired_from(firm: &Firm, country: &str) -> Self {
+        let hand = Self::stranger_from(firm, country).await;
         let answer = hand.redeem(&hand.redemption()).await;
         assert_eq!(answer.status, 200, "{}", answer.json());
         hand
@@ -641,10 +664,20 @@ impl Hand {
 
     /// Offers a dataset in the own catalog.
     pub(crate) fn offer_dataset(&self) -> String {
+        let listing = self.new_listing();
+        let jws = sign_compact(&listing, 1, &self.desk.signing).unwrap();
+        self.desk.inner().listing = Some((listing.dataset.clone(), jws));
+        listing.dataset
+    }
+
+    /// Puts a dataset into the own catalog, before the one that is offered.
+    pub(crate) fn show(&self, dataset: Value) {
+        self.desk.inner().more.push(dataset);
+    }
+
+    /// A listing of a dataset that nobody has seen yet.
+    pub(crate) fn new_listing(&self) -> Listing {
         let dataset = format!("urn:dxp:{}", random::<16>().map(|b| format!("{b:02x}")).concat());
-        let mut offer = policy();
-        offer["@type"] = json!("Offer");
-        offer["@id"] = json!(format!("{dataset}#offer"));
         let root = Digest::of(&random::<32>());
         let mut facts = harmless();
         facts["id"] = json!(dataset);
@@ -653,22 +686,27 @@ impl Hand {
         let summary: Summary =
             serde_json::from_value(json!({"v": 1, "files": 1, "bytes": 4, "media": media, "columns": []}))
                 .unwrap();
-        let listing = Listing {
+        Listing {
             v: V1,
             iss: self.desk.did,
-            dataset: dataset.clone(),
+            policy: offer_of(&dataset),
+            dataset,
             version: 1,
             title: Title { en: Some("by hand".to_owned()), ko: None },
-            policy: offer,
             facts,
             summary,
             content_root: root,
             valid_from: now() - 10,
             valid_to: now() + 3600,
-        };
-        let jws = sign_compact(&listing, 1, &self.desk.signing).unwrap();
-        self.desk.inner().listing = Some((dataset.clone(), jws));
-        dataset
+        }
+    }
+
+    /// The log begins otherwise from now on: what was signed before is of another history.
+    pub(crate) fn forks(&self) {
+        let (root, log_key) = (*self.desk.did.root_key(), self.desk.log.public());
+        let genesis = Genesis { root, log_key, shard: 1, supersedes: None };
+        let other = EntryDraft::genesis(&genesis, &NodeKey::from_bytes(random()), Id(random()), now());
+        self.desk.inner().leaves[0] = other.seal(&[]).unwrap().bytes;
     }
 
     pub(crate) fn root(&self) -> &SigningKey {

@@ -14,7 +14,6 @@ use naru::{
     node::{Node, verbs::ExchangeView},
 };
 use naru_protocol::error::Code;
-use serde_json::json;
 
 /// Numbers that are the same in every run.
 struct Seeded(u64);
@@ -93,7 +92,6 @@ async fn troubled(pair: &mut Pair, offers: bool, trouble: Trouble, seed: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "open: an offer may stay OFFERED after a restart"]
 async fn a_deal_survives_that_either_node_is_stopped_at_any_step() {
     // NEG-12.5, ACT-6.5, ACT-6.6, NEG-14.5
     let mut pair = Pair::new(Dials::Both, harmless()).await;
@@ -104,7 +102,6 @@ async fn a_deal_survives_that_either_node_is_stopped_at_any_step() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "open: an offer may stay OFFERED after a break"]
 async fn a_deal_survives_that_the_connection_breaks_at_any_step() {
     // NEG-12.5, ACT-6.8
     let mut pair = Pair::new(Dials::Both, harmless()).await;
@@ -115,7 +112,6 @@ async fn a_deal_survives_that_the_connection_breaks_at_any_step() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "open: nobody dials again by itself"]
 async fn a_deal_goes_on_after_a_break_when_only_one_side_can_dial() {
     // NEG-12.5: the side that nobody can dial comes back by itself, whoever has something to say.
     for (dials, offers, seed) in [(Dials::Buyer, false, 31), (Dials::Seller, true, 32)] {
@@ -201,7 +197,6 @@ async fn init_never_overwrites() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "open: the words of the refusal"]
 async fn a_database_from_before_the_newest_checkpoint_is_not_opened() {
     // ACT-6.5: what was signed once is never signed differently.
     let temp = Temp::new();
@@ -213,6 +208,5 @@ async fn a_database_from_before_the_newest_checkpoint_is_not_opened() {
     firm.stop().await;
     fs::copy(temp.join("old.db"), temp.join("one").join("naru.db")).unwrap();
     let error = Node::open(&Folder::new(temp.join("one"))).await.unwrap_err();
-    assert!(error.to_string().contains("high-water"), "{error}");
-    let _ = json!(null);
+    assert_eq!(error.code(), Code::StoreRolledBack, "{error}");
 }

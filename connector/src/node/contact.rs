@@ -1,5 +1,6 @@
-//! Staying reachable: where only this side can dial, or where an exchange is open, a lost connection is opened again
-//! (spec chapter 06, NEG-12.5: no loss of a connection changes how a deal ends).
+//! Staying in contact: where only this side can dial, or where an exchange is open, a lost connection is opened again
+//! (spec chapter 06, NEG-12.5: no loss of a connection changes how a deal ends), and in quiet moments what peers have shown
+//! of their logs is compared (LOG-5.6).
 //!
 //! Sends nothing: what is unanswered is the outbox's. A peer without addresses is waited for.
 
@@ -25,6 +26,21 @@ pub(super) async fn run(node: Node) {
     loop {
         if let Err(error) = node.reconnect(&mut failed).await {
             tracing::error!(%error, "connections could not be looked after");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            _ = stop.wait_for(|s| *s) => return,
+        }
+    }
+}
+
+/// Compares what peers have shown of their logs until the node stops; apart, for a slow peer not to hold up connections.
+pub(super) async fn watch(node: Node) {
+    let mut stop = node.stop.subscribe();
+    let mut doubted: BTreeMap<String, Instant> = BTreeMap::new();
+    loop {
+        if let Err(error) = node.verify_claims(&mut doubted).await {
+            tracing::error!(%error, "what peers show of their logs could not be looked at");
         }
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}

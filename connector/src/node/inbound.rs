@@ -293,6 +293,7 @@ impl Node {
         let act =
             token.act().ok_or_else(|| NodeError::refused(Code::TokenMalformed, "the token signs no act"))?;
         let digest = act.digest()?;
+        self.recovered_for_act(&caller.peer).await?;
         let _lock = match (route.kind(), &route.pid) {
             (ExchangeKind::Transfer, None) => {
                 let rests_on = self.negotiation_named(&content, &caller.peer).await?;

@@ -86,6 +86,7 @@ impl Node {
     async fn attempt(&self, due: &OutboxRow) -> Result<(), NodeError> {
         let Some(act) = self.store.act(due.act).await? else { return Ok(()) };
         let peer = self.peer(&due.peer).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, ""))?;
+        self.recovered(&peer).await?;
         let token = self.token_for(&act, now()).await?;
         let key = match self.store.exchange(act.exchange).await? {
             Some(row) if opens(&act.path) => {
@@ -137,8 +138,8 @@ impl Node {
         let code = code_in(body);
         let answer = Answer::of(*status, ack.is_some(), code.as_deref());
         let (Some(ack), Some(text)) = (ack, text) else { return Err(super::link::refusal(*status, body)) };
-        let log = self.ack_place(peer, ack.payload())?;
-        self.extend(peer, &log).await?;
+        let claim = self.ack_claim(peer, ack.payload())?;
+        self.not_forked(&claim).await?;
         let _lock = self.locks.one(act.exchange).await;
         let mut turn = self.turn(act.exchange).await?;
         if turn.machine.pending().is_none_or(|p| p.act != act.digest) {
@@ -155,7 +156,7 @@ impl Node {
             ),
         };
         let effects = turn.answered(act.digest, answer, how)?;
-        turn.batch.peer_logs.push(log);
+        turn.batch.peer_claims.push(claim);
         turn.follow_up(&effects, act, text, body)?;
         let after = turn.after();
         turn.commit().await?;

@@ -135,9 +135,9 @@ impl Node {
         let mut evaluated = judged.row;
         evaluated.exchange = Some(id);
         turn.batch.evaluations.push(evaluated);
-        turn.commit().await?;
         deal_turn.deal()?.transfer = Some(id);
-        deal_turn.commit().await?;
+        turn.beside.push(deal_turn);
+        turn.commit().await?;
         Ok(id)
     }
 
@@ -296,7 +296,7 @@ impl Node {
 }
 
 /// Whether a failure may pass by itself: the link, or a peer that has too much to do.
-const fn passes(code: Code) -> bool {
+pub(super) const fn passes(code: Code) -> bool {
     matches!(
         code,
         Code::Unreachable

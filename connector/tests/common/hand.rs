@@ -99,6 +99,11 @@ pub(crate) struct Manners {
     pub(crate) turned_away: Vec<Act>,
     /// `GET /log/entry/…` is answered 404.
     pub(crate) hides_entries: bool,
+    /// What `GET /log/yours` shows of the node's log.
+    pub(crate) holds: Option<String>,
+    /// How often it was asked, and whether it is left without an answer.
+    pub(crate) asked: usize,
+    pub(crate) keeps_silent: bool,
 }
 
 struct Inner {
@@ -122,7 +127,7 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    fn new() -> Self {
+    fn new(country: &str) -> Self {
         let key = || SigningKey::from_seed(&random());
         let (root, signing, log, transport) = (key(), key(), key(), random());
         let did = Did::of(root.public());
@@ -131,7 +136,7 @@ impl Desk {
             v: V1,
             iss: did,
             name: "by hand".to_owned(),
-            country: Country::parse("SG").unwrap(),
+            country: Country::parse(country).unwrap(),
             size: Size::Sme,
             roles: vec![Role::Consumer, Role::Provider],
             at,
@@ -170,10 +175,13 @@ impl Desk {
     }
 
     fn checkpoint(&self, leaves: &[Vec<u8>]) -> String {
-        let origin = Origin { root: *self.did.root_key(), shard: 1 };
         let hashes: Vec<Hash> = leaves.iter().map(|l| leaf_hash(l)).collect();
-        let checkpoint =
-            Checkpoint { origin: origin.to_string(), size: leaves.len() as u64, root: root_of(&hashes) };
+        self.signed(leaves.len() as u64, root_of(&hashes))
+    }
+
+    fn signed(&self, size: u64, root: Hash) -> String {
+        let origin = Origin { root: *self.did.root_key(), shard: 1 };
+        let checkpoint = Checkpoint { origin: origin.to_string(), size, root };
         let signer = NoteSigner::new(&origin.to_string(), KeyKind::Note, self.log.clone()).unwrap();
         SignedCheckpoint::sign(checkpoint, &signer).unwrap().own_note()
     }
@@ -188,6 +196,11 @@ impl Desk {
         let plain = |status, body: Value| Answer { status, body: body.to_string().into(), ack: None };
         let Ok(token) = peek_token(bearer) else { return plain(401, json!({})) };
         let (mut inner, token) = (self.inner(), token.claims().clone());
+        if target.starts_with("/dxp/1/log/yours?") {
+            inner.manners.asked += 1;
+            let held = json!({"v": 1, "checkpoint": inner.manners.holds, "acts": []});
+            return if inner.manners.keeps_silent { plain(503, json!({})) } else { plain(200, held) };
+        }
         let Some(act) = token.act() else {
             return self.read(&inner, target).map_or_else(|| plain(404, json!({})), |body| plain(200, body));
         };
@@ -341,7 +354,11 @@ pub(crate) struct Hand {
 impl Hand {
     /// Connects with a node that knows nothing of this peer yet.
     pub(crate) async fn stranger(firm: &Firm) -> Self {
-        let desk = Arc::new(Desk::new());
+        Self::stranger_from(firm, "SG").await
+    }
+
+    async fn stranger_from(firm: &Firm, country: &str) -> Self {
+        let desk = Arc::new(Desk::new(country));
         let ticket = Ticket::parse(&firm.ticket().await, now()).unwrap();
         let config = transport::Config::new(desk.transport, Vec::new());
         let (transport, incoming) = Transport::start(config).await.unwrap();
@@ -355,7 +372,12 @@ impl Hand {
 
     /// Connects and redeems a ticket.
     pub(crate) async fn paired(firm: &Firm) -> Self {
-        let hand = Self::stranger(firm).await;
+        Self::paired_from(firm, "SG").await
+    }
+
+    /// The same with a peer of another country.
+    pub(crate) async fn paired_from(firm: &Firm, country: &str) -> Self {
+        let hand = Self::stranger_from(firm, country).await;
         let answer = hand.redeem(&hand.redemption()).await;
         assert_eq!(answer.status, 200, "{}", answer.json());
         hand
@@ -618,6 +640,16 @@ impl Hand {
         (exchange, self.prepare_after(exchange, "/negotiations/request", &body, None, key))
     }
 
+    /// A later request of a known exchange.
+    pub(crate) fn counter_request(&self, provider: &str, consumer: &str, terms: &Value) -> Value {
+        let mut offer = policy();
+        offer["@type"] = json!("Offer");
+        offer["@id"] = json!("urn:x:offer");
+        offer["target"] = terms["agreement"]["target"].clone();
+        let dxp = json!({"v": 1, "key": null, "terms": terms, "decision": decision(terms, "importer")});
+        message("ContractRequestMessage", provider, consumer, json!({"offer": offer, "dxp": dxp}))
+    }
+
     /// Sends a request that is accepted; gives exchange and the node's process id.
     pub(crate) async fn ask(&self, terms: &Value) -> (Id, String) {
         let (exchange, prepared) = self.request(terms);
@@ -669,6 +701,22 @@ impl Hand {
         let jws = sign_compact(&listing, 1, &self.desk.signing).unwrap();
         self.desk.inner().listing = Some((dataset.clone(), jws));
         dataset
+    }
+
+    /// The newest checkpoint of the own log.
+    pub(crate) fn head(&self) -> String {
+        let inner = self.desk.inner();
+        self.desk.checkpoint(&inner.leaves)
+    }
+
+    /// A checkpoint of the own log with any root.
+    pub(crate) fn signed_head(&self, size: u64, root: Hash) -> String {
+        self.desk.signed(size, root)
+    }
+
+    /// How often the node has asked what this peer holds of its log.
+    pub(crate) fn asked(&self) -> usize {
+        self.desk.inner().manners.asked
     }
 
     pub(crate) fn root(&self) -> &SigningKey {

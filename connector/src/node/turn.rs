@@ -439,9 +439,14 @@ impl Turn {
     async fn write(self, received: Option<Sent>) -> Result<Sequenced, NodeError> {
         let node = self.node.clone();
         node.may_sign()?;
-        let sequenced = node.store.commit(self.into_batch(received)?).await?;
-        node.wake.notify_one();
-        Ok(sequenced)
+        let batch = self.into_batch(received)?;
+        // A task of its own: whoever waits may be gone with its connection, and what became durable is sent all the same.
+        let committed = tokio::spawn(async move {
+            let sequenced = node.store.commit(batch).await;
+            node.wake.notify_one();
+            sequenced
+        });
+        Ok(committed.await.map_err(|e| NodeError::refused(Code::Internal, e.to_string()))??)
     }
 
     /// Everything that this turn, and what it brings beside, makes durable.

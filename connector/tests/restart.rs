@@ -122,7 +122,8 @@ async fn a_deal_goes_on_after_a_break_when_only_one_side_can_dial() {
     }
 }
 
-/// Concludes a deal whose source was changed after it was published; the transfer must end with this name.
+/// Concludes a deal whose source was changed after it was published; the transfer must end with this code and the name of
+/// the file on both sides (TRF-6.4, TRF-6.5, TRF-6.11).
 async fn without_source(change: impl FnOnce(&Path), code: Code) {
     let pair = Pair::new(Dials::Buyer, harmless()).await;
     change(&pair.temp.join("source"));
@@ -136,13 +137,16 @@ async fn without_source(change: impl FnOnce(&Path), code: Code) {
     assert_eq!((&gave.receipt, &got.receipt), (&None, &None));
     let codes = [&gave, &got].map(|v| v.refusal.as_ref().unwrap().code.clone());
     assert_eq!(codes, [code.as_str(), code.as_str()], "{gave:#?} {got:#?}");
+    for view in [&gave, &got] {
+        let reasons = &view.refusal.as_ref().unwrap().reasons;
+        assert!(reasons.iter().any(|r| r.contains("table.csv")), "{reasons:?}");
+    }
     assert!(!out.join("table.csv").exists(), "nothing of it is shown as received");
     pair.logs_agree(&[&asked.id, &transfer]).await;
     pair.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "open: named chunk_corrupt instead of source_changed"]
 async fn a_source_that_changed_after_publishing_ends_the_transfer_with_its_name() {
     without_source(
         |source| fs::write(source.join("table.csv"), "id,이름\r\n1,다리\r\n").unwrap(),
@@ -152,7 +156,6 @@ async fn a_source_that_changed_after_publishing_ends_the_transfer_with_its_name(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "open: named chunk_corrupt instead of source_missing"]
 async fn a_source_that_vanished_after_publishing_ends_the_transfer_with_its_name() {
     without_source(|source| fs::remove_file(source.join("table.csv")).unwrap(), Code::SourceMissing).await;
 }

@@ -9,7 +9,7 @@
 //! | `outbox` | repeating unanswered acts |
 //! | `policy`, `facts` | documents, evaluations, permits |
 //! | `peers`, `contact`, `catalog`, `publish` | first contact, staying in contact, listings |
-//! | `bytes` | serving and fetching the data |
+//! | `bytes` | serving and fetching the data, one task for each |
 //! | `omission` | the peer's log: claims, consistency, its entries verified before data move |
 //! | `recovery` | after a start: what peers hold of our log |
 //! | `evidence` | the log as static files |
@@ -58,7 +58,12 @@ use naru_protocol::log::checkpoint::Origin;
 use tokio::sync::{Notify, watch};
 
 pub use self::error::NodeError;
-use self::{bytes::Live, locks::Locks, me::Me, peers::Peer};
+use self::{
+    bytes::{Live, Runs},
+    locks::Locks,
+    me::Me,
+    peers::Peer,
+};
 use crate::{
     config::{Config, Folder},
     store::{FolderLock, LogSigner, SqliteOptions, SqliteStore, Store, wrapping::Wrapping},
@@ -90,6 +95,8 @@ pub struct Inner {
     peers: Mutex<BTreeMap<String, Arc<Peer>>>,
     /// Transfers that may be served now, with their live permits.
     live: Mutex<BTreeMap<String, Arc<Live>>>,
+    /// Transfers whose bytes are being received.
+    receiving: Runs,
     /// What peers and strangers may cost us.
     budgets: budget::Budgets,
     /// Which peers have said, since the start, what they hold of our log.
@@ -169,6 +176,7 @@ impl Node {
             locks: Locks::default(),
             peers: Mutex::default(),
             live: Mutex::default(),
+            receiving: Runs::default(),
             budgets: budget::Budgets::default(),
             recovery: recovery::Recovery::default(),
             pinning: tokio::sync::Mutex::default(),

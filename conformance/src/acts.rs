@@ -233,7 +233,7 @@ pub fn covering(note: &str, index: u64, did: &str, log: &[u8; 32]) -> Result<Che
 #[must_use]
 pub fn own_origin(origin: &str, did: &str) -> bool {
     let shard = did.strip_prefix("did:key:").and_then(|key| origin.strip_prefix(&format!("naru/{key}/")));
-    shard.is_some_and(|shard| shard.parse::<u64>().is_ok_and(|number| number.to_string() == shard))
+    shard.is_some_and(|shard| shard.parse::<u32>().is_ok_and(|number| number.to_string() == shard))
 }
 
 /// What an acknowledgement answers.

@@ -17,7 +17,7 @@ use naru_conformance::{
     identity::{Identity, Ticket},
     report::Outcome,
     transport::{Answer, Call, Handler, Link, PROTOCOL},
-    wire::{self, Options},
+    wire::{self, Options, session::Session},
 };
 use tokio::sync::mpsc;
 use tokio_util::compat::FuturesAsyncReadCompatExt as _;
@@ -41,7 +41,16 @@ async fn echo(
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let marker = head.headers.get("x-marker").and_then(|value| value.to_str().ok()).unwrap_or("-");
-    asked.lock().unwrap().push(format!("{} {} {marker} {}", head.method, head.uri, body.len()));
+    let asked = {
+        let mut asked = asked.lock().unwrap();
+        asked.push(format!("{} {} {marker} {}", head.method, head.uri, body.len()));
+        asked.len()
+    };
+    // The first two are refused for now, with the last segment of the path as code.
+    if let Some(code) = head.uri.path().strip_prefix("/later/").filter(|_| asked <= 2) {
+        let body = format!(r#"{{"@type":"Error","code":"{code}","reason":[]}}"#);
+        return Ok(Response::builder().status(503).body(Full::new(body.into())).unwrap());
+    }
     Ok(Response::builder().status(201).header("x-echo", marker).body(Full::new(body)).unwrap())
 }
 
@@ -166,12 +175,10 @@ async fn another_peer_than_the_named_one_is_not_spoken_to() {
     assert!(server.asked.lock().unwrap().is_empty());
 }
 
-/// A node that answers 201 and an echo to everything fails: a suite that passes everybody tests nothing.
-#[tokio::test]
-async fn a_node_that_agrees_to_everything_fails() {
-    let server = start(10).await;
+/// The ticket of the little server.
+fn ticket(server: &Server, seed: u8) -> String {
     let identity = Identity::fresh("Echo", "KR").unwrap();
-    let transport = ed25519_dalek::SigningKey::from_bytes(&[10; 32]);
+    let transport = ed25519_dalek::SigningKey::from_bytes(&[seed; 32]);
     let keys = [
         identity.root.clone(),
         identity.signing.clone(),
@@ -181,7 +188,26 @@ async fn a_node_that_agrees_to_everything_fails() {
     ];
     let identity = Identity::from_keys(keys, "Echo", "KR", naru_conformance::identity::now());
     let expires = naru_conformance::identity::now() + 600;
-    let ticket = Ticket::write(&identity, std::slice::from_ref(&server.address), &[1; 16], expires);
+    Ticket::write(&identity, std::slice::from_ref(&server.address), &[1; 16], expires)
+}
+
+/// A node that was just started and asks first what is held of its log is waited for; other refusals stand (API-3.5).
+#[tokio::test]
+async fn a_node_that_recovers_is_waited_for() {
+    for (seed, code, status, asked) in [(12, "recovering", 201, 3), (13, "busy", 503, 1)] {
+        let server = start(seed).await;
+        let ticket = Ticket::parse(&ticket(&server, seed), naru_conformance::identity::now()).unwrap();
+        let session = Session::connect(&ticket, "SG").await.unwrap();
+        let answer = session.call(&Call::new("POST", &format!("/later/{code}"))).await.unwrap();
+        assert_eq!((answer.status, server.asked.lock().unwrap().len()), (status, asked), "{code}");
+    }
+}
+
+/// A node that answers 201 and an echo to everything fails: a suite that passes everybody tests nothing.
+#[tokio::test]
+async fn a_node_that_agrees_to_everything_fails() {
+    let server = start(10).await;
+    let ticket = ticket(&server, 10);
     let mut heard = 0;
     let lines = wire::run(&ticket, &Options::default(), &mut |_| heard += 1).await;
     assert_eq!(heard, lines.len());

@@ -19,14 +19,14 @@ const PATH: &str = "/catalog/request";
 /// Redeems the ticket, twice: the second time must be answered like the first.
 pub(super) async fn redeem(session: &Session) -> Check {
     for _ in 0..2 {
-        let mut answer = session.link.call(&session.redemption()).await?;
+        let mut answer = session.call(&session.redemption()).await?;
         // 202 says that a person has to accept first; the suite waits for that person.
         for _ in 0..30 {
             if answer.status != 202 {
                 break;
             }
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-            answer = session.link.call(&session.redemption()).await?;
+            answer = session.call(&session.redemption()).await?;
         }
         if answer.status != 200 {
             return Err(unexpected("200 to a redemption", &answer).into());
@@ -37,25 +37,25 @@ pub(super) async fn redeem(session: &Session) -> Check {
 
 /// The same secret in the hands of another participant.
 pub(super) async fn used_ticket(stranger: &Session) -> Check {
-    let answer = stranger.link.call(&stranger.redemption()).await?;
+    let answer = stranger.call(&stranger.redemption()).await?;
     refused_unsigned(&answer, &[400, 404, 409], "")
 }
 
 /// A redemption whose key set names another transport key than that of the connection.
 pub(super) async fn foreign_transport(session: &Session, stranger: &Session) -> Check {
-    let answer = stranger.link.call(&session.redemption()).await?;
+    let answer = stranger.call(&session.redemption()).await?;
     refused_unsigned(&answer, &[400, 401, 404, 409], "")
 }
 
 /// A read by somebody who was never paired.
 pub(super) async fn stranger(stranger: &Session) -> Check {
-    let answer = stranger.link.call(&stranger.signed("POST", DSP, PATH, &catalog_body())).await?;
+    let answer = stranger.call(&stranger.signed("POST", DSP, PATH, &catalog_body())).await?;
     refused_unsigned(&answer, &[401], "")
 }
 
 /// A token of the paired participant on a stranger's connection.
 pub(super) async fn borrowed(session: &Session, stranger: &Session) -> Check {
-    let answer = stranger.link.call(&session.signed("POST", DSP, PATH, &catalog_body())).await?;
+    let answer = stranger.call(&session.signed("POST", DSP, PATH, &catalog_body())).await?;
     refused_unsigned(&answer, &[401], "")
 }
 
@@ -65,7 +65,7 @@ async fn catalog_with(session: &Session, bearer: Option<&str>) -> Check<Answer> 
         Some(token) => call.header("authorization", &format!("Bearer {token}")),
         None => call,
     };
-    Ok(session.link.call(&call).await?)
+    Ok(session.call(&call).await?)
 }
 
 pub(super) async fn no_token(session: &Session) -> Check {
@@ -140,7 +140,7 @@ pub(super) async fn body(session: &Session) -> Check {
     let payload = session.read_payload("POST", PATH, &catalog_body());
     let other = String::from_utf8_lossy(&catalog_body()).replacen(':', ": ", 1);
     let call = session.with_token("POST", &format!("{DSP}{PATH}"), &payload, other.as_bytes());
-    refused_unsigned(&session.link.call(&call).await?, &[401], "body_mismatch")
+    refused_unsigned(&session.call(&call).await?, &[401], "body_mismatch")
 }
 
 pub(super) async fn signature(session: &Session) -> Check {

@@ -103,7 +103,7 @@ pub(super) async fn again(session: &Session, deal: &Deal) -> Check {
     let mut fresh = deal.request.clone();
     fresh.token.set("iat", now() - 1);
     for prepared in [&deal.request, &fresh] {
-        let answer = session.link.call(&session.carry(prepared)).await?;
+        let answer = session.call(&session.carry(prepared)).await?;
         let first = &deal.receipt.answer;
         if answer.status != first.status || answer.body != first.body {
             return Err(unexpected(&format!("the stored answer {}", first.status), &answer).into());
@@ -120,7 +120,7 @@ pub(super) async fn reused(session: &Session, deal: &Deal) -> Check {
     let mut other = deal.request.clone();
     other.act.body.push(b' ');
     other.token.set("body", digest_text(&other.act.body));
-    let answer = session.link.call(&session.carry(&other)).await?;
+    let answer = session.call(&session.carry(&other)).await?;
     refused_unsigned(&answer, &[409], "msg_reused")?;
     // Its first answer still stands.
     again(session, deal).await
@@ -131,7 +131,7 @@ pub(super) async fn unsigned_act(session: &Session, deal: &Deal) -> Check {
     let act = &deal.request.act;
     let payload = session.read_payload("POST", &act.path, &act.body);
     let call = session.with_token("POST", &format!("{DSP}{}", act.path), &payload, &act.body);
-    refused_unsigned(&session.link.call(&call).await?, &[400, 401], "")
+    refused_unsigned(&session.call(&call).await?, &[400, 401], "")
 }
 
 /// What the node says of the negotiation, by GET.
@@ -171,7 +171,7 @@ pub(super) async fn stale(session: &Session, deal: &Deal, decided: Option<&Excha
     for prev in [None, Some(some_digest())] {
         let id = deal.request.act.exchange;
         let prepared = session.prepare_after("negotiation.termination", &path, id, body.clone(), prev)?;
-        let answer = session.link.call(&session.carry(&prepared)).await?;
+        let answer = session.call(&session.carry(&prepared)).await?;
         refused_unsigned(&answer, &[409], "stale")?;
     }
     Ok(())
@@ -270,7 +270,7 @@ pub(super) async fn other_exchange(session: &Session, deal: &Deal) -> Check {
     let body = termination("urn:uuid:other", pid, "cancelled");
     let path = format!("/negotiations/{pid}/termination");
     let prepared = session.prepare("negotiation.termination", &path, exchange, body)?;
-    let answer = session.link.call(&session.carry(&prepared)).await?;
+    let answer = session.call(&session.carry(&prepared)).await?;
     refused(&answer, &[400, 404, 409], "")
 }
 
@@ -385,7 +385,7 @@ pub(super) async fn early_transfer(session: &Session) -> Check {
         body,
         Some(some_digest()),
     )?;
-    let answer = session.link.call(&session.carry(&prepared)).await?;
+    let answer = session.call(&session.carry(&prepared)).await?;
     refused(&answer, &[400, 404, 409], "")
 }
 
@@ -397,6 +397,6 @@ pub(super) async fn forged(session: &Session, offered: &Offered, options: &Optio
     let call = Call::new("POST", &target)
         .header("authorization", &format!("Bearer {token}"))
         .json(&*prepared.act.body);
-    refused_unsigned(&session.link.call(&call).await?, &[401], "")?;
+    refused_unsigned(&session.call(&call).await?, &[401], "")?;
     session.act(&prepared).await.map(|_| ())
 }

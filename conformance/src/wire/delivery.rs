@@ -107,7 +107,7 @@ async fn range(
     let call = Call::new("GET", &format!("{DXP}/transfers/{}/{what}", transfer.pid));
     let call = call.header("authorization", &format!("Bearer {bearer}"));
     let call = if let Some(bytes) = bytes { call.header("range", bytes) } else { call };
-    Ok(session.link.call(&call).await?)
+    Ok(session.call(&call).await?)
 }
 
 /// Reads everything: the list against the content root, each chunk against the list, each file against its digest.
@@ -179,9 +179,9 @@ pub(super) async fn bad_ranges(
     capability: &str,
 ) -> Check {
     let bare = Call::new("GET", &format!("{DXP}/transfers/{}/files/0", transfer.pid));
-    refused_unsigned(&session.link.call(&bare).await?, &[401], "")?;
+    refused_unsigned(&session.call(&bare).await?, &[401], "")?;
     let path = format!("/transfers/{}/files/0", transfer.pid);
-    refused_unsigned(&session.link.call(&session.signed("GET", DXP, &path, b"")).await?, &[401], "")?;
+    refused_unsigned(&session.call(&session.signed("GET", DXP, &path, b"")).await?, &[401], "")?;
     let forged = Parts::parse("dxp-capability+jws", capability)?.payload;
     let forged = jws::sign("dxp-capability+jws", 1, &session.desk.me.signing, &forged);
     refused_unsigned(&range(session, transfer, "files/0", &forged, None).await?, &[401], "")?;
@@ -235,11 +235,11 @@ pub(super) async fn windows(
             window_ack(session, transfer, agreed, place + 1, chunks + 1, &digest),
         ];
         for wrong in bad {
-            let answer = session.link.call(&session.signed("POST", DXP, &path, wrong.as_bytes())).await?;
+            let answer = session.call(&session.signed("POST", DXP, &path, wrong.as_bytes())).await?;
             refused_unsigned(&answer, &[400], "window_invalid")?;
         }
         for _ in 0..2 {
-            let answer = session.link.call(&session.signed("POST", DXP, &path, good.as_bytes())).await?;
+            let answer = session.call(&session.signed("POST", DXP, &path, good.as_bytes())).await?;
             refused_unsigned(&answer, &[200], "")?;
         }
     }

@@ -22,6 +22,38 @@ pub const DSP: &str = "/dsp/2025-1";
 /// Base of the profile's own endpoints.
 pub const DXP: &str = "/dxp/1";
 
+/// An act of the node as it was taken, for `GET /log/yours` (API-3.5).
+struct Taken {
+    /// Digest of the act.
+    act: String,
+    /// Index of its entry in the node's log, as its token says.
+    index: u64,
+    /// Origin of the log that the token's checkpoint is of.
+    origin: String,
+    token: String,
+    path: String,
+    content: Vec<u8>,
+}
+
+/// A checkpoint of the node's log that the suite holds.
+struct Held {
+    checkpoint: Checkpoint,
+    note: String,
+}
+
+impl Held {
+    /// Which of two is the later: the newer shard of the log, and in one shard the larger size.
+    fn rank(&self) -> (u32, u64) {
+        let shard = self.checkpoint.origin.rsplit('/').next().and_then(|text| text.parse().ok());
+        (shard.unwrap_or_default(), self.checkpoint.size)
+    }
+}
+
+/// Acts in one answer to `GET /log/yours`, at most (API-3.5).
+const YOURS: usize = 256;
+/// Bytes of these acts, at most; with a checkpoint they stay below a message's limit.
+const YOURS_BYTES: usize = (1 << 20) - 4096;
+
 /// An exchange that the suite began.
 #[derive(Debug, Clone)]
 pub struct Exchange {
@@ -44,11 +76,49 @@ struct Inner {
     acks: Vec<String>,
     exchanges: BTreeMap<[u8; 16], Exchange>,
     answered: BTreeMap<[u8; 16], (String, Answer)>,
-    held: Option<(u64, String)>,
+    held: Option<Held>,
+    taken: Vec<Taken>,
     problems: Vec<String>,
     /// Acts are answered 503 and noted instead of taken.
     closed: bool,
     turned_away: Vec<Act>,
+}
+
+impl Inner {
+    fn hold(&mut self, checkpoint: Checkpoint, note: &str) {
+        let new = Held { checkpoint, note: note.to_owned() };
+        if self.held.as_ref().is_none_or(|held| new.rank() > held.rank()) {
+            self.held = Some(new);
+        }
+    }
+
+    /// What the suite holds of the node's log, for a node that was started again (API-3.5).
+    fn yours(&self, from: u64) -> Json {
+        let origin = self.held.as_ref().map(|held| held.checkpoint.origin.as_str());
+        let wanted = |taken: &&Taken| Some(taken.origin.as_str()) == origin && taken.index >= from;
+        let mut acts: Vec<&Taken> = self.taken.iter().filter(wanted).collect();
+        acts.sort_by_key(|taken| taken.index);
+        let (mut shown, mut bytes) = (Vec::new(), 0);
+        for taken in acts.into_iter().take(YOURS) {
+            let act = object([
+                ("act", taken.act.as_str().into()),
+                ("index", taken.index.into()),
+                ("token", taken.token.as_str().into()),
+                ("path", taken.path.as_str().into()),
+                ("content", b64url(&taken.content).into()),
+            ]);
+            bytes += act.canonical().len() + 1;
+            if bytes > YOURS_BYTES {
+                break;
+            }
+            shown.push(act);
+        }
+        object([
+            ("v", 1.into()),
+            ("checkpoint", self.held.as_ref().map(|held| held.note.clone()).into()),
+            ("acts", Json::List(shown)),
+        ])
+    }
 }
 
 /// The desk where the suite's own acts are written and the node's are received.
@@ -97,6 +167,7 @@ impl Desk {
             exchanges: BTreeMap::new(),
             answered: BTreeMap::new(),
             held: None,
+            taken: Vec::new(),
             problems: Vec::new(),
             closed: false,
             turned_away: Vec::new(),
@@ -151,12 +222,10 @@ impl Desk {
     }
 
     /// Keeps an acknowledgement for the next entry, and the node's note if it is the largest so far.
-    pub fn keep_ack(&self, ack: &str, size: u64, note: &str) {
+    pub fn keep_ack(&self, ack: &str, checkpoint: Checkpoint, note: &str) {
         let mut inner = self.inner();
         inner.acks.push(digest_text(ack.as_bytes()));
-        if inner.held.as_ref().is_none_or(|(held, _)| size > *held) {
-            inner.held = Some((size, note.to_owned()));
-        }
+        inner.hold(checkpoint, note);
     }
 
     /// While closed, acts of the node are answered 503, which promises nothing, and noted.
@@ -198,10 +267,9 @@ impl Desk {
         let Some(act) = token.act else { return Ok(self.read(path)) };
         let note = token.checkpoint.unwrap_or_default();
         let checkpoint = covering(&note, token.index.unwrap_or(u64::MAX), &self.peer, &token.signer.log)?;
+        let place = (checkpoint.origin.clone(), token.index.unwrap_or(u64::MAX));
         let mut inner = self.inner();
-        if inner.held.as_ref().is_none_or(|(held, _)| checkpoint.size > *held) {
-            inner.held = Some((checkpoint.size, note));
-        }
+        inner.hold(checkpoint, &note);
         if let Some((digest, answer)) = inner.answered.get(&act.msg) {
             return if *digest == act.digest() { Ok(answer.clone()) } else { Ok(Answer::json(409, "{}")) };
         }
@@ -209,11 +277,11 @@ impl Desk {
             inner.turned_away.push(act);
             return Ok(Answer::json(503, r#"{"@type":"Error","code":"busy","reason":[]}"#));
         }
-        Ok(self.receive(&mut inner, &act, bearer))
+        Ok(self.receive(&mut inner, &act, bearer, place))
     }
 
     /// Takes an act of the node: one entry, one acknowledgement, the same for every repetition.
-    fn receive(&self, inner: &mut Inner, act: &Act, token: &str) -> Answer {
+    fn receive(&self, inner: &mut Inner, act: &Act, token: &str, place: (String, u64)) -> Answer {
         let kind = kind_of(&act.path);
         let message = Json::parse(&act.body).unwrap_or(Json::Null);
         let (Some((kind, state)), Some(exchange)) = (kind, inner.exchanges.get_mut(&act.exchange)) else {
@@ -249,6 +317,14 @@ impl Desk {
         let mut answer = Answer::json(200, body);
         answer.headers.push(("DXP-Ack".to_owned(), ack));
         inner.answered.insert(act.msg, (act.digest(), answer.clone()));
+        inner.taken.push(Taken {
+            act: act.digest(),
+            origin: place.0,
+            index: place.1,
+            token: token.to_owned(),
+            path: act.path.clone(),
+            content: act.body.clone(),
+        });
         answer
     }
 
@@ -283,11 +359,7 @@ impl Desk {
                 .ok()
                 .zip(number("size"))
                 .and_then(|(from, size)| inner.ledger.consistency(from, size).map(|proof| hashes(&proof))),
-            ["log", "yours"] => Some(object([
-                ("v", 1.into()),
-                ("checkpoint", inner.held.as_ref().map(|(_, note)| note.clone()).into()),
-                ("acts", Vec::new().into()),
-            ])),
+            ["log", "yours"] => number("from").map(|from| inner.yours(from)),
             ["negotiations", pid] => {
                 inner.exchanges.values().find(|e| e.consumer_pid == *pid).map(|exchange| {
                     object([

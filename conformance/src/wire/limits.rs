@@ -14,7 +14,7 @@ use crate::{
 const PATH: &str = "/catalog/request";
 
 async fn catalog(session: &Session, body: &[u8]) -> Check<Answer> {
-    Ok(session.link.call(&session.signed("POST", DSP, PATH, body)).await?)
+    Ok(session.call(&session.signed("POST", DSP, PATH, body)).await?)
 }
 
 /// One byte more than a message may have.
@@ -22,7 +22,7 @@ pub(super) async fn oversized(session: &Session) -> Check {
     let mut body = catalog_body();
     body.resize((1 << 20) + 1, b' ');
     // A node may answer and close before it has read everything; then the rest cannot be written.
-    if let Ok(answer) = session.link.call(&session.signed("POST", DSP, PATH, &body)).await {
+    if let Ok(answer) = session.call(&session.signed("POST", DSP, PATH, &body)).await {
         refused_unsigned(&answer, &[413], "too_large")?;
     }
     session.alive().await
@@ -102,34 +102,34 @@ pub(super) async fn malformed(session: &Session) -> Check {
 /// Compressed content.
 pub(super) async fn encoded(session: &Session) -> Check {
     let call = session.signed("POST", DSP, PATH, &catalog_body()).header("content-encoding", "gzip");
-    refused_unsigned(&session.link.call(&call).await?, &[415], "")
+    refused_unsigned(&session.call(&call).await?, &[415], "")
 }
 
 /// Headers beyond 16 KiB, and more than 64 of them.
 pub(super) async fn head(session: &Session) -> Check {
     let call = session.signed("GET", DXP, "/keys", b"").header("x-filler", &"x".repeat(17_000));
-    refused_unsigned(&session.link.call(&call).await?, &[431], "")?;
+    refused_unsigned(&session.call(&call).await?, &[431], "")?;
     let mut call = session.signed("GET", DXP, "/keys", b"");
     for number in 0..70 {
         call = call.header(&format!("x-{number}"), "x");
     }
-    refused_unsigned(&session.link.call(&call).await?, &[431], "")?;
+    refused_unsigned(&session.call(&call).await?, &[431], "")?;
     session.alive().await
 }
 
 /// A target beyond 1024 bytes.
 pub(super) async fn target(session: &Session) -> Check {
     let path = format!("/keys?{}", "x".repeat(1_100));
-    refused_unsigned(&session.link.call(&session.signed("GET", DXP, &path, b"")).await?, &[414], "")
+    refused_unsigned(&session.call(&session.signed("GET", DXP, &path, b"")).await?, &[414], "")
 }
 
 /// Paths that nobody serves, and methods.
 pub(super) async fn unknown_path(session: &Session) -> Check {
     for path in ["/nothing", "/../dxp/1/keys", "/catalog", "//catalog/request"] {
-        refused_unsigned(&session.link.call(&session.signed("GET", DSP, path, b"")).await?, &[404, 405], "")?;
+        refused_unsigned(&session.call(&session.signed("GET", DSP, path, b"")).await?, &[404, 405], "")?;
     }
     let call = Call::new("DELETE", &format!("{DXP}/keys"));
-    refused_unsigned(&session.link.call(&call).await?, &[401, 404, 405], "")
+    refused_unsigned(&session.call(&call).await?, &[401, 404, 405], "")
 }
 
 /// An act whose content is no message: a final refusal, so acknowledged.
@@ -170,7 +170,7 @@ pub(super) async fn unknown_id(session: &Session) -> Check {
         "/transfers/x",
         "/catalog/datasets/urn:dxp:0",
     ] {
-        let answer = session.link.call(&session.signed("GET", DSP, path, b"")).await?;
+        let answer = session.call(&session.signed("GET", DSP, path, b"")).await?;
         refused_unsigned(&answer, &[404], "")?;
     }
     let exchange = random()?;
@@ -178,10 +178,10 @@ pub(super) async fn unknown_id(session: &Session) -> Check {
     let path = "/negotiations/x/termination";
     let body = super::deal::termination("urn:uuid:none", "x", "cancelled");
     let prepared = session.prepare("negotiation.termination", path, exchange, body)?;
-    let answer = session.link.call(&session.carry(&prepared)).await?;
+    let answer = session.call(&session.carry(&prepared)).await?;
     refused_unsigned(&answer, &[404], "")?;
     let entry = session.signed("GET", DXP, "/log/entry/0?size=1", b"");
-    refused_unsigned(&session.link.call(&entry).await?, &[404], "")
+    refused_unsigned(&session.call(&entry).await?, &[404], "")
 }
 
 /// A negotiation of somebody else is answered like none, but for the id that was asked for.
@@ -189,8 +189,7 @@ pub(super) async fn not_yours(session: &Session, pid: &str) -> Check {
     let none = "urn:uuid:11111111-2222-3333-4444-555555555555";
     let mut bodies = Vec::new();
     for pid in [pid, none] {
-        let answer =
-            session.link.call(&session.signed("GET", DSP, &format!("/negotiations/{pid}"), b"")).await?;
+        let answer = session.call(&session.signed("GET", DSP, &format!("/negotiations/{pid}"), b"")).await?;
         refused_unsigned(&answer, &[404], "")?;
         bodies.push(String::from_utf8_lossy(&answer.body).replace(pid, none));
     }

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     acts::own_origin,
-    encoding::{digest_text, from_b64, from_b64url},
+    encoding::{b64url, digest_text, from_b64, from_b64url},
     json::Json,
+    jws::Parts,
     ledger::open_entry,
     merkle::{Hash, TilePath, leaf_hash, root, verify_inclusion},
     note::Checkpoint,
@@ -63,7 +64,7 @@ pub(super) async fn entry(session: &Session, deal: &Deal) -> Check {
     let entry = open_entry(&bytes)?;
     let due = [
         ("act", Json::from(deal.request.act.digest())),
-        ("exchange", crate::encoding::b64url(&deal.request.act.exchange).into()),
+        ("exchange", b64url(&deal.request.act.exchange).into()),
         ("side", "received".into()),
         ("type", "negotiation.request".into()),
         ("status", i64::from(deal.receipt.answer.status).into()),
@@ -115,8 +116,54 @@ async fn leaves(session: &Session, size: u64) -> Check<Vec<Hash>> {
     Ok(leaves)
 }
 
+/// What the node holds of the suite's log, as the suite would ask after a start: a checkpoint that covers the request, and
+/// from the request's index on the suite's acts in order, with the bytes that were sent (API-3.5).
+pub(super) async fn yours(session: &Session, deal: &Deal) -> Check {
+    let index = deal.request.token.integer("index").ok_or("a token without index")?;
+    let read = |from: i64| async move {
+        let body = session.get(DXP, &format!("/log/yours?from={from}")).await?;
+        Json::parse(&body).map_err(|error| Stop::Fail(format!("yours: {error}")))
+    };
+    let held = read(index).await?;
+    let note = held.text("checkpoint").ok_or("no checkpoint of a log that acts came from")?;
+    let me = &session.desk.me;
+    let checkpoint = Checkpoint::open(note, &me.log.verifying_key().to_bytes());
+    let checkpoint = checkpoint.ok_or("a checkpoint that the suite did not sign")?;
+    if checkpoint.origin != me.origin() || checkpoint.size as i64 <= index {
+        return Err(Stop::Fail(format!("a checkpoint of {} that does not cover {index}", checkpoint.size)));
+    }
+    let acts = held.list("acts");
+    let indices: Vec<i64> = acts.iter().filter_map(|act| act.integer("index")).collect();
+    if indices.len() != acts.len() || acts.len() > 256 || !indices.is_sorted_by(|a, b| a < b) {
+        return Err(Stop::Fail(format!("expected at most 256 acts in order, got {indices:?}")));
+    }
+    let first = acts.first().ok_or("the request is not among the acts")?;
+    let token = first.text("token").unwrap_or_default();
+    let signed = Parts::parse("dxp-token+jwt", token).is_ok_and(|parts| {
+        parts.verify().is_ok() && parts.payload.get("msg") == deal.request.token.get("msg")
+    });
+    let due = [
+        ("act", Json::from(deal.request.act.digest())),
+        ("index", index.into()),
+        ("path", deal.request.act.path.as_str().into()),
+        ("content", b64url(&deal.request.act.body).into()),
+    ];
+    let wrong = due.iter().find(|(name, value)| first.get(name) != Some(value));
+    if let Some((name, value)) = wrong {
+        return Err(Stop::Fail(format!("{name}: expected {value:?}, got {:?}", first.get(name))));
+    }
+    if !signed {
+        return Err("the token is not the suite's over this act".into());
+    }
+    let after = read(index + 1).await?;
+    if after.list("acts").iter().any(|act| act.integer("index") <= Some(index)) {
+        return Err("expected only acts from the index on".into());
+    }
+    Ok(())
+}
+
 /// Bundles of entries are for auditors: a counterparty gets none.
 pub(super) async fn bundles(session: &Session) -> Check {
     let call = session.signed("GET", DXP, "/log/tile/entries/000.p/1", b"");
-    super::session::refused_unsigned(&session.link.call(&call).await?, &[403, 404], "")
+    super::session::refused_unsigned(&session.call(&call).await?, &[403, 404], "")
 }

@@ -202,6 +202,11 @@ async fn deals(report: &mut Report<'_>, s: &Session, offered: &offer::Offered, o
         log::newest(s, &deal.receipt).await,
     );
     report.note(
+        "API-3.5",
+        "the node gives back what it holds of the suite's log",
+        log::yours(s, &deal).await,
+    );
+    report.note(
         "ACT-6.2",
         "a known act gets the stored answer and acknowledgement, verbatim",
         deal::again(s, &deal).await,

@@ -46,7 +46,7 @@ pub fn catalog_body() -> Vec<u8> {
 
 /// Reads the catalog and verifies every listing in it.
 pub async fn catalog(session: &Session) -> Check<Vec<Offered>> {
-    let answer = session.link.call(&session.signed("POST", DSP, "/catalog/request", &catalog_body())).await?;
+    let answer = session.call(&session.signed("POST", DSP, "/catalog/request", &catalog_body())).await?;
     if answer.status != 200 {
         return Err(unexpected("200 and a catalog", &answer).into());
     }

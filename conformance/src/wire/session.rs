@@ -13,6 +13,11 @@ use crate::{
     transport::{Answer, Call, Link},
 };
 
+/// How long a node may recover before that counts as its answer.
+const RECOVERY: Duration = Duration::from_secs(10);
+/// Between two attempts at a node that recovers.
+const PAUSE: Duration = Duration::from_millis(250);
+
 /// Why a test did not pass.
 #[derive(Debug)]
 pub enum Stop {
@@ -177,9 +182,22 @@ impl Session {
         }
     }
 
+    /// Sends a request. A node that was just started may first ask what the suite holds of its log (API-3.5), and answer acts
+    /// with `recovering` until it knows; then the request is repeated for a while.
+    pub async fn call(&self, call: &Call) -> Result<Answer, String> {
+        for _ in 0..RECOVERY.as_millis() / PAUSE.as_millis() {
+            let answer = self.link.call(call).await?;
+            if !recovering(&answer) {
+                return Ok(answer);
+            }
+            sleep(PAUSE).await;
+        }
+        self.link.call(call).await
+    }
+
     /// Sends an act and checks the acknowledgement of its final answer (ACT-4, ACT-5).
     pub async fn act(&self, prepared: &Prepared) -> Check<Receipt> {
-        let answer = self.link.call(&self.carry(prepared)).await?;
+        let answer = self.call(&self.carry(prepared)).await?;
         self.receipt(&prepared.act, answer)
     }
 
@@ -200,7 +218,7 @@ impl Session {
         };
         let ack = open_ack(&text, &self.desk.ring, 1, &due)?;
         let checkpoint = covering(&ack.note, ack.index, &self.ticket.did, &ack.signer.log)?;
-        self.desk.keep_ack(&text, checkpoint.size, &ack.note);
+        self.desk.keep_ack(&text, checkpoint, &ack.note);
         Ok(Receipt { answer, text, ack })
     }
 
@@ -227,6 +245,12 @@ impl Session {
             Err(unexpected("200 from a node that lives", &answer).into())
         }
     }
+}
+
+/// Whether a node takes no acts yet, since it asks its peers for what they hold of its log.
+fn recovering(answer: &Answer) -> bool {
+    let code = || Json::parse(&answer.body).ok()?.text("code").map(str::to_owned);
+    answer.status == 503 && answer.value("dxp-ack").is_none() && code().as_deref() == Some("recovering")
 }
 
 /// `expected … got …` for an answer.

@@ -14,7 +14,7 @@ use naru_protocol::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::vectors::{same, shared, unhex};
+use crate::vectors::{judged, same, shared, unhex};
 
 /// A document that is accepted, with its canonical form.
 fn accepted(name: &str, input: &str, canonical: &str) -> Value {
@@ -192,7 +192,7 @@ const ACCEPTED: [&str; 5] = ["arrays", "french", "structures", "unicode", "weird
 #[test]
 fn reference_vectors() {
     // ENC-4.5
-    let Some(folder) = shared("jcs::reference_vectors") else { return };
+    let Some(folder) = shared("the vectors of the JCS reference implementation") else { return };
     let folder = folder.join("vectors/jcs");
     let names = fs::read_dir(folder.join("input")).unwrap().count();
     assert_eq!(names, ACCEPTED.len() + REFUSED.len());
@@ -208,6 +208,7 @@ fn reference_vectors() {
         let input = fs::read(folder.join(format!("input/{name}.json"))).unwrap();
         assert_eq!(json::parse(&input), Err(JsonError::Number), "{name}");
     }
+    judged(&format!("{names} documents of the JCS reference implementation, {} accepted", ACCEPTED.len()));
 }
 
 fn documents() -> impl Strategy<Value = Value> {

@@ -18,3 +18,4 @@ mod notes;
 mod tiles;
 #[path = "log/trees.rs"]
 mod trees;
+mod vectors;

@@ -18,7 +18,7 @@ use naru_protocol::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::vectors::{NOW, did, hex, key, participant, public, same, seed, shared, sign_raw, unhex};
+use crate::vectors::{NOW, did, hex, judged, key, participant, public, same, seed, shared, sign_raw, unhex};
 
 /// Points of low order and encodings that are not canonical.
 const BAD_KEYS: [(&str, &str); 20] = [
@@ -142,7 +142,7 @@ const CCTV: [u64; 43] = [
 #[test]
 fn cctv_vectors() {
     // ENC-6.4
-    let Some(folder) = shared("signatures::cctv_vectors") else { return };
+    let Some(folder) = shared("914 signatures of CCTV") else { return };
     let file = fs::read(folder.join("vectors/ed25519/cctv_ed25519vectors.json")).unwrap();
     let vectors: Vec<Value> = serde_json::from_slice(&file).unwrap();
     assert_eq!(vectors.len(), 914);
@@ -157,15 +157,16 @@ fn cctv_vectors() {
         .map(|vector| vector["number"].as_u64().unwrap())
         .collect();
     assert_eq!(accepted, CCTV);
+    judged(&format!("{} signatures of CCTV, {} accepted", vectors.len(), accepted.len()));
 }
 
 #[test]
 fn wycheproof_vectors() {
     // ENC-6.4: valid and invalid as they say, without exception.
-    let Some(folder) = shared("signatures::wycheproof_vectors") else { return };
+    let Some(folder) = shared("151 signatures of Wycheproof") else { return };
     let file = fs::read(folder.join("vectors/ed25519/wycheproof_ed25519_test.json")).unwrap();
     let file: Value = serde_json::from_slice(&file).unwrap();
-    let mut seen = 0;
+    let (mut seen, mut valid) = (0, 0);
     for group in file["testGroups"].as_array().unwrap() {
         let bytes = unhex(group["publicKey"]["pk"].as_str().unwrap());
         let key = PublicKey::from_bytes(bytes.try_into().unwrap());
@@ -175,9 +176,11 @@ fn wycheproof_vectors() {
             let accepted = key.is_ok_and(|key| key.verify(&message, &signature).is_ok());
             assert_eq!(accepted, test["result"] == "valid", "tcId {}", test["tcId"]);
             seen += 1;
+            valid += usize::from(accepted);
         }
     }
     assert_eq!(seen, 151);
+    judged(&format!("{seen} signatures of Wycheproof, {valid} accepted"));
 }
 
 #[test]

@@ -71,6 +71,16 @@ pub(super) enum Standing {
 }
 
 impl Standing {
+    /// How much is shown: of two exports, the one that shows more is believed.
+    const fn shows(self) -> u8 {
+        match self {
+            Self::OneSignature => 0,
+            Self::SignedNotConcluded => 1,
+            Self::Lapsed => 2,
+            Self::InForce(_) => 3,
+        }
+    }
+
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::InForce(_) => "in force",
@@ -111,7 +121,7 @@ pub(super) fn read(
             findings.proved(about.clone(), grade, agreed.standing.as_str());
             let about = Subject { claim: "listing", ..about };
             findings.take(about, Grade::Own, listing(&agreed.terms, statements));
-            let better = |known: &Agreed| matches!(known.standing, Standing::InForce(_));
+            let better = |known: &Agreed| known.standing.shows() >= agreed.standing.shows();
             if !all.get(&digest).is_some_and(better) {
                 all.insert(digest, agreed);
             }
@@ -158,12 +168,7 @@ fn judge(
     let acts = exchanges.acts(exchange);
     let proposed =
         acts.iter().rev().filter(|act| act.accepted).find_map(|act| terms_in(act.kind, act.content));
-    let evidence = Evidence {
-        terms: proposed.as_ref(),
-        finalized: None,
-        acknowledgement: None,
-        refusal: acts.iter().find_map(|act| refusal(act)),
-    };
+    let evidence = Evidence { terms: proposed.as_ref(), ..Evidence::default() };
     let standing = match best(&jws, rings, evidence, &acts, exchanges) {
         Verdict::InForce(proof) => Standing::InForce(proof),
         Verdict::SignedNotConcluded => Standing::SignedNotConcluded,
@@ -183,7 +188,8 @@ fn judge(
     Ok(Agreed { exchange, terms, standing })
 }
 
-/// The verdict with the best evidence there is: an acknowledgement of FINALIZED, else an act that names it.
+/// The verdict with the best evidence there is: an acknowledgement of FINALIZED, else an act that names it, else a refusal of
+/// a closing act because the deadline was over.
 fn best(
     jws: &Jws,
     rings: Rings<'_>,
@@ -205,6 +211,12 @@ fn best(
             if matches!(found, Verdict::InForce(_)) {
                 return found;
             }
+        }
+    }
+    for refusal in acts.iter().filter_map(refusal) {
+        let found = verdict(jws, rings, &Evidence { refusal: Some(refusal), ..evidence });
+        if found == Verdict::Lapsed {
+            return found;
         }
     }
     verdict(jws, rings, &evidence)

@@ -292,10 +292,12 @@ mod tests {
     fn files_are_canonical() {
         let good = br#"{"archive":"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU","data":"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU","manifest":"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU","name":"core","v":1,"wasm":"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"}"#;
         assert!(canonical::<PartsFile>(good, "p").is_ok());
-        for at in 0..good.len() {
+        // A name may hold anything; every other byte has one spelling.
+        let name = good.windows(4).position(|bytes| bytes == b"core").unwrap();
+        for at in (0..good.len()).filter(|at| !(name..name + 4).contains(at)) {
             let mut bad = good.to_vec();
             bad[at] = b' ';
-            assert!(canonical::<PartsFile>(&bad, "p").is_err() || bad[at] == good[at] || at > 0);
+            assert!(canonical::<PartsFile>(&bad, "p").is_err(), "{at}");
         }
         let spaced = [b" ".as_slice(), good].concat();
         assert!(canonical::<PartsFile>(&spaced, "p").is_err());

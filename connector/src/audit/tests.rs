@@ -1,9 +1,14 @@
 //! Two halves of one refused negotiation, made with the core's types alone, and everything that can be wrong with them.
+//! A deal with its data is in `deal`, what several exports say together in `joined`.
+
+mod deal;
+mod joined;
 
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use naru_policy::{Bundle, Engine, Evaluation, assemble};
@@ -33,7 +38,8 @@ use naru_protocol::{
 };
 use serde_json::{Value, json as object};
 
-use super::{Anchors, Reason, Report, Verdict, decisions::Packs, verify, verify_with};
+use super::{Anchors, Reason, Report, Verdict, decisions::Packs, verify_with};
+use crate::control::Failure;
 
 const NOW: u64 = 1_800_000_000;
 
@@ -141,13 +147,13 @@ impl Actor {
         kind: EntryType,
         peer: Did,
         fields: &[(&str, Value)],
-        got: Option<(&str, &[u8])>,
+        got: Option<(&str, u16, &[u8])>,
     ) -> u64 {
         let digest = act.digest().unwrap();
         let mut draft = EntryDraft::sent(kind, act.exchange, act.msg, digest, NOW);
-        if let Some((token, answer)) = got {
+        if let Some((token, status, answer)) = got {
             draft.side = Half::Received;
-            draft.status = Some(200);
+            draft.status = Some(status);
             draft.token = Some(Digest::of(token.as_bytes()));
             draft.answer = Some(Digest::of(answer));
         }
@@ -166,13 +172,13 @@ impl Actor {
         issue_token(&Token::for_act(act, self.note(), index, NOW), 1, &key(self.seed, 1)).unwrap()
     }
 
-    fn ack(&self, act: &Act, index: u64, answer: &[u8]) -> String {
+    fn ack(&self, act: &Act, index: u64, status: u16, answer: &[u8]) -> String {
         let ack = Ack {
             v: V1,
             iss: self.did,
             aud: act.iss,
             act: act.digest().unwrap(),
-            status: 200,
+            status,
             answer: Digest::of(answer),
             index,
             checkpoint: self.note(),
@@ -180,21 +186,27 @@ impl Actor {
         issue_ack(&ack, 1, &key(self.seed, 1)).unwrap()
     }
 
-    fn act_file(
-        &mut self,
-        direction: &str,
-        kind: EntryType,
-        act: &Act,
-        content: &[u8],
-        token: &str,
-        ack: &str,
-    ) {
+    fn act_file(&mut self, direction: &str, act: &Act, sent: &Sent<'_>, token: &str, ack: &str) {
         let name = format!("acts/{}.json", act.digest().unwrap());
         let value = object!({
-            "v": 1, "direction": direction, "kind": kind.as_str(), "act": act, "content": to_base64url(content),
-            "token": token, "status": 200, "answer": "", "ack": ack,
+            "v": 1, "direction": direction, "kind": sent.kind.as_str(), "act": act,
+            "content": to_base64url(sent.content), "token": token, "status": sent.status,
+            "answer": to_base64url(sent.answer), "ack": ack,
         });
         self.put(&name, &value);
+    }
+
+    /// Takes the peer's statements in, and logs the acknowledgements of its own acts in an entry.
+    fn close(&mut self, peer: &Self) {
+        let statements = peer.files.iter().filter(|(name, _)| name.starts_with("statements/"));
+        self.files.extend(statements.map(|(name, bytes)| (name.clone(), bytes.clone())));
+        let acts = self.files.iter().filter(|(name, _)| name.starts_with("acts/"));
+        let acts = acts.map(|(_, bytes)| serde_json::from_slice::<Value>(bytes).unwrap());
+        let sent = acts.filter(|act| act["direction"] == "sent");
+        let mut acks = EntryDraft::own(EntryType::Acks, Id([77; 16]), NOW);
+        acks.acks = sent.map(|act| Digest::of(act["ack"].as_str().unwrap().as_bytes())).collect();
+        acks.field("note", object!("idle"), FieldKey::Node(self.node_key()));
+        self.append(&acks);
     }
 
     /// The export, written to a folder.
@@ -219,43 +231,66 @@ impl Actor {
     }
 }
 
-/// One evaluation by the packs of the binary: its file and the decision over it.
-fn evaluate(shared: &Value, terms: Option<&Terms>, packs: &Engine) -> (Digest, Value, Decision) {
-    let host = object!({
-        "phase": "negotiation", "side": "exporter", "now": NOW,
-        "provider": {"identity": {"verified": true, "expires_at": NOW + 86_400, "provenance": "operator"}},
-        "consumer": {"identity": {"verified": true, "expires_at": NOW + 86_400, "provenance": "operator"}},
-    });
-    let private = object!({"approvals": [], "stop_orders": []});
-    let salt = NodeKey::from_bytes([5; 32]).salt(&Id([6; 16]), "input_private");
-    let shown = Disclosure::new(&salt, "input_private", private.clone()).unwrap();
-    let input = assemble(packs.packs(), shared, &private, &host).unwrap();
-    let Evaluation::Decided(result) = packs.evaluate(&input) else { panic!("broken") };
-    let record = EvaluationRecord {
-        v: V1,
-        input: Input { shared: json::digest_of(shared).unwrap(), private: shown.digest() },
-        packs: packs_of(packs),
-        phase: Phase::Negotiation,
-        side: Side::Exporter,
-        result: json::parse(&result.canonical()).unwrap(),
-    };
-    let bytes = record.to_bytes().unwrap();
-    let digest = Digest::of(&bytes);
-    let file = object!({
-        "v": 1, "record": to_base64url(&bytes), "shared": shared, "host": host, "disclosure": shown.text(),
-    });
-    let decision = Decision {
-        terms: terms.map_or(digest, |terms| terms.digest().unwrap()),
-        side: Side::Exporter,
-        phase: Phase::Negotiation,
-        allow: result.allows(),
-        result: digest,
-        input_shared: record.input.shared,
-        input_private: record.input.private,
-        at: NOW,
-        by: "auto".into(),
-    };
-    (digest, file, decision)
+/// One evaluation by the packs of the binary.
+struct Evaluated {
+    digest: Digest,
+    record: EvaluationRecord,
+    allows: bool,
+    /// The file of the export.
+    file: Value,
+}
+
+impl Evaluated {
+    fn new(shared: &Value, phase: Phase, side: Side) -> Self {
+        let word = |value: &Value| value.as_str().unwrap().to_owned();
+        let identity = object!({"verified": true, "expires_at": NOW + 86_400, "provenance": "operator"});
+        let mut host = object!({
+            "phase": word(&object!(phase)), "side": word(&object!(side)), "now": NOW,
+            "provider": {"identity": identity}, "consumer": {"identity": identity},
+        });
+        if phase == Phase::Transfer {
+            host["contract"] = object!({"signed_by": [shared["provider"]["id"], shared["consumer"]["id"]]});
+        }
+        let private = object!({"approvals": [], "stop_orders": []});
+        let salt = NodeKey::from_bytes([5; 32]).salt(&Id([6; 16]), "input_private");
+        let shown = Disclosure::new(&salt, "input_private", private.clone()).unwrap();
+        let packs = engine();
+        let input = assemble(packs.packs(), shared, &private, &host).unwrap();
+        let Evaluation::Decided(result) = packs.evaluate(&input) else { panic!("broken") };
+        let record = EvaluationRecord {
+            v: V1,
+            input: Input { shared: json::digest_of(shared).unwrap(), private: shown.digest() },
+            packs: packs_of(packs),
+            phase,
+            side,
+            result: json::parse(&result.canonical()).unwrap(),
+        };
+        let bytes = record.to_bytes().unwrap();
+        let file = object!({
+            "v": 1, "record": to_base64url(&bytes), "shared": shared, "host": host,
+            "disclosure": shown.text(),
+        });
+        Self { digest: Digest::of(&bytes), record, allows: result.allows(), file }
+    }
+
+    fn decision(&self, terms: &Terms) -> Decision {
+        Decision {
+            terms: terms.digest().unwrap(),
+            side: self.record.side,
+            phase: self.record.phase,
+            allow: self.allows,
+            result: self.digest,
+            input_shared: self.record.input.shared,
+            input_private: self.record.input.private,
+            at: NOW,
+            by: "auto".into(),
+        }
+    }
+
+    /// Puts the file into an export.
+    fn shown_by(&self, actor: &mut Actor) {
+        actor.put(&format!("evaluations/{}.json", self.digest), &self.file);
+    }
 }
 
 fn packs_of(engine: &Engine) -> Vec<Pack> {
@@ -326,17 +361,40 @@ fn terms(provider: &Actor, consumer: &Actor, shared: &Value) -> Terms {
     }
 }
 
-fn act(msg: u8, from: &Actor, to: &Actor, path: &str, content: &[u8], prev: Option<Digest>) -> Act {
-    Act {
-        v: V1,
-        msg: Id([msg; 16]),
-        iss: from.did,
-        aud: to.did,
-        exchange: Id([42; 16]),
-        method: Method::Post,
-        path: Target::parse(path).unwrap(),
-        body: Digest::of(content),
-        prev,
+/// An act and how it was answered.
+struct Sent<'a> {
+    msg: u8,
+    exchange: Id,
+    path: &'a str,
+    kind: EntryType,
+    content: &'a [u8],
+    prev: Option<Digest>,
+    fields: &'a [(&'a str, Value)],
+    status: u16,
+    answer: &'a [u8],
+}
+
+impl Sent<'_> {
+    /// From one actor to the other: entries, token, acknowledgement, both files.
+    fn carry(&self, from: &mut Actor, to: &mut Actor) -> Digest {
+        let act = Act {
+            v: V1,
+            msg: Id([self.msg; 16]),
+            iss: from.did,
+            aud: to.did,
+            exchange: self.exchange,
+            method: Method::Post,
+            path: Target::parse(self.path).unwrap(),
+            body: Digest::of(self.content),
+            prev: self.prev,
+        };
+        let index = from.half(&act, self.kind, to.did, self.fields, None);
+        let token = from.token(&act, index);
+        let there = to.half(&act, self.kind, from.did, &[], Some((&token, self.status, self.answer)));
+        let ack = to.ack(&act, there, self.status, self.answer);
+        from.act_file("sent", &act, self, &token, &ack);
+        to.act_file("received", &act, self, &token, &ack);
+        act.digest().unwrap()
     }
 }
 
@@ -349,8 +407,9 @@ impl Story {
             "consumer": {"id": consumer.did, "country": "SG", "size": "sme"},
         });
         let terms = terms(&provider, &consumer, &shared);
-        let (evaluation, file, decision) = evaluate(&shared, Some(&terms), engine());
-        provider.put(&format!("evaluations/{evaluation}.json"), &file);
+        let evaluated = Evaluated::new(&shared, Phase::Negotiation, Side::Exporter);
+        let (evaluation, decision) = (evaluated.digest, evaluated.decision(&terms));
+        evaluated.shown_by(&mut provider);
         pack_files(&mut provider);
         let offer = odrl::Offer::from_value(object!({
             "@type": "Offer", "@id": "urn:dxp:o", "target": "urn:dxp:0123456789abcdef0123456789abcdef",
@@ -364,13 +423,19 @@ impl Story {
             callback_address: Some("multiaddr:/p2p/x".into()),
             dxp: Some(Proposal { v: V1, key: None, terms, decision }),
         };
-        let offer = Self::exchange(
-            (&mut provider, &mut consumer),
-            (11, "/negotiations/offers", EntryType::NegotiationOffer),
-            &message.to_bytes().unwrap(),
-            None,
-            &fields,
-        );
+        let exchange = Id([42; 16]);
+        let offer = Sent {
+            msg: 11,
+            exchange,
+            path: "/negotiations/offers",
+            kind: EntryType::NegotiationOffer,
+            content: &message.to_bytes().unwrap(),
+            prev: None,
+            fields: &fields,
+            status: 200,
+            answer: b"",
+        };
+        let offer = offer.carry(&mut provider, &mut consumer);
         let message = ContractNegotiationTerminationMessage {
             provider_pid: "p".into(),
             consumer_pid: "c".into(),
@@ -378,60 +443,55 @@ impl Story {
             reason: vec![],
             dxp: Some(CodeMember { v: V1, code: Some("denied".into()) }),
         };
-        let termination = Self::exchange(
-            (&mut consumer, &mut provider),
-            (12, "/negotiations/p/termination", EntryType::NegotiationTermination),
-            &message.to_bytes().unwrap(),
-            Some(offer),
-            &[],
-        );
-        // Statements of the peer, and the acknowledgements in an entry of their own.
-        for (actor, peer, sent) in [(&mut provider, 2, offer), (&mut consumer, 1, termination)] {
-            let peer = Actor::new(peer, if peer == 1 { "KR" } else { "SG" });
-            actor.files.extend(peer.files.into_iter().filter(|(name, _)| name.starts_with("statements/")));
-            let file: Value = serde_json::from_slice(&actor.files[&format!("acts/{sent}.json")]).unwrap();
-            let mut acks = EntryDraft::own(EntryType::Acks, Id([77; 16]), NOW);
-            acks.acks = vec![Digest::of(file["ack"].as_str().unwrap().as_bytes())];
-            acks.field("note", object!("idle"), FieldKey::Node(actor.node_key()));
-            actor.append(&acks);
-        }
-        let dir = std::env::temp_dir().join(format!("naru-audit-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&dir);
-        Self { provider, consumer, offer, termination, evaluation, exchange: Id([42; 16]), dir }
-    }
-
-    /// One act from one actor to the other: entries, token, acknowledgement, both files.
-    fn exchange(
-        (from, to): (&mut Actor, &mut Actor),
-        (msg, path, kind): (u8, &str, EntryType),
-        content: &[u8],
-        prev: Option<Digest>,
-        fields: &[(&str, Value)],
-    ) -> Digest {
-        let act = act(msg, from, to, path, content, prev);
-        let index = from.half(&act, kind, to.did, fields, None);
-        let token = from.token(&act, index);
-        let there = to.half(&act, kind, from.did, &[], Some((&token, b"")));
-        let ack = to.ack(&act, there, b"");
-        from.act_file("sent", kind, &act, content, &token, &ack);
-        to.act_file("received", kind, &act, content, &token, &ack);
-        act.digest().unwrap()
+        let termination = Sent {
+            msg: 12,
+            exchange,
+            path: "/negotiations/p/termination",
+            kind: EntryType::NegotiationTermination,
+            content: &message.to_bytes().unwrap(),
+            prev: Some(offer),
+            fields: &[],
+            status: 200,
+            answer: b"",
+        };
+        let termination = termination.carry(&mut consumer, &mut provider);
+        provider.close(&consumer);
+        consumer.close(&provider);
+        Self { provider, consumer, offer, termination, evaluation, exchange, dir: scratch(name) }
     }
 
     fn dirs(&self) -> Vec<PathBuf> {
-        [("a", &self.provider), ("b", &self.consumer)]
-            .map(|(name, actor)| {
-                let dir = self.dir.join(name);
-                let _ = fs::remove_dir_all(&dir);
-                actor.export(&dir);
-                dir
-            })
-            .to_vec()
+        exports(&self.dir, &self.provider, &self.consumer)
     }
 
     fn audit(&self) -> Report {
         verify(&self.dirs(), &anchors()).unwrap()
     }
+}
+
+/// [`super::verify`], with packs that are compiled once for all tests: that takes seconds.
+fn verify(dirs: &[PathBuf], anchors: &Anchors) -> Result<Report, Failure> {
+    static PACKS: Mutex<Option<Packs>> = Mutex::new(None);
+    let mut packs = PACKS.lock().unwrap_or_else(PoisonError::into_inner);
+    verify_with(dirs, anchors, packs.get_or_insert_default())
+}
+
+/// An empty folder of this test.
+fn scratch(name: &str) -> PathBuf {
+    let dir = std::env::temp_dir().join(format!("naru-audit-{name}-{}", std::process::id()));
+    let _ = fs::remove_dir_all(&dir);
+    dir
+}
+
+/// Both exports as they are now, written below `dir`.
+fn exports(dir: &Path, provider: &Actor, consumer: &Actor) -> Vec<PathBuf> {
+    let write = |(name, actor): (&str, &Actor)| {
+        let dir = dir.join(name);
+        let _ = fs::remove_dir_all(&dir);
+        actor.export(&dir);
+        dir
+    };
+    [("a", provider), ("b", consumer)].map(write).to_vec()
 }
 
 fn anchors() -> Anchors {
@@ -456,7 +516,7 @@ fn failures(report: &Report) -> Vec<Reason> {
 #[test]
 fn a_true_story_holds() {
     let story = Story::new("true");
-    let report = story.audit();
+    let report = super::verify(&story.dirs(), &anchors()).unwrap();
     assert!(report.holds(), "{}", report.to_text());
     assert_eq!(report.verdict_of(&story.exchange.to_string()), Some("refused"));
     let joined =

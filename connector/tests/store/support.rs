@@ -21,18 +21,18 @@ use naru_protocol::{
 };
 use serde_json::json;
 
-pub const US: &str = "did:key:us";
-pub const PEER: &str = "did:key:peer";
+pub(crate) const US: &str = "did:key:us";
+pub(crate) const PEER: &str = "did:key:peer";
 /// Any second will do.
-pub const AT: u64 = 1_790_000_000;
+pub(crate) const AT: u64 = 1_790_000_000;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// A folder that goes when the test ends.
-pub struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    pub fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let unique = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("naru-store-{name}-{}-{unique}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
@@ -40,24 +40,24 @@ impl Folder {
         Self(path)
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 
-    pub fn options(&self) -> SqliteOptions {
+    pub(crate) fn options(&self) -> SqliteOptions {
         SqliteOptions::in_folder(&self.0)
     }
 
-    pub async fn open(&self) -> SqliteStore {
+    pub(crate) async fn open(&self) -> SqliteStore {
         self.try_open().await.unwrap()
     }
 
-    pub async fn try_open(&self) -> Result<SqliteStore, StoreError> {
+    pub(crate) async fn try_open(&self) -> Result<SqliteStore, StoreError> {
         open_at(&self.0).await
     }
 
     /// Opened, with its genesis.
-    pub async fn start(&self) -> SqliteStore {
+    pub(crate) async fn start(&self) -> SqliteStore {
         let store = self.open().await;
         store.commit(genesis()).await.unwrap();
         store
@@ -70,7 +70,7 @@ impl Drop for Folder {
     }
 }
 
-pub async fn open_at(path: &Path) -> Result<SqliteStore, StoreError> {
+pub(crate) async fn open_at(path: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::open(FolderLock::acquire(path)?, SqliteOptions::in_folder(path), signer(0)).await
 }
 
@@ -78,27 +78,27 @@ fn log_key() -> SigningKey {
     SigningKey::from_seed(&[7; 32])
 }
 
-pub fn origin(shard: u32) -> Origin {
+pub(crate) fn origin(shard: u32) -> Origin {
     Origin { root: SigningKey::from_seed(&[1; 32]).public(), shard }
 }
 
-pub fn signer(shard: u32) -> LogSigner {
+pub(crate) fn signer(shard: u32) -> LogSigner {
     LogSigner::new(&origin(shard), log_key()).unwrap()
 }
 
-pub fn note_key() -> NoteKey {
+pub(crate) fn note_key() -> NoteKey {
     origin(0).key(log_key().public()).unwrap()
 }
 
 /// A number that no other call in this process gets, as an id.
-pub fn id() -> Id {
+pub(crate) fn id() -> Id {
     let mut bytes = [0; 16];
     bytes[..4].copy_from_slice(&std::process::id().to_be_bytes());
     bytes[8..].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
     Id(bytes)
 }
 
-pub fn genesis() -> Batch {
+pub(crate) fn genesis() -> Batch {
     let genesis = Genesis {
         root: SigningKey::from_seed(&[1; 32]).public(),
         log_key: log_key().public(),
@@ -110,7 +110,7 @@ pub fn genesis() -> Batch {
 }
 
 /// A sent act with one exchange field, counted in the given lanes.
-pub fn draft(exchange: Id, act: Digest, lanes: &[&str]) -> EntryDraft {
+pub(crate) fn draft(exchange: Id, act: Digest, lanes: &[&str]) -> EntryDraft {
     let mut draft = EntryDraft::sent(EntryType::NegotiationRequest, exchange, id(), act, AT);
     draft.field("peer", json!(PEER), FieldKey::Exchange(ExchangeKey::from_bytes([3; 32])));
     draft.lanes = lanes
@@ -120,7 +120,7 @@ pub fn draft(exchange: Id, act: Digest, lanes: &[&str]) -> EntryDraft {
     draft
 }
 
-pub fn exchange_row(id: Id) -> ExchangeRow {
+pub(crate) fn exchange_row(id: Id) -> ExchangeRow {
     ExchangeRow {
         id,
         kind: ExchangeKind::Negotiation,
@@ -141,7 +141,7 @@ pub fn exchange_row(id: Id) -> ExchangeRow {
     }
 }
 
-pub fn act_row(exchange: Id, direction: Direction) -> ActRow {
+pub(crate) fn act_row(exchange: Id, direction: Direction) -> ActRow {
     let msg = id();
     let (iss, aud) = match direction {
         Direction::Out => (US, PEER),
@@ -173,7 +173,7 @@ pub fn act_row(exchange: Id, direction: Direction) -> ActRow {
     }
 }
 
-pub fn outbox_row(act: &ActRow, next_at_ms: u64) -> OutboxRow {
+pub(crate) fn outbox_row(act: &ActRow, next_at_ms: u64) -> OutboxRow {
     OutboxRow {
         act: act.digest,
         exchange: act.exchange,
@@ -190,7 +190,7 @@ pub fn outbox_row(act: &ActRow, next_at_ms: u64) -> OutboxRow {
 }
 
 /// A first act of ours: exchange, entry, act and outbox row.
-pub fn proposal(lanes: &[&str]) -> (Batch, ActRow) {
+pub(crate) fn proposal(lanes: &[&str]) -> (Batch, ActRow) {
     let exchange = id();
     let act = act_row(exchange, Direction::Out);
     let batch = Batch {
@@ -204,19 +204,19 @@ pub fn proposal(lanes: &[&str]) -> (Batch, ActRow) {
 }
 
 /// Opens the checkpoint that a commit handed out.
-pub fn checkpoint(sequenced: &Sequenced) -> SignedCheckpoint {
+pub(crate) fn checkpoint(sequenced: &Sequenced) -> SignedCheckpoint {
     let signed = SignedCheckpoint::open_own(sequenced.checkpoint.as_bytes(), &note_key()).unwrap();
     assert_eq!(signed.size(), sequenced.size);
     signed
 }
 
 /// Reads an entry back from its leaf.
-pub async fn entry(store: &SqliteStore, index: u64) -> Entry {
+pub(crate) async fn entry(store: &SqliteStore, index: u64) -> Entry {
     Entry::parse(&store.entry(index).await.unwrap().unwrap().leaf).unwrap()
 }
 
 /// Checks that a checkpoint which was handed out is a point of the store's history.
-pub async fn assert_extends(store: &SqliteStore, older: &SignedCheckpoint) {
+pub(crate) async fn assert_extends(store: &SqliteStore, older: &SignedCheckpoint) {
     let head = store.head().await.unwrap().unwrap();
     let newest = SignedCheckpoint::open_own(head.note.as_bytes(), &note_key()).unwrap();
     let proof = store.consistency(older.size(), head.size).await.unwrap();

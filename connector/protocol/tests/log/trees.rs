@@ -9,7 +9,10 @@ use naru_protocol::log::merkle::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::common::{Tree, check_vector, recursive_root};
+use crate::{
+    common::{Tree, check_vector, recursive_root},
+    vectors::{judged, shared},
+};
 
 const ALL: u64 = 300;
 
@@ -235,15 +238,11 @@ fn judge_folder(folder: &Path, count: &mut usize) {
 
 #[test]
 fn foreign_vectors_are_judged_as_they_say() {
-    let Some(shared) = std::env::var_os("NARU_SHARED") else {
-        println!(
-            "SKIPPED: the 196 vectors of transparency-dev/merkle; set NARU_SHARED to the folder that has vectors/merkle"
-        );
-        return;
-    };
+    let Some(shared) = shared("196 proofs of transparency-dev/merkle") else { return };
     let mut count = 0;
-    judge_folder(&Path::new(&shared).join("vectors/merkle"), &mut count);
+    judge_folder(&shared.join("vectors/merkle"), &mut count);
     assert_eq!(count, 196);
+    judged(&format!("{count} proofs of transparency-dev/merkle, as they say"));
 }
 
 #[test]

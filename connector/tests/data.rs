@@ -26,7 +26,7 @@ use naru::data::{
     Part,
     buffers::Buffers,
     capability::{self, CapabilityError, LastChecked},
-    fetch::{FetchError, Wanted, fetch},
+    fetch::{FetchError, FetchEvent, Wanted, fetch},
     part,
     publish::{PublishError, PublishEvent, PublishOptions, publish},
     ranges::{RangeError, RangeSource},
@@ -185,9 +185,43 @@ async fn a_source_that_changed_or_vanished_stops_with_its_name() {
     let short = source.read(Part::File(6), Some(0..1)).await;
     assert!(matches!(short, Err(SourceError::Changed { chunk: 0, .. })));
 
-    let error = fetch_from(&provider, &temp.join("out"), &Arc::default()).await.unwrap_err();
-    let FetchError::SourceCorrupt { path, .. } = error else { panic!("{error}") };
-    assert!(["audio/less.wav", "one.bin"].contains(&path.as_str()));
+    // TRF-6.11: the fetch ends with what the provider said and the name of the file, whichever comes first.
+    let seen = Arc::new(Seen::default());
+    let error = fetch_from(&provider, &temp.join("out"), &seen).await.unwrap_err();
+    assert!(!error.is_resumable());
+    assert_eq!(error.code(), Code::SourceChanged);
+    let FetchError::SourceFault { path, chunk, .. } = error else { panic!("{error}") };
+    assert!([("audio/less.wav", 1), ("one.bin", 0)].contains(&(path.as_str(), chunk)));
+    let tries = seen.corrupt.lock().unwrap().iter().filter(|(p, c)| (p, *c) == (&path, chunk)).count();
+    assert_eq!(tries, naru_protocol::limits::CHUNK_TRIES as usize);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_mended_in_time_arrives() {
+    // TRF-6.11: asked again as often as for a wrong chunk.
+    let temp = Temp::new();
+    let files = sample(&temp.join("data"));
+    publish_quietly(&temp.join("data"), &temp.join("index"));
+    let (path, bytes) = (temp.join("data/one.bin"), files["one.bin"].clone());
+    fs::remove_file(&path).unwrap();
+    let provider = Loopback::new(&temp.join("index"), Faults::default());
+    let source = provider.serving.source();
+    let wanted = Wanted { content_root: source.content_root(), summary: source.summary().clone() };
+    let faults = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&faults);
+    let on_event = move |event: FetchEvent<'_>| {
+        if let FetchEvent::Corrupt { path: "one.bin", tries, .. } = event {
+            seen.store(tries, Ordering::SeqCst);
+            if tries == 3 {
+                fs::write(&path, &bytes).unwrap();
+            }
+        }
+    };
+    let out = temp.join("out");
+    fetch(Arc::clone(&provider), &wanted, &out, options(), Arc::new(on_event)).await.unwrap();
+    check_out(&out, &files);
+    assert_eq!(faults.load(Ordering::SeqCst), 3);
+    assert_eq!(provider.times_asked(Part::File(6), 0), 4);
 }
 
 // ---- lies

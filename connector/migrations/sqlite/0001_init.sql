@@ -90,6 +90,8 @@ CREATE TABLE exchanges (
 -- First messages serialise by (peer, initiator's pid): the loser of a race is refused here.
 CREATE UNIQUE INDEX exchanges_peer_pid ON exchanges (peer, kind, peer_pid) WHERE peer_pid IS NOT NULL;
 CREATE INDEX exchanges_updated ON exchanges (updated);
+-- Live exchanges of a peer are counted before a new one is begun.
+CREATE INDEX exchanges_live ON exchanges (peer) WHERE waits_for IS NOT NULL;
 CREATE INDEX exchanges_deadline ON exchanges (deadline) WHERE deadline IS NOT NULL;
 
 CREATE TABLE acts (
@@ -184,6 +186,17 @@ CREATE TABLE lanes (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE peer_logs (
+    did    TEXT    NOT NULL,
+    origin TEXT    NOT NULL,
+    size   INTEGER NOT NULL,
+    root   BLOB    NOT NULL,
+    note   TEXT    NOT NULL,
+    seen   INTEGER NOT NULL,
+    PRIMARY KEY (did, origin)
+) STRICT, WITHOUT ROWID;
+
+-- What peers have shown of their logs and we have not yet compared with the checkpoint held in peer_logs.
+CREATE TABLE peer_claims (
     did    TEXT    NOT NULL,
     origin TEXT    NOT NULL,
     size   INTEGER NOT NULL,

@@ -152,6 +152,16 @@ pub enum FetchError {
         /// Number of the chunk in its file, from 0.
         chunk: u64,
     },
+    /// The provider says, however often it is asked, that its file is no longer what it published.
+    #[error("{path}: the provider cannot read chunk {chunk} of its own file ({code})")]
+    SourceFault {
+        /// The file.
+        path: String,
+        /// Number of the chunk in its file, from 0.
+        chunk: u64,
+        /// The provider's code: [`Code::SourceChanged`] or [`Code::SourceMissing`].
+        code: Code,
+    },
     /// All chunks of a file are right, but its SHA-256 is not that of the file list.
     #[error("{path}: the file list lies about the SHA-256 of the file")]
     FileDigest {
@@ -208,7 +218,7 @@ impl FetchError {
     #[must_use]
     pub const fn is_resumable(&self) -> bool {
         match self {
-            Self::Range(RangeError::Refused { .. }) => false,
+            Self::Range(RangeError::Refused { .. } | RangeError::SourceFault(_)) => false,
             Self::Range(_) | Self::DiskFull { .. } | Self::Io { .. } | Self::InUse { .. } | Self::Stopped => {
                 true
             }
@@ -217,6 +227,7 @@ impl FetchError {
             | Self::Summary(_)
             | Self::ChunkList { .. }
             | Self::SourceCorrupt { .. }
+            | Self::SourceFault { .. }
             | Self::FileDigest { .. }
             | Self::Name { .. }
             | Self::Occupied { .. } => false,
@@ -233,6 +244,7 @@ impl FetchError {
             }
             Self::FileDigest { .. } => Code::FileListDiffers,
             Self::SourceCorrupt { .. } => Code::ChunkCorrupt,
+            Self::SourceFault { code, .. } => *code,
             Self::Range(error) => error.code(),
             Self::DiskFull { .. } => Code::DiskFull,
             Self::Io { .. } | Self::Occupied { .. } => Code::FileUnusable,

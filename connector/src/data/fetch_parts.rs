@@ -1,5 +1,5 @@
 //! The single requests of a transfer at the consumer: one chunk, one list of chunk hashes, one acknowledgement (spec
-//! chapter 07, TRF-6.6 and TRF-6.7). Each repeats itself until it succeeds or its failure is final.
+//! chapter 07, TRF-6.6, TRF-6.7 and TRF-6.11). Each repeats itself until it succeeds or its failure is final.
 //!
 //! Which of them run when is the business of [`super::fetch`].
 
@@ -137,18 +137,33 @@ async fn download<S: RangeSource>(
         };
         // A wrong chunk, a wrong length and a source that cannot be read count alike; other failures have patience only.
         if is_no_range(error.as_ref()) {
-            return Err(FetchError::SourceCorrupt { path: entry.path.clone(), chunk: place.chunk });
+            return Err(given_up(entry, place, None));
         }
         if let None | Some(RangeError::SourceFault(_) | RangeError::Length) = error {
             corrupt += 1;
             (shared.on_event)(FetchEvent::Corrupt { path: &entry.path, chunk: place.chunk, tries: corrupt });
             if corrupt >= shared.retries.options.corrupt_tries {
-                return Err(FetchError::SourceCorrupt { path: entry.path.clone(), chunk: place.chunk });
+                return Err(given_up(entry, place, error.as_ref()));
             }
         }
         if let Some(error) = error {
             shared.pause(&mut pauses, error).await?;
         }
+    }
+}
+
+/// Why a chunk is not asked for again: what the provider said of its source is kept, anything else is a wrong chunk.
+fn given_up(entry: &FileEntry, place: ChunkPlace, last: Option<&RangeError>) -> FetchError {
+    let (path, chunk) = (entry.path.clone(), place.chunk);
+    match last {
+        Some(RangeError::SourceFault(code)) => FetchError::SourceFault { path, chunk, code: *code },
+        None
+        | Some(
+            RangeError::Interrupted(_)
+            | RangeError::Busy { .. }
+            | RangeError::Refused { .. }
+            | RangeError::Length,
+        ) => FetchError::SourceCorrupt { path, chunk },
     }
 }
 

@@ -25,7 +25,8 @@ pub enum RangeError {
         /// How long it asks to wait.
         after: Option<Duration>,
     },
-    /// The provider says that its source no longer has these bytes. Asked again as often as a corrupt chunk.
+    /// The provider says that its source no longer has these bytes. Asked again as often as a corrupt chunk
+    /// ([`RetryOptions::corrupt_tries`]).
     #[error("the provider cannot read its source: {0}")]
     SourceFault(Code),
     /// A final refusal: asking again is no use.
@@ -106,9 +107,12 @@ pub(super) struct Retries {
     success: Mutex<Instant>,
 }
 
-/// The pauses of one request.
+/// The pauses of one request, and how many of them followed a fault of the provider's source.
 #[derive(Debug, Default)]
-pub(super) struct Pauses(u32);
+pub(super) struct Pauses {
+    count: u32,
+    faults: u32,
+}
 
 impl Retries {
     pub(super) fn new(options: RetryOptions) -> Self {
@@ -130,14 +134,22 @@ impl Retries {
         let asked = match &error {
             RangeError::Refused { .. } => return Err(error),
             RangeError::Busy { after } => *after,
-            RangeError::Interrupted(_) | RangeError::SourceFault(_) | RangeError::Length => None,
+            RangeError::SourceFault(_) => {
+                pauses.faults += 1;
+                if pauses.faults >= self.options.corrupt_tries {
+                    return Err(error);
+                }
+                None
+            }
+            RangeError::Interrupted(_) | RangeError::Length => None,
         };
         let last = *self.success.lock().unwrap_or_else(PoisonError::into_inner);
         if last.elapsed() >= self.options.patience {
             return Err(error);
         }
-        let own = self.options.first_pause.saturating_mul(1 << pauses.0.min(20)).min(self.options.last_pause);
-        pauses.0 += 1;
+        let own =
+            self.options.first_pause.saturating_mul(1 << pauses.count.min(20)).min(self.options.last_pause);
+        pauses.count += 1;
         let own = jittered(own);
         let pause = asked.map_or(own, |asked| asked.min(self.options.patience).max(own));
         on_pause(&error, pause);

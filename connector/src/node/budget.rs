@@ -13,7 +13,8 @@ use std::{
 
 use naru_protocol::{error::Code, limits};
 
-use super::{NodeError, now};
+use super::{Node, NodeError, now};
+use crate::store::Counted;
 
 /// Counts in the window of time that runs now, by whom they are charged to.
 #[derive(Debug, Default)]
@@ -75,6 +76,29 @@ impl Budgets {
     /// How many were turned away since the start.
     pub(super) fn strangers(&self) -> u64 {
         self.strangers.load(Ordering::Relaxed)
+    }
+}
+
+impl Node {
+    /// Refuses a new exchange with a peer while too many are open, or too much waits for answers (LIM-1.1).
+    pub(super) async fn room_for(&self, peer: &str) -> Result<(), NodeError> {
+        let limits = [
+            (Counted::LiveExchanges(peer), limits::PEER_EXCHANGES, "exchanges with this peer are open"),
+            (Counted::Outbox(peer), limits::OUTBOX_PEER, "acts wait for this peer's answer"),
+            (Counted::WholeOutbox, limits::OUTBOX, "acts wait for an answer"),
+        ];
+        for (what, most, text) in limits {
+            self.room(what, most, text).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses one more of something than its limit allows.
+    pub(super) async fn room(&self, what: Counted<'_>, most: usize, text: &str) -> Result<(), NodeError> {
+        if self.store.count(what).await? >= most as u64 {
+            return Err(NodeError::refused(Code::BudgetExceeded, format!("{most} {text}")));
+        }
+        Ok(())
     }
 }
 

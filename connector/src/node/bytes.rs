@@ -1,20 +1,28 @@
-//! The bytes of a transfer, on either side: capabilities, ranges, window acknowledgements over the node's connection
-//! (spec chapter 07; the fourth of the four points: a permit with an expiry, re-checked with every capability).
+//! The provider's side of the bytes: capabilities, ranges, window acknowledgements (spec chapter 07b, TRF-6 to TRF-8).
+//!
+//! Here is the fourth of the four points at which law is asked: whenever a capability is issued, and again when the
+//! operator's facts have changed (TRF-7.2, TRF-7.4). What fails then ends the transfer (TRF-7.5); packs change only with
+//! the process, which knows no capability of before. The consumer's side is in `fetching`, the acts are in `transfer`.
+
+mod fetching;
+mod runs;
 
 use std::{
-    ops::Range,
-    path::Path,
-    sync::{Arc, PoisonError},
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use axum::{body::Body, response::Response};
 use futures::StreamExt as _;
 use hyper::{HeaderMap, StatusCode, header};
 use naru_protocol::{
-    act::{Method, Path as Target},
-    encoding::Id,
+    encoding::{Digest, Id},
     error::Code,
-    exchange::State as Any,
+    exchange::{SendKind, State as Any},
     identity::Role,
     json, limits,
     listing::Listing,
@@ -23,43 +31,79 @@ use naru_protocol::{
     transfer::State,
     window::{Acknowledged, Transfer, WindowAck, WindowProgress},
 };
-use tokio::sync::Mutex;
 
-use super::{
-    Node, NodeError,
-    deal::Haul,
-    link::Answered,
-    now,
-    peers::Peer,
-    route::DXP,
-    turn::{Data, data_of},
-};
+pub(super) use self::runs::Runs;
+use super::{Node, NodeError, deal::Haul, now, peers::Peer, policy::Judged, turn::Turn};
 use crate::{
     data::{
         Part,
         buffers::Buffers,
         capability::{self, LastChecked},
-        fetch::{FetchEvent, FetchOptions, Fetched, Wanted, fetch},
-        parse_range, range_header,
-        ranges::{BodyStream, RangeError, RangeSource},
-        serve::Serving,
-        source::{Reading, Source},
+        parse_range,
+        serve::{ServeError, Serving},
+        source::{Reading, Source, SourceError},
     },
     store::{Batch, ExchangeKind, ExchangeRow, OurRole, TransferRow},
 };
 
 /// MiB of chunks that all streams of one served transfer hold together.
 const SERVE_BUFFERS: usize = 24;
+/// How long a look at the operator's facts is good for while ranges are asked for.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A transfer that may be served now.
 pub(super) struct Live {
     serving: Serving,
     shown: LastChecked,
     /// Until when the permit that it was opened under holds, seconds.
-    until: std::sync::atomic::AtomicU64,
+    until: AtomicU64,
     ring: naru_protocol::identity::KeyRing,
     /// The peer's identity on the network: a capability works over its own connection only.
     peer_ids: Vec<String>,
+    id: Id,
+    footing: Mutex<Footing>,
+    /// Held while facts are compared and law is asked, so that one range asks and the others wait for the outcome.
+    looking: tokio::sync::Mutex<()>,
+}
+
+/// What the permit of a live transfer rests on.
+struct Footing {
+    /// Digest of the operator's facts, taken before law was asked: a change in between is noticed at the next look.
+    facts: Option<Digest>,
+    looked: Instant,
+    /// Why nothing is served any more.
+    over: Option<Code>,
+}
+
+impl Live {
+    fn footing(&self) -> MutexGuard<'_, Footing> {
+        self.footing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nothing more is served, streams under way included. The first reason stays.
+    fn end(&self, why: Code) {
+        self.footing().over.get_or_insert(why);
+    }
+
+    fn is_over(&self) -> bool {
+        self.footing().over.is_some()
+    }
+
+    /// Whether the last look is still good.
+    fn is_fresh(&self) -> Result<bool, NodeError> {
+        let footing = self.footing();
+        match footing.over {
+            Some(code) => Err(NodeError::refused(code, "")),
+            None => Ok(footing.looked.elapsed() < LOOK),
+        }
+    }
+
+    /// Law was asked, or need not be: the permit rests on these facts.
+    fn rests_on(&self, facts: Option<Digest>) {
+        let mut footing = self.footing();
+        footing.facts = facts;
+        footing.looked = Instant::now();
+    }
 }
 
 impl std::fmt::Debug for Live {
@@ -72,15 +116,54 @@ fn refused(code: Code, error: &impl std::fmt::Display) -> NodeError {
     NodeError::refused(code, error.to_string())
 }
 
+/// What a consumer is told of a source that cannot be served: names of files in the list, never of folders here.
+fn unserved(error: &ServeError) -> NodeError {
+    match error {
+        ServeError::Source(
+            own @ (SourceError::Index { .. } | SourceError::List { .. } | SourceError::Summary { .. }),
+        ) => {
+            tracing::error!(error = %own, "a publication cannot be served");
+            NodeError::refused(own.code(), "")
+        }
+        ServeError::Source(
+            SourceError::Changed { .. }
+            | SourceError::Missing { .. }
+            | SourceError::Io { .. }
+            | SourceError::NoSuchRange
+            | SourceError::Stopped,
+        )
+        | ServeError::Window(_) => refused(error.code(), error),
+    }
+}
+
 impl Node {
     /// No further byte leaves under an agreement that has ended.
-    pub(super) fn forget_agreement(&self, agreement: &naru_protocol::encoding::Digest) {
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.retain(|_, live| live.serving.transfer().agreement != *agreement);
+    pub(super) fn forget_agreement(&self, agreement: &Digest) {
+        let mut all = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, live| {
+            let goes = live.serving.transfer().agreement == *agreement;
+            if goes {
+                live.end(Code::AgreementEnded);
+            }
+            !goes
+        });
     }
 
+    /// No further byte of a transfer leaves: it ended, or is suspended.
     pub(super) fn forget_live(&self, pid: &str) {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(pid);
+        self.end_live(pid, Code::IllegalState);
+    }
+
+    fn end_live(&self, pid: &str, why: Code) {
+        let gone = self.live.lock().unwrap_or_else(PoisonError::into_inner).remove(pid);
+        if let Some(live) = gone {
+            live.end(why);
+        }
+    }
+
+    /// The operator's facts as they lie on disk; none if they cannot be read.
+    fn facts_seen(&self) -> Option<Digest> {
+        std::fs::read(self.folder.facts()).ok().map(|bytes| Digest::of(&bytes))
     }
 
     /// (API-2.1) `GET /transfers/:pid/capability`: law is asked again, and only then is a fresh capability issued.
@@ -90,7 +173,29 @@ impl Node {
             return Err(NodeError::refused(Code::NotFound, ""));
         }
         let _lock = self.locks.one(row.id).await;
-        let mut turn = self.turn(row.id).await?;
+        let facts = self.facts_seen();
+        let (mut turn, listing) = self.permitted(row.id, pid).await?;
+        let transfer = self.transfer_of(&row, turn.haul()?, Role::Provider)?;
+        let live = self.live_for(pid, &transfer, &listing, peer, row.id).await?;
+        let at = now();
+        live.rests_on(facts);
+        live.until.store(at + limits::CAPABILITY_SECONDS, Ordering::Relaxed);
+        let text = capability::issue(&transfer, self.me.ks(), self.me.signing(), at)?;
+        Ok(json::to_canonical(&serde_json::json!({"v": 1, "capability": text}))?)
+    }
+
+    /// Asks law again about a transfer that runs, under its lock. Gives it with the listing that it serves from; whatever
+    /// stands against it, no further range is served.
+    async fn permitted(&self, id: Id, pid: &str) -> Result<(Turn, String), NodeError> {
+        let permitted = self.ask_again(id).await;
+        if let Err(error) = &permitted {
+            self.end_live(pid, error.code());
+        }
+        permitted
+    }
+
+    async fn ask_again(&self, id: Id) -> Result<(Turn, String), NodeError> {
+        let mut turn = self.turn(id).await?;
         let pending_start = turn.machine.pending().is_some();
         if turn.machine.state() != Some(Any::Transfer(State::Started)) && !pending_start {
             return Err(NodeError::refused(Code::IllegalState, "the transfer is not started"));
@@ -101,22 +206,58 @@ impl Node {
             return Err(NodeError::refused(Code::AgreementEnded, ""));
         }
         self.in_force(&mut deal_turn).await?;
-        let terms =
-            deal_turn.deal()?.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
+        let deal = deal_turn.deal()?;
+        let listing = deal.listing.clone();
+        let terms = deal.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
         let judged =
             turn.judge(&terms, Role::Provider, Phase::Transfer, &super::transfer::both(&terms)).await?;
-        let allow = self.request_allow(&turn.row, peer).await?;
-        if let Err(error) = self.permit_transfer(&judged, &terms, Role::Provider, Some(allow)) {
-            self.forget_live(pid);
-            return Err(error);
+        let allow = self.request_allow(&turn.row, &turn.peer).await?;
+        match self.permit_transfer(&judged, &terms, Role::Provider, Some(allow)) {
+            Ok(_) => Ok((turn, listing)),
+            Err(error) => Err(self.forbid(turn, &judged, &error).await),
         }
-        let transfer = self.transfer_of(&row, turn.haul()?, Role::Provider)?;
-        let listing = deal_turn.deal()?.listing.clone();
-        let live = self.live_for(pid, &transfer, &listing, peer, row.id).await?;
-        let at = now();
-        live.until.store(at + limits::CAPABILITY_SECONDS, std::sync::atomic::Ordering::Relaxed);
-        let text = capability::issue(&transfer, self.me.ks(), self.me.signing(), at)?;
-        Ok(json::to_canonical(&serde_json::json!({"v": 1, "capability": text}))?)
+    }
+
+    /// Law no longer allows what is under way: the transfer ends with the code, as it would not have started with it. The
+    /// peer learns no more than where a start is denied. Where an act of ours is unanswered, refusing must do for now.
+    async fn forbid(&self, mut turn: Turn, judged: &Judged, error: &NodeError) -> NodeError {
+        if !matches!(error.code(), Code::Denied | Code::Undetermined) {
+            return NodeError::refused(error.code(), "");
+        }
+        let (id, code) = (turn.row.id, judged.code());
+        tracing::warn!(exchange = %id, code = code.as_str(), "the transfer is no longer allowed");
+        // First, so that ranges under way are refused with this code and not as those of a transfer that ended.
+        self.end_live(&turn.row.our_pid, code);
+        let open = turn.machine.allows(Role::Provider, SendKind::TransferTerminate.kind());
+        if open && turn.machine.pending().is_none() {
+            turn.batch.evaluations.push(judged.row.clone());
+            let ended = match turn.give_up_transfer(code, self.peer_reasons(judged)) {
+                Ok(()) => turn.commit().await.map(|_| ()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = ended {
+                tracing::error!(exchange = %id, %error, "the end of the transfer could not be kept");
+            }
+        }
+        NodeError::refused(code, "")
+    }
+
+    /// Looks whether the operator's facts are those that the permit rests on, and asks law again if they are not.
+    async fn still_permitted(&self, pid: &str, live: &Live) -> Result<(), NodeError> {
+        if live.is_fresh()? {
+            return Ok(());
+        }
+        let _one = live.looking.lock().await;
+        if live.is_fresh()? {
+            return Ok(());
+        }
+        let facts = self.facts_seen();
+        if live.footing().facts != facts {
+            let _lock = self.locks.one(live.id).await;
+            self.permitted(live.id, pid).await?;
+        }
+        live.rests_on(facts);
+        Ok(())
     }
 
     /// The consumer's signed allow, from the stored request.
@@ -166,8 +307,8 @@ impl Node {
         let transfer = transfer.clone();
         let opened = tokio::task::spawn_blocking(move || {
             let source =
-                Source::open(&index, Buffers::new(SERVE_BUFFERS)).map_err(|e| refused(e.code(), &e))?;
-            Serving::new(Arc::new(source), transfer, last.as_ref()).map_err(|e| refused(e.code(), &e))
+                Source::open(&index, Buffers::new(SERVE_BUFFERS)).map_err(|e| unserved(&e.into()))?;
+            Serving::new(Arc::new(source), transfer, last.as_ref()).map_err(|e| unserved(&e))
         });
         let serving = opened.await.map_err(|e| refused(Code::Internal, &e))??;
         if serving.source().content_root() != listing.claims().content_root {
@@ -184,6 +325,9 @@ impl Node {
                 .sets()
                 .map(|s| naru_protocol::identity::peer_id(&s.transport))
                 .collect(),
+            id,
+            footing: Mutex::new(Footing { facts: None, looked: Instant::now(), over: None }),
+            looking: tokio::sync::Mutex::default(),
         });
         self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(pid.to_owned(), Arc::clone(&live));
         Ok(live)
@@ -194,7 +338,7 @@ impl Node {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).get(pid).cloned();
         let live = live.ok_or_else(|| NodeError::refused(Code::CapabilityExpired, ""))?;
         let at = now();
-        if at > live.until.load(std::sync::atomic::Ordering::Relaxed) {
+        if at > live.until.load(Ordering::Relaxed) {
             return Err(NodeError::refused(Code::PermitExpired, ""));
         }
         if !live.peer_ids.iter().any(|id| id == connected) {
@@ -216,6 +360,7 @@ impl Node {
         headers: &HeaderMap,
     ) -> Result<Response, NodeError> {
         let live = self.opened(pid, shown, connected)?;
+        self.still_permitted(pid, &live).await?;
         let total =
             live.serving.source().total(part).ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;
         let wanted = headers.get(header::RANGE).and_then(|v| v.to_str().ok());
@@ -225,7 +370,7 @@ impl Node {
         };
         let partial = range.is_some();
         let Reading { total, range, stream } =
-            live.serving.read(part, range).await.map_err(|e| refused(e.code(), &e))?;
+            live.serving.read(part, range).await.map_err(|e| unserved(&e))?;
         let mut response = Response::builder()
             .status(if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK })
             .header(header::CONTENT_TYPE, "application/octet-stream")
@@ -234,6 +379,11 @@ impl Node {
             let shown = format!("bytes {}-{}/{total}", range.start, range.end.saturating_sub(1));
             response = response.header(header::CONTENT_RANGE, shown);
         }
+        let stream = stream.map(move |piece| match piece {
+            Ok(_) if live.is_over() => Err(io::Error::other("the transfer may no longer be served")),
+            Ok(bytes) => Ok(bytes),
+            Err(error) => Err(io::Error::other(error)),
+        });
         response.body(Body::from_stream(stream)).map_err(|e| refused(Code::Internal, &e))
     }
 
@@ -268,41 +418,6 @@ impl Node {
         }
         Ok(b"{}".to_vec())
     }
-
-    /// Fetches the files of a started transfer; every chunk verified before it is written and acknowledged.
-    pub(super) async fn fetch_into(
-        &self,
-        row: &ExchangeRow,
-        haul: &Haul,
-        out: &Path,
-    ) -> Result<Fetched, NodeError> {
-        let peer = self.peer(&row.peer).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, ""))?;
-        let negotiation = self.store.exchange(haul.negotiation).await?;
-        let negotiation = negotiation.ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;
-        let Data::Deal(deal) = data_of(&negotiation)? else {
-            return Err(NodeError::refused(Code::NotInForce, ""));
-        };
-        let listing = naru_protocol::jws::peek::<Listing>(&deal.listing)?;
-        let terms = deal.terms.ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
-        let wanted = Wanted { content_root: terms.content_root, summary: listing.claims().summary.clone() };
-        let transfer = self.transfer_of(row, haul, Role::Consumer)?;
-        let base = format!("/transfers/{}", transfer.provider_pid);
-        let link = Link { node: self.clone(), peer, base, transfer, capability: Mutex::default() };
-        let exchange = row.id;
-        let on_event = move |event: FetchEvent<'_>| match event {
-            FetchEvent::Corrupt { path, chunk, tries } => {
-                tracing::warn!(%exchange, path, chunk, tries, "a chunk arrived wrong; fetched again alone");
-            }
-            FetchEvent::Retry { error, .. } => tracing::info!(%exchange, %error, "a request is repeated"),
-            FetchEvent::Started { .. }
-            | FetchEvent::Chunk { .. }
-            | FetchEvent::Acknowledged(_)
-            | FetchEvent::Placing => {}
-        };
-        fetch(Arc::new(link), &wanted, out, FetchOptions::default(), Arc::new(on_event))
-            .await
-            .map_err(|e| refused(e.code(), &e))
-    }
 }
 
 fn progress_of(row: &TransferRow) -> Option<WindowProgress> {
@@ -312,118 +427,4 @@ fn progress_of(row: &TransferRow) -> Option<WindowProgress> {
         digest: naru_protocol::encoding::Digest::parse(value.get("digest")?.as_str()?).ok()?,
         window: value.get("window")?.as_u64()?,
     })
-}
-
-/// The provider as the fetcher sees it.
-struct Link {
-    node: Node,
-    peer: Arc<Peer>,
-    base: String,
-    transfer: Transfer,
-    /// The capability in use and when it was asked for, seconds.
-    capability: Mutex<Option<(String, u64)>>,
-}
-
-impl Link {
-    /// The capability in use, or a fresh one when a third of its life is left.
-    async fn capability(&self, renew: bool) -> Result<String, RangeError> {
-        let mut held = self.capability.lock().await;
-        let at = now();
-        if !renew
-            && let Some((text, asked)) = &*held
-            && at < asked + limits::CAPABILITY_SECONDS * 2 / 3
-        {
-            return Ok(text.clone());
-        }
-        let path = format!("{}/capability", self.base);
-        let body = self.node.get(&self.peer, DXP, &path).await.map_err(|e| range_error(&e))?;
-        let value: serde_json::Value = serde_json::from_slice(&body).map_err(|_| RangeError::Length)?;
-        let text = value.get("capability").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-        *held = Some((text.clone(), at));
-        Ok(text)
-    }
-
-    async fn ask(
-        &self,
-        path: &str,
-        range: Option<&Range<u64>>,
-        renew: bool,
-    ) -> Result<BodyStream, RangeError> {
-        let capability = self.capability(renew).await?;
-        let target = format!("{DXP}{}/{path}", self.base);
-        let response = self
-            .node
-            .send_range(&self.peer, &target, &capability, range.map(range_header))
-            .await
-            .map_err(|e| range_error(&e))?;
-        let status = response.status().as_u16();
-        if status != 200 && status != 206 {
-            let Answered { body, .. } = super::link::whole(response).await.map_err(|e| range_error(&e))?;
-            return Err(status_error(status, &body));
-        }
-        if response.headers().contains_key(header::CONTENT_ENCODING) {
-            return Err(RangeError::Length);
-        }
-        let body = response.into_body();
-        let pieces = futures::stream::unfold(body, |mut body| async move {
-            match body.chunk().await {
-                Ok(Some(bytes)) => Some((Ok(bytes), body)),
-                Ok(None) => None,
-                Err(error) => Some((Err(RangeError::Interrupted(error.to_string())), body)),
-            }
-        });
-        Ok(pieces.boxed())
-    }
-}
-
-impl RangeSource for Link {
-    async fn get(&self, path: &str, range: Option<Range<u64>>) -> Result<BodyStream, RangeError> {
-        match self.ask(path, range.as_ref(), false).await {
-            Err(RangeError::Refused {
-                code: Some(Code::CapabilityExpired | Code::PermitExpired), ..
-            }) => self.ask(path, range.as_ref(), true).await,
-            answer => answer,
-        }
-    }
-
-    async fn acknowledge(&self, progress: WindowProgress) -> Result<(), RangeError> {
-        let ack = WindowAck::of(&self.transfer, &progress, now());
-        let text = self.node.me.sign(&ack).map_err(|e| RangeError::Interrupted(e.to_string()))?;
-        let path = Target::parse(&format!("{}/window", self.base));
-        let path = path.map_err(|e| RangeError::Interrupted(e.to_string()))?;
-        let answer = self.node.read(&self.peer, Method::Post, DXP, path, text.into_bytes()).await;
-        let Answered { status, body, .. } = answer.map_err(|e| range_error(&e))?;
-        if status == 200 { Ok(()) } else { Err(status_error(status, &body)) }
-    }
-}
-
-/// What a failure means to the fetcher: a link that broke is tried again, a refusal is not.
-fn range_error(error: &NodeError) -> RangeError {
-    match error {
-        NodeError::Refused(code, _) => {
-            let body = serde_json::json!({"code": code.as_str()}).to_string();
-            status_error(code.http_status(), body.as_bytes())
-        }
-        NodeError::Transport(error) => RangeError::Interrupted(error.to_string()),
-        NodeError::Folder(_)
-        | NodeError::Config(_)
-        | NodeError::Store(_)
-        | NodeError::Identity(_)
-        | NodeError::Jws(_)
-        | NodeError::Ticket(_)
-        | NodeError::Json(_)
-        | NodeError::Bundle(_)
-        | NodeError::Engine(_) => RangeError::Interrupted(error.to_string()),
-    }
-}
-
-fn status_error(status: u16, body: &[u8]) -> RangeError {
-    let value: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let code = value.get("code").and_then(serde_json::Value::as_str).and_then(|c| Code::parse(c).ok());
-    match (status, code) {
-        (_, Some(code @ (Code::SourceChanged | Code::SourceMissing))) => RangeError::SourceFault(code),
-        (429 | 503, _) => RangeError::Busy { after: None },
-        (500..=599, _) => RangeError::Interrupted(format!("status {status}")),
-        (_, code) => RangeError::Refused { status, code },
-    }
 }

@@ -1,15 +1,18 @@
-//! Staying reachable: where only this side can dial, or where an exchange is open, a lost connection is opened again
-//! (spec chapter 06, NEG-12.5: no loss of a connection changes how a deal ends).
+//! Staying in contact: where only this side can dial, or where an exchange is open, a lost connection is opened again
+//! (spec chapter 06, NEG-12.5: no loss of a connection changes how a deal ends), and in quiet moments what peers have shown
+//! of their logs is compared (LOG-5.6).
 //!
-//! Sends nothing: what is unanswered is the outbox's. A peer without addresses is waited for.
+//! Sends nothing: what is unanswered is the outbox's, which is told when a peer is here again. A peer without addresses is
+//! waited for.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::PoisonError,
     time::{Duration, Instant},
 };
 
-use super::{Node, NodeError};
-use crate::store::{ExchangeQuery, MAX_ROWS, PeerStatus};
+use super::{Node, NodeError, now_ms, peers::Peer};
+use crate::store::{Batch, ExchangeQuery, MAX_ROWS, OutboxState, PeerStatus, Reschedule};
 
 /// How often connections are looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -22,9 +25,28 @@ const OPEN: [&str; 7] = ["REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED
 pub(super) async fn run(node: Node) {
     let mut stop = node.stop.subscribe();
     let mut failed: BTreeMap<String, (u32, Instant)> = BTreeMap::new();
+    let mut here = BTreeSet::new();
     loop {
         if let Err(error) = node.reconnect(&mut failed).await {
             tracing::error!(%error, "connections could not be looked after");
+        }
+        if let Err(error) = node.resume_with(&mut here).await {
+            tracing::error!(%error, "what waits for peers that are here again could not be resumed");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            _ = stop.wait_for(|s| *s) => return,
+        }
+    }
+}
+
+/// Compares what peers have shown of their logs until the node stops; apart, for a slow peer not to hold up connections.
+pub(super) async fn watch(node: Node) {
+    let mut stop = node.stop.subscribe();
+    let mut doubted: BTreeMap<String, Instant> = BTreeMap::new();
+    loop {
+        if let Err(error) = node.verify_claims(&mut doubted).await {
+            tracing::error!(%error, "what peers show of their logs could not be looked at");
         }
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}
@@ -46,6 +68,37 @@ impl Node {
             wanted.extend(accepted.map(|row| row.did));
         }
         Ok(wanted)
+    }
+
+    /// What is unanswered goes out at once to a peer that is in contact again, whoever dialled and however long it was away
+    /// (ACT-6.8). `here` are the connected peers of the last look.
+    async fn resume_with(&self, here: &mut BTreeSet<String>) -> Result<(), NodeError> {
+        let connected: BTreeSet<String> = self.transport.connected().into_iter().map(|c| c.peer).collect();
+        let known: Vec<_> = {
+            let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+            let back =
+                |peer: &Peer| peer.peer_id().is_some_and(|id| connected.contains(&id) && !here.contains(&id));
+            peers.iter().filter(|(_, peer)| back(peer)).map(|(did, _)| did.clone()).collect()
+        };
+        *here = connected;
+        let now = now_ms();
+        let mut reschedule = Vec::new();
+        for did in known {
+            let waiting = self.store.outbox(Some(&did), MAX_ROWS).await?;
+            let later = waiting.into_iter().filter(|row| row.next_at_ms > now || row.attempts > 0);
+            reschedule.extend(later.map(|row| Reschedule {
+                act: row.act,
+                next_at_ms: now,
+                attempts: 0,
+                state: OutboxState::Waiting,
+                last_error: row.last_error,
+            }));
+        }
+        if !reschedule.is_empty() {
+            self.store.commit(Batch { reschedule, ..Batch::default() }).await?;
+            self.wake.notify_one();
+        }
+        Ok(())
     }
 
     async fn reconnect(&self, failed: &mut BTreeMap<String, (u32, Instant)>) -> Result<(), NodeError> {

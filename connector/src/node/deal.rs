@@ -37,6 +37,8 @@ pub(super) struct Deal {
     pub(super) ours: Option<Own>,
     /// The peer's decision over them.
     pub(super) theirs: Option<Decision>,
+    /// Whether we have answered terms that lacked a duty with a counter-proposal.
+    pub(super) countered: bool,
     /// The agreement with the signatures that we hold.
     pub(super) agreement: Option<Jws>,
     /// Digest of the act FINALIZED, once sent or accepted.

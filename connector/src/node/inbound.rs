@@ -3,7 +3,7 @@
 //! Answers of acts carry `DXP-Ack`; it is a pure function of the commit, so that the same act gets the same bytes after
 //! a crash. Nothing here decides about a deal: that is `negotiation` and `transfer`.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use axum::{
     Router,
@@ -151,8 +151,10 @@ async fn answer(
         Route::Tickets => {
             // A secret is not to be guessed: whoever tries is a stranger until the secret fits.
             node.budgets.unknown(&connected.peer_id)?;
-            let content = read(body).await?;
-            let status = node.redeemed(bearer?, &content, &connected.peer_id).await?;
+            let (content, bearer) = (read(body).await?, bearer?.to_owned());
+            let node = node.clone();
+            let status =
+                whole(async move { node.redeemed(&bearer, &content, &connected.peer_id).await }).await?;
             return Ok(write(Reply { status, body: b"{}".to_vec(), ack: None }));
         }
         Route::Catalog
@@ -174,11 +176,21 @@ async fn answer(
     let did = caller.peer.did();
     if let Route::Act(route) = route {
         node.budgets.act(&did)?;
-        let key = head.headers.get("DXP-Key").and_then(|v| v.to_str().ok());
-        return Ok(write(node.act(caller, route, target, key, content).await?));
+        let key = head.headers.get("DXP-Key").and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let (node, target) = (node.clone(), target.to_owned());
+        let acted = whole(async move { node.act(caller, route, &target, key.as_deref(), content).await });
+        return acted.await.map(write);
     }
     node.budgets.read(&did)?;
     authenticated(node, route, caller, content).await.map(write)
+}
+
+/// Does what changes state to its end, even if its sender's connection is lost meanwhile: a commit and what follows it are
+/// never torn apart.
+async fn whole<T: Send + 'static>(
+    work: impl Future<Output = Result<T, NodeError>> + Send + 'static,
+) -> Result<T, NodeError> {
+    tokio::spawn(work).await.map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?
 }
 
 /// Reads and service posts under a token.
@@ -293,6 +305,7 @@ impl Node {
         let act =
             token.act().ok_or_else(|| NodeError::refused(Code::TokenMalformed, "the token signs no act"))?;
         let digest = act.digest()?;
+        self.recovered_for_act(&caller.peer).await?;
         let _lock = match (route.kind(), &route.pid) {
             (ExchangeKind::Transfer, None) => {
                 let rests_on = self.negotiation_named(&content, &caller.peer).await?;

@@ -5,12 +5,13 @@
 //! |---|---|
 //! | `inbound` | the one router, the order of checks, answers and acknowledgements |
 //! | `turn` | one unit of work on one exchange, and its commit |
-//! | `negotiation`, `transfer` | what each act means on either side |
+//! | `negotiation`, `counter`, `transfer` | what each act means on either side |
 //! | `outbox` | repeating unanswered acts |
 //! | `policy`, `facts` | documents, evaluations, permits |
 //! | `peers`, `contact`, `catalog`, `publish` | first contact, staying in contact, listings |
-//! | `bytes` | serving and fetching the data |
-//! | `omission` | the peer's entries, verified before data move |
+//! | `bytes` | serving and fetching the data, one task for each |
+//! | `omission` | the peer's log: claims, consistency, its entries verified before data move |
+//! | `recovery` | after a start: what peers hold of our log |
 //! | `evidence` | the log as static files |
 //! | `views`, `verbs` | what people ask and see |
 
@@ -19,6 +20,7 @@ mod budget;
 mod bytes;
 mod catalog;
 mod contact;
+mod counter;
 mod deadlines;
 mod deal;
 mod error;
@@ -36,6 +38,7 @@ mod policy;
 mod proposal;
 mod publish;
 mod received;
+mod recovery;
 mod route;
 mod standing;
 mod terms;
@@ -55,7 +58,12 @@ use naru_protocol::log::checkpoint::Origin;
 use tokio::sync::{Notify, watch};
 
 pub use self::error::NodeError;
-use self::{bytes::Live, locks::Locks, me::Me, peers::Peer};
+use self::{
+    bytes::{Live, Runs},
+    locks::Locks,
+    me::Me,
+    peers::Peer,
+};
 use crate::{
     config::{Config, Folder},
     store::{FolderLock, LogSigner, SqliteOptions, SqliteStore, Store, wrapping::Wrapping},
@@ -87,8 +95,14 @@ pub struct Inner {
     peers: Mutex<BTreeMap<String, Arc<Peer>>>,
     /// Transfers that may be served now, with their live permits.
     live: Mutex<BTreeMap<String, Arc<Live>>>,
+    /// Transfers whose bytes are being received.
+    receiving: Runs,
     /// What peers and strangers may cost us.
     budgets: budget::Budgets,
+    /// Which peers have said, since the start, what they hold of our log.
+    recovery: recovery::Recovery,
+    /// Peers are pinned one after the other: names and limits are looked at before they are written.
+    pinning: tokio::sync::Mutex<()>,
     /// The outbox has something new.
     wake: Notify,
     stop: watch::Sender<bool>,
@@ -162,7 +176,10 @@ impl Node {
             locks: Locks::default(),
             peers: Mutex::default(),
             live: Mutex::default(),
+            receiving: Runs::default(),
             budgets: budget::Budgets::default(),
+            recovery: recovery::Recovery::default(),
+            pinning: tokio::sync::Mutex::default(),
             wake: Notify::new(),
             stop,
         }));
@@ -172,6 +189,7 @@ impl Node {
         tokio::spawn(outbox::run(node.clone()));
         tokio::spawn(deadlines::run(node.clone()));
         tokio::spawn(contact::run(node.clone()));
+        tokio::spawn(contact::watch(node.clone()));
         transfer::resume_all(&node).await?;
         Ok(node)
     }

@@ -115,9 +115,10 @@ impl Turn {
         self.check_terms(terms, &listed, offer)?;
         let setting = Setting::of(terms)?;
         dxp.decision.check(&setting, Side::of(other(role)), self.at).map_err(refused!())?;
+        let known = self.only_adds_duties(terms, &listed)?;
         let expected = match role {
-            Role::Provider => None,
-            Role::Consumer => self.node.expected_from(&self.peer.did(), terms).await?,
+            Role::Consumer if !known => self.node.expected_from(&self.peer.did(), terms).await?,
+            Role::Provider | Role::Consumer => None,
         };
         let deal = self.deal()?;
         deal.dataset.clone_from(&listed.listing.dataset);
@@ -131,7 +132,7 @@ impl Turn {
             let used = super::Node::used_up(&self.row.peer);
             self.batch.meta.push(used);
         }
-        let waits_for_person = role == Role::Consumer && expected.is_none();
+        let waits_for_person = role == Role::Consumer && expected.is_none() && !known;
         if !waits_for_person {
             self.decide_proposal(caller, terms.clone(), content).await?;
         }
@@ -166,7 +167,7 @@ impl Turn {
         let own = judged.own(&permit);
         self.deal()?.ours = Some(own.clone());
         if !terms.unlisted(permit.obligations(), other(role)).is_empty() {
-            return self.terminate(Code::DutyMissing, terms.unlisted(permit.obligations(), other(role)));
+            return self.counter(&terms, &judged);
         }
         let fields = decision_fields(&terms, &judged)?;
         match role {

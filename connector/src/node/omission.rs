@@ -1,8 +1,15 @@
 //! The peer's log, as far as it concerns us: what it told us is there, and its history only grew (spec chapter 08).
 //!
-//! Before STARTED is sent and before the first range is asked for, every act of the peer in negotiation and transfer is
-//! verified to stand in its log under its newest checkpoint, which extends the one that we held (protocol.md "Data").
+//! What a peer shows in tokens and acknowledgements is a *claim* until its consistency with the checkpoint held is proven:
+//! in the background where only words were exchanged, and before STARTED is sent or the first range is asked for, together
+//! with the inclusion of every act of the peer in negotiation and transfer (TRF-5.1, TRF-5.2).
 
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use naru_protocol::{
     act::Ack,
     encoding::{Digest, Id, to_base64url},
@@ -16,10 +23,14 @@ use naru_protocol::{
     },
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json as object;
 
-use super::{Node, NodeError, now, peers::Peer, route::DXP};
-use crate::store::{Batch, Direction, MAX_ROWS, PeerActRow, PeerLogRow};
+use super::{Node, NodeError, now, peers::Peer, route::DXP, transfer::passes};
+use crate::store::{Batch, MAX_ROWS, PeerActRow, PeerLogRow};
+
+/// Entries of a peer that are asked for at once.
+const AT_ONCE: usize = 8;
+/// After a peer did not prove that its log only grew, how long until it is asked again unless data are to move.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// An entry of a peer's log with its proof, as answered by `GET /log/entry/:index?size=N` (API-3.2).
 #[derive(Debug, Serialize, Deserialize)]
@@ -86,44 +97,72 @@ impl Node {
         Ok((log, place))
     }
 
-    /// Notes the checkpoint in an acknowledgement.
-    pub(super) fn ack_place(&self, peer: &Peer, ack: &Ack) -> Result<PeerLogRow, NodeError> {
+    /// The checkpoint in an acknowledgement.
+    pub(super) fn ack_claim(&self, peer: &Peer, ack: &Ack) -> Result<PeerLogRow, NodeError> {
         Ok(self.peer_place(peer, &ack.checkpoint, ack.index, Id([0; 16]), ack.act)?.0)
     }
 
-    /// Verifies that every act of the peer in these exchanges stands in its log, under one checkpoint of it that is
-    /// consistent with the largest that we held.
-    pub(super) async fn verify_acts(&self, did: &str, exchanges: &[Id]) -> Result<(), NodeError> {
-        let peer = self.peer(did).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, did))?;
-        let withheld = [Code::ProofInvalid, Code::CheckpointInvalid, Code::LogForked, Code::NotFound];
-        let omitted = |e: &NodeError| {
-            let code = if withheld.contains(&e.code()) { Code::Omitted } else { e.code() };
-            NodeError::refused(code, e.to_string())
+    /// What a peer shows in a token or an acknowledgement must not contradict what it showed before: two roots of one size
+    /// are two histories. Whether a larger one extends it is asked apart ([`Self::verify_claims`]).
+    pub(super) async fn not_forked(&self, claim: &PeerLogRow) -> Result<(), NodeError> {
+        let held = self.store.peer_log(&claim.did, &claim.origin).await?;
+        let mut known = self.store.peer_claims(&claim.did, MAX_ROWS).await?;
+        known.extend(held);
+        let differs = |known: &PeerLogRow| {
+            known.origin == claim.origin && known.size == claim.size && known.root != claim.root
         };
-        for id in exchanges {
-            for place in self.store.peer_acts(*id, MAX_ROWS).await? {
-                if place.verified {
-                    continue;
-                }
-                self.verify_act(&peer, &place).await.map_err(|e| omitted(&e))?;
-                let verified = PeerActRow { verified: true, ..place };
-                self.store.commit(Batch { peer_acts: vec![verified], ..Batch::default() }).await?;
-            }
+        if known.iter().any(differs) {
+            tracing::error!(peer = %claim.did, size = claim.size, "two checkpoints of one size: the peer's log forked");
+            return Err(NodeError::refused(Code::LogForked, claim.origin.clone()));
         }
         Ok(())
     }
 
-    async fn verify_act(&self, peer: &Peer, place: &PeerActRow) -> Result<(), NodeError> {
-        let held = self.store.peer_log(&place.peer, &place.origin).await?;
-        let held =
-            held.ok_or_else(|| NodeError::refused(Code::Omitted, "no checkpoint of the peer is held"))?;
-        let path = format!("/log/entry/{}?size={}", place.index, held.size);
+    /// Verifies that every act of the peer in these exchanges stands in its log, under the largest checkpoint of it that
+    /// was shown, and that this one extends the last that we verified. Both are asked at once: one round trip.
+    pub(super) async fn verify_acts(&self, did: &str, exchanges: &[Id]) -> Result<(), NodeError> {
+        let peer = self.peer(did).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, did))?;
+        // TRF-5.3: whatever the peer answers instead of a proof, it is not proven; a link that broke is no answer.
+        let omitted = |e: &NodeError| {
+            let code = if passes(e.code()) { e.code() } else { Code::Omitted };
+            NodeError::refused(code, e.to_string())
+        };
+        let mut places = Vec::new();
+        for id in exchanges {
+            places.extend(self.store.peer_acts(*id, MAX_ROWS).await?.into_iter().filter(|p| !p.verified));
+        }
+        let claims = self.store.peer_claims(did, MAX_ROWS).await?;
+        let asked: Vec<_> =
+            places.iter().map(|place| self.verify_act(&peer, place, &claims).boxed()).collect();
+        let shown = futures::stream::iter(asked).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>();
+        let grown = async {
+            for claim in &claims {
+                self.verify_claim(&peer, claim).await?;
+            }
+            Ok(())
+        };
+        futures::future::try_join(shown, grown).await.map_err(|e| omitted(&e))?;
+        let verified = places.into_iter().map(|place| PeerActRow { verified: true, ..place }).collect();
+        self.store.commit(Batch { peer_acts: verified, ..Batch::default() }).await?;
+        Ok(())
+    }
+
+    async fn verify_act(
+        &self,
+        peer: &Peer,
+        place: &PeerActRow,
+        claims: &[PeerLogRow],
+    ) -> Result<(), NodeError> {
+        let claim = claims.iter().find(|claim| claim.origin == place.origin);
+        let claim =
+            claim.ok_or_else(|| NodeError::refused(Code::Omitted, "no checkpoint of the peer is held"))?;
+        let path = format!("/log/entry/{}?size={}", place.index, claim.size);
         let body = self.get(peer, DXP, &path).await?;
         let shown: Shown = serde_json::from_slice(&body).map_err(bad)?;
         let bytes = naru_protocol::encoding::from_base64url(&shown.entry).map_err(bad)?;
         let proof: Option<Vec<Hash>> = shown.proof.iter().map(|h| Hash::parse(h)).collect();
         let proof = proof.ok_or_else(|| bad("not a hash"))?;
-        let opened = self.opened_checkpoint(peer, &held.note)?;
+        let opened = self.opened_checkpoint(peer, &claim.note)?;
         opened.includes(place.index, &leaf_hash(&bytes), &proof).map_err(bad)?;
         let entry = Entry::parse(&bytes).map_err(bad)?;
         if entry.act() != Some(&place.act) || entry.exchange() != Some(&place.exchange) {
@@ -132,29 +171,46 @@ impl Node {
         Ok(())
     }
 
-    /// A later checkpoint of the peer must extend the one that we hold; else it has signed two histories.
-    pub(super) async fn extend(&self, peer: &Peer, newer: &PeerLogRow) -> Result<(), NodeError> {
-        let Some(held) = self.store.peer_log(&newer.did, &newer.origin).await? else { return Ok(()) };
-        if held.size == newer.size {
-            let same = held.root == newer.root;
-            return if same {
-                Ok(())
-            } else {
-                Err(NodeError::refused(Code::LogForked, newer.origin.clone()))
-            };
-        }
-        let (old, new) = if held.size < newer.size { (&held, newer) } else { (newer, &held) };
-        if old.size == 0 {
+    /// Asks whether a checkpoint that the peer showed extends the one that we verified (LOG-5.6), and if so holds it.
+    /// The first that is seen of a log extends the empty log.
+    pub(super) async fn verify_claim(&self, peer: &Peer, claim: &PeerLogRow) -> Result<(), NodeError> {
+        self.not_forked(claim).await?;
+        let held = self.store.peer_log(&claim.did, &claim.origin).await?;
+        if held.as_ref().is_some_and(|held| held.size >= claim.size) {
             return Ok(());
         }
-        let path = format!("/log/consistency/{}?size={}", old.size, new.size);
-        let body = self.get(peer, DXP, &path).await?;
-        let shown: Vec<String> = serde_json::from_slice(&body).map_err(bad)?;
-        let proof: Option<Vec<Hash>> = shown.iter().map(|h| Hash::parse(h)).collect();
-        let proof = proof.ok_or_else(|| bad("not a hash"))?;
-        let (older, later) =
-            (self.opened_checkpoint(peer, &old.note)?, self.opened_checkpoint(peer, &new.note)?);
-        later.extends(&older, &proof).map_err(|e| NodeError::refused(Code::LogForked, e.to_string()))
+        if let Some(held) = held.filter(|held| held.size > 0) {
+            let path = format!("/log/consistency/{}?size={}", held.size, claim.size);
+            let body = self.get(peer, DXP, &path).await?;
+            let shown: Vec<String> = serde_json::from_slice(&body).map_err(bad)?;
+            let proof: Option<Vec<Hash>> = shown.iter().map(|h| Hash::parse(h)).collect();
+            let proof = proof.ok_or_else(|| bad("not a hash"))?;
+            let older = self.opened_checkpoint(peer, &held.note)?;
+            let later = self.opened_checkpoint(peer, &claim.note)?;
+            later.extends(&older, &proof).map_err(|e| NodeError::refused(Code::LogForked, e.to_string()))?;
+        }
+        self.store.commit(Batch { peer_logs: vec![claim.clone()], ..Batch::default() }).await?;
+        Ok(())
+    }
+
+    /// Verifies what peers have shown since: in the background, so that no deal waits for it.
+    pub(super) async fn verify_claims(
+        &self,
+        doubted: &mut BTreeMap<String, Instant>,
+    ) -> Result<(), NodeError> {
+        doubted.retain(|_, until| *until > Instant::now());
+        for claim in self.store.unverified_claims(MAX_ROWS).await? {
+            let Some(peer) = self.peer(&claim.did).await? else { continue };
+            let connected = peer.peer_id().is_some_and(|id| self.transport.is_connected(&id));
+            if !connected || doubted.contains_key(&claim.did) {
+                continue;
+            }
+            if let Err(error) = self.verify_claim(&peer, &claim).await {
+                doubted.insert(claim.did.clone(), Instant::now() + AGAIN);
+                tracing::error!(peer = %claim.did, size = claim.size, %error, "the peer's log does not prove that it only grew");
+            }
+        }
+        Ok(())
     }
 
     /// Whether a peer may read an entry: of an exchange with it, or of a listing that it may see (CAT-2.3).
@@ -222,29 +278,5 @@ impl Node {
             }
             TileKind::Hashes(_) | TileKind::Entries => Err(none()),
         }
-    }
-
-    /// (API-3.5) `GET /log/yours?from=N`: the largest checkpoint of the caller that we hold, and its acts from there on.
-    pub(super) async fn yours_for(&self, peer: &Peer, from: u64) -> Result<Vec<u8>, NodeError> {
-        let logs = self.store.peer_logs(&peer.did(), MAX_ROWS).await?;
-        let Some(log) = logs.into_iter().max_by_key(|l| l.size) else {
-            return Ok(naru_protocol::json::to_canonical(
-                &object!({"v": 1, "checkpoint": null, "acts": []}),
-            )?);
-        };
-        let mut acts = Vec::new();
-        for place in self.store.peer_acts_from(&peer.did(), &log.origin, from, MAX_ROWS).await? {
-            let Some(act) = self.store.act(place.act).await? else { continue };
-            if act.direction == Direction::In {
-                acts.push(
-                    object!({"act": act.digest, "index": place.index, "token": act.token, "path": act.path,
-                    "content": to_base64url(&act.body)}),
-                );
-            }
-            if acts.len() >= 100 {
-                break;
-            }
-        }
-        Ok(naru_protocol::json::to_canonical(&object!({"v": 1, "checkpoint": log.note, "acts": acts}))?)
     }
 }

@@ -28,16 +28,23 @@ use super::{
 use crate::store::{ActRow, Batch, OutboxRow, OutboxState, Reschedule, Settled};
 
 /// Acts that are under way at once.
-const IN_FLIGHT: usize = 64;
+const IN_FLIGHT: u32 = 64;
+/// The longest pause without a look, whoever may have forgotten to wake us.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// Sends what is due until the node stops.
 pub(super) async fn run(node: Node) {
     let mut stop = node.stop.subscribe();
-    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT));
+    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT as usize));
     let busy = std::sync::Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::<Digest>::new()));
     loop {
-        let due =
-            node.store.due(now_ms(), u32::try_from(IN_FLIGHT).unwrap_or(u32::MAX)).await.unwrap_or_default();
+        let (due, next) = match node.planned().await {
+            Ok(planned) => planned,
+            Err(error) => {
+                tracing::error!(%error, "the outbox cannot be read");
+                (Vec::new(), Some(now_ms() + 1000))
+            }
+        };
         for row in due {
             if !lock(&busy).insert(row.act) {
                 continue;
@@ -56,9 +63,8 @@ pub(super) async fn run(node: Node) {
                 node.wake.notify_one();
             });
         }
-        let next = node.store.next_due().await.ok().flatten();
-        let pause = next.map_or(3_600_000, |at| at.saturating_sub(now_ms()).clamp(20, 3_600_000));
-        let pause = Duration::from_millis(pause);
+        let pause =
+            next.map_or(IDLE, |at| Duration::from_millis(at.saturating_sub(now_ms()).max(20)).min(IDLE));
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = node.wake.notified() => {}
@@ -82,10 +88,17 @@ fn base(row: &ActRow) -> &'static str {
 }
 
 impl Node {
+    /// What is due now, and when the next one is.
+    async fn planned(&self) -> Result<(Vec<OutboxRow>, Option<u64>), NodeError> {
+        let due = self.store.due(now_ms(), IN_FLIGHT).await?;
+        Ok((due, self.store.next_due().await?))
+    }
+
     /// Sends an act once and settles it if it is answered.
     async fn attempt(&self, due: &OutboxRow) -> Result<(), NodeError> {
         let Some(act) = self.store.act(due.act).await? else { return Ok(()) };
         let peer = self.peer(&due.peer).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, ""))?;
+        self.recovered(&peer).await?;
         let token = self.token_for(&act, now()).await?;
         let key = match self.store.exchange(act.exchange).await? {
             Some(row) if opens(&act.path) => {
@@ -137,8 +150,8 @@ impl Node {
         let code = code_in(body);
         let answer = Answer::of(*status, ack.is_some(), code.as_deref());
         let (Some(ack), Some(text)) = (ack, text) else { return Err(super::link::refusal(*status, body)) };
-        let log = self.ack_place(peer, ack.payload())?;
-        self.extend(peer, &log).await?;
+        let claim = self.ack_claim(peer, ack.payload())?;
+        self.not_forked(&claim).await?;
         let _lock = self.locks.one(act.exchange).await;
         let mut turn = self.turn(act.exchange).await?;
         if turn.machine.pending().is_none_or(|p| p.act != act.digest) {
@@ -155,7 +168,7 @@ impl Node {
             ),
         };
         let effects = turn.answered(act.digest, answer, how)?;
-        turn.batch.peer_logs.push(log);
+        turn.batch.peer_claims.push(claim);
         turn.follow_up(&effects, act, text, body)?;
         let after = turn.after();
         turn.commit().await?;

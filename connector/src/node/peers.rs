@@ -10,7 +10,7 @@ use naru_protocol::{
     encoding::{Digest, Id},
     error::Code,
     identity::{PinnedPeer, fingerprint, peer_id},
-    json,
+    json, limits,
     log::entry::{EntryDraft, EntryType, FieldKey, Genesis, NodeKey, Side},
     ticket::{Address, Secret, Ticket},
 };
@@ -25,7 +25,10 @@ use super::{
 };
 use crate::{
     config,
-    store::{Batch, KeySetRow, MAX_ROWS, PeerRow, PeerStatus, Speaks, TicketChange, TicketRow, TicketState},
+    store::{
+        Batch, Counted, KeySetRow, MAX_ROWS, PeerRow, PeerStatus, Speaks, TicketChange, TicketRow,
+        TicketState,
+    },
     transport::Direction,
 };
 
@@ -169,6 +172,8 @@ impl Node {
             secret,
             at + ask.ttl,
         )?;
+        let open = Counted::OpenTickets(at);
+        self.room(open, limits::TICKETS_OPEN, "tickets can still be redeemed").await?;
         let row = TicketRow {
             secret_hash: ticket.secret().digest(),
             expires: at + ask.ttl,
@@ -209,7 +214,10 @@ impl Node {
         if status != 200 && status != 202 {
             return Err(super::link::refusal(status, &body));
         }
-        self.pin(&peer.row, ticket.keys()).await?;
+        {
+            let _one = self.pinning.lock().await;
+            self.pin(&peer.row, ticket.keys(), Vec::new()).await?;
+        }
         let peer =
             self.peer(&peer.row.did).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, ask.alias))?;
         let mut view = peer.view(self.connected_to(&peer));
@@ -219,8 +227,13 @@ impl Node {
         Ok(view)
     }
 
-    /// Makes a peer durable with its key set, and logs it.
-    async fn pin(&self, row: &PeerRow, keys: &str) -> Result<(), NodeError> {
+    /// Makes a peer durable with its key set and the ticket that it redeemed, and logs it, in one commit. The caller holds
+    /// `pinning`.
+    async fn pin(&self, row: &PeerRow, keys: &str, tickets: Vec<TicketChange>) -> Result<(), NodeError> {
+        self.may_sign()?;
+        if self.store.peer(&row.did).await?.is_none() {
+            self.room(Counted::Peers, limits::PEERS, "peers are pinned").await?;
+        }
         let at = now();
         let number = naru_protocol::identity::verify_key_set(keys)?.payload().number;
         let set = KeySetRow {
@@ -235,8 +248,13 @@ impl Node {
         entry.field("participant", object!(Digest::of(row.statement.as_bytes())), key());
         entry.field("keys", object!(set.digest), key());
         entry.field("status", object!(row.status.as_str()), key());
-        let batch =
-            Batch { entries: vec![entry], peers: vec![row.clone()], key_sets: vec![set], ..Batch::default() };
+        let batch = Batch {
+            entries: vec![entry],
+            peers: vec![row.clone()],
+            key_sets: vec![set],
+            tickets,
+            ..Batch::default()
+        };
         self.store.commit(batch).await?;
         self.peers.lock().unwrap_or_else(PoisonError::into_inner).remove(&row.did);
         self.introduce().await
@@ -267,6 +285,7 @@ impl Node {
             return Err(NodeError::refused(Code::KeyMismatch, "the key set names another transport key"));
         }
         let secret = Secret::parse(&redemption.secret)?;
+        let _one = self.pinning.lock().await;
         let void = || NodeError::refused(Code::TicketUnknown, "");
         let row = self.store.ticket(secret.digest()).await?.ok_or_else(void)?;
         let did = pinned.did().to_string();
@@ -283,8 +302,7 @@ impl Node {
         let alias = self.free_alias(&pinned.participant().name, &did).await?;
         let peer = row_of(&pinned, &redemption.participant, &alias, &addresses, status);
         let change = TicketChange::Redeem { secret_hash: secret.digest(), by: did };
-        self.store.commit(Batch { tickets: vec![change], ..Batch::default() }).await?;
-        self.pin(&peer, &redemption.keys).await?;
+        self.pin(&peer, &redemption.keys, vec![change]).await?;
         Ok(if row.auto_accept { 200 } else { 202 })
     }
 
@@ -308,10 +326,11 @@ impl Node {
             None => ask.peer.clone(),
         };
         let unknown = || NodeError::refused(Code::NotPaired, ask.peer.clone());
+        let _one = self.pinning.lock().await;
         let peer = self.peer(&did).await?.ok_or_else(unknown)?;
         let row = PeerRow { status: PeerStatus::Accepted, ..peer.row.clone() };
         let keys = self.store.key_sets(&did, 1, MAX_ROWS).await?.pop().ok_or_else(unknown)?;
-        self.pin(&row, &keys.jws).await?;
+        self.pin(&row, &keys.jws, Vec::new()).await?;
         let peer = self.peer(&did).await?.ok_or_else(unknown)?;
         Ok(peer.view(self.connected_to(&peer)))
     }

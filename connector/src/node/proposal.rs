@@ -193,6 +193,8 @@ impl Node {
         ask: Propose,
     ) -> Result<ExchangeView, NodeError> {
         let began_ms = now_ms();
+        self.may_sign()?;
+        self.room_for(&peer.did()).await?;
         let id = random_id()?;
         let consumer_country = match role {
             Role::Consumer => self.me.participant.country.to_string(),
@@ -374,7 +376,7 @@ fn agreement_object(
     odrl::Agreement::from_value(value).map_err(|e| NodeError::refused(Code::ListingDiffers, e.to_string()))
 }
 
-fn message_offer(listing: &Listing) -> Result<odrl::Offer, NodeError> {
+pub(super) fn message_offer(listing: &Listing) -> Result<odrl::Offer, NodeError> {
     let mut value = listing.policy.clone();
     if let Some(members) = value.as_object_mut() {
         members.insert("target".into(), object!(listing.dataset));

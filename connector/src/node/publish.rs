@@ -31,6 +31,7 @@ const VALID: u64 = 365 * 86_400;
 impl Node {
     /// Publishes a folder or file under a new dataset name.
     pub async fn publish(&self, ask: Publish) -> Result<Published, NodeError> {
+        self.may_sign()?;
         let id = random_id()?;
         let dataset = format!("urn:dxp:{}", id.0.iter().map(|b| format!("{b:02x}")).collect::<String>());
         let index = self.index_folder(&dataset, 1);

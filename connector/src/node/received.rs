@@ -132,6 +132,7 @@ impl Said {
             let terms = dxp.terms.digest()?;
             Ok(About::Proposal(Proposal { terms, conclude_by: dxp.terms.conclude_by }))
         };
+        let signed = |there: bool| there.then_some(About::Nothing).ok_or_else(downgraded);
         match self {
             Self::Request(m) => proposal(m.dxp.as_ref()),
             Self::Offer(m) => proposal(m.dxp.as_ref()),
@@ -140,20 +141,20 @@ impl Said {
                     let terms = m.dxp.as_ref().and_then(|d| d.terms).ok_or_else(downgraded)?;
                     Ok(About::Terms(terms))
                 }
-                EventType::Finalized => Ok(About::Nothing),
+                EventType::Finalized => signed(m.dxp.is_some()),
             },
             Self::Agreement(m) => Ok(About::Terms(m.dxp.as_ref().ok_or_else(downgraded)?.terms)),
             Self::TransferRequest(m) => {
                 Ok(About::Agreement(m.dxp.as_ref().ok_or_else(downgraded)?.agreement))
             }
-            Self::Verification(_)
-            | Self::Termination(_)
-            | Self::End(_)
-            | Self::Start(_)
-            | Self::Suspension(_)
-            | Self::Completion(_)
-            | Self::TransferTermination(_)
-            | Self::Receipt(_) => Ok(About::Nothing),
+            Self::Verification(m) => signed(m.dxp.is_some()),
+            Self::Termination(m) => signed(m.dxp.is_some()),
+            Self::Start(m) => signed(m.dxp.is_some()),
+            Self::Suspension(m) => signed(m.dxp.is_some()),
+            Self::Completion(m) => signed(m.dxp.is_some()),
+            Self::TransferTermination(m) => signed(m.dxp.is_some()),
+            // Messages of the profile's own have no member to leave out.
+            Self::End(_) | Self::Receipt(_) => Ok(About::Nothing),
         }
     }
 
@@ -256,6 +257,16 @@ pub(super) fn fresh_row(
     })
 }
 
+/// The signed answer that refuses an act for its content; an error where the answer promises nothing. The caller is who it
+/// says, so that what does not verify lies in the content too.
+fn of_content(target: &str, code: Code, detail: &str) -> Result<Reply, NodeError> {
+    let mut reply = refusal(target, code, detail);
+    if reply.status == 401 {
+        reply.status = 400;
+    }
+    if is_final(reply.status) { Ok(reply) } else { Err(NodeError::refused(code, detail)) }
+}
+
 impl Node {
     /// The negotiation whose agreement a transfer request names, so that both are locked in fixed order.
     pub(super) async fn negotiation_named(
@@ -284,13 +295,13 @@ impl Node {
     ) -> Result<Reply, NodeError> {
         let (said, about, mut turn) = match self.take_up(&caller, &route, key, &act, &content).await {
             Ok(taken) => taken,
-            Err(NodeError::Refused(code, detail)) if is_final(refusal(target, code, "").status) => {
-                let reply = refusal(target, code, &detail);
+            Err(NodeError::Refused(code, detail)) => {
+                let reply = of_content(target, code, &detail)?;
                 return self.refuse_unread(&caller, &route, act, digest, &content, reply).await;
             }
             Err(error) => return Err(error),
         };
-        self.seen(&mut turn, &caller, &act, digest)?;
+        self.seen(&mut turn, &caller, &act, digest).await?;
         let before = (turn.machine.clone(), turn.data.clone());
         match turn.receive(&caller, act, digest, said.kind(), about, &content)? {
             Reception::Refused(why) => {
@@ -310,14 +321,7 @@ impl Node {
                 {
                     // Refused for good: the state stays, the refusal is an answer and an entry.
                     turn.give_up(before);
-                    let mut reply = refusal(target, code, &detail);
-                    // The caller is who it says; what does not verify lies in the content, and is refused for good.
-                    if reply.status == 401 {
-                        reply.status = 400;
-                    }
-                    if !is_final(reply.status) {
-                        return Err(NodeError::Refused(code, detail));
-                    }
+                    let mut reply = of_content(target, code, &detail)?;
                     self.budgets.refusal(&turn.row.peer)?;
                     reply.body = self.with_pids(reply.body, &said);
                     tracing::info!(exchange = %turn.row.id, code = code.as_str(), %detail, "refused an act");
@@ -484,12 +488,13 @@ impl Node {
         if self.store.exchange_by_peer_pid(&caller.peer.did(), route.kind(), theirs).await?.is_some() {
             return Err(NodeError::refused(Code::Stale, "the process id was used before"));
         }
-        let (machine, data) = match said {
+        self.room_for(&caller.peer.did()).await?;
+        let (machine, data, beside) = match said {
             Said::TransferRequest(message) => self.transfer_begun(caller, message).await?,
             Said::Request(_) | Said::Offer(_) => {
                 let initiator = naru_protocol::exchange::other(role);
                 let deal = Deal { began_ms: now_ms(), ..Deal::default() };
-                (Exchange::negotiation(role, initiator), Data::Deal(Box::new(deal)))
+                (Exchange::negotiation(role, initiator), Data::Deal(Box::new(deal)), None)
             }
             Said::Event(_)
             | Said::Agreement(_)
@@ -505,16 +510,19 @@ impl Node {
         let theirs = Some(theirs.to_owned());
         let row =
             fresh_row(self, act.exchange, route.kind(), role, &caller.peer, theirs, StartedBy::Peer, &key)?;
-        Ok(Turn::new(self, caller.peer.clone(), row, machine, data, key))
+        let mut turn = Turn::new(self, caller.peer.clone(), row, machine, data, key);
+        turn.beside.extend(beside);
+        Ok(turn)
     }
 
-    /// A transfer rests on an agreement of this peer whose FINALIZED the request names.
+    /// A transfer rests on an agreement of this peer whose FINALIZED the request names; what names another's agreement is
+    /// answered like what names none (TRF-2.3, LIM-2.5). Gives the negotiation too where naming it puts it in force.
     async fn transfer_begun(
         &self,
         caller: &Caller,
         message: &TransferRequestMessage,
-    ) -> Result<(Exchange, Data), NodeError> {
-        let none = || NodeError::refused(Code::NotFound, "");
+    ) -> Result<(Exchange, Data, Option<Turn>), NodeError> {
+        let none = || NodeError::refused(Code::NotInForce, "");
         let named = message.dxp.as_ref().ok_or_else(none)?.agreement;
         let agreement = self.store.agreement(named).await?.ok_or_else(none)?;
         let mut negotiation = self.turn(agreement.exchange).await?;
@@ -526,21 +534,28 @@ impl Node {
         let content_root = negotiation.deal()?.terms.as_ref().ok_or_else(none)?.content_root;
         let id = negotiation.row.id;
         // Naming FINALIZED acknowledges it, should its answer have been lost.
-        if caller.token.payload().prev == Some(finalized) && negotiation.named(finalized)? {
+        let names = caller.token.payload().prev == Some(finalized) && negotiation.named(finalized)?;
+        if names {
             negotiation.in_force_by_name(caller)?;
-            negotiation.commit().await?;
         }
         let haul = Haul::new(id, dataset, named, content_root);
         let machine = Exchange::transfer(Role::Provider, named, finalized, Flow::Pull);
-        Ok((machine, Data::Haul(Box::new(haul))))
+        Ok((machine, Data::Haul(Box::new(haul)), names.then_some(negotiation)))
     }
 
     /// Notes where the peer's act lies in its log, and its newest checkpoint.
-    fn seen(&self, turn: &mut Turn, caller: &Caller, act: &Act, digest: Digest) -> Result<(), NodeError> {
+    async fn seen(
+        &self,
+        turn: &mut Turn,
+        caller: &Caller,
+        act: &Act,
+        digest: Digest,
+    ) -> Result<(), NodeError> {
         let token = caller.token.payload();
         let (Some(note), Some(index)) = (token.checkpoint.as_deref(), token.index) else { return Ok(()) };
-        let (log, place) = self.peer_place(&caller.peer, note, index, act.exchange, digest)?;
-        turn.batch.peer_logs.push(log);
+        let (claim, place) = self.peer_place(&caller.peer, note, index, act.exchange, digest)?;
+        self.not_forked(&claim).await?;
+        turn.batch.peer_claims.push(claim);
         turn.batch.peer_acts.push(place);
         Ok(())
     }

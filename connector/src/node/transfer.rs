@@ -135,9 +135,9 @@ impl Node {
         let mut evaluated = judged.row;
         evaluated.exchange = Some(id);
         turn.batch.evaluations.push(evaluated);
-        turn.commit().await?;
         deal_turn.deal()?.transfer = Some(id);
-        deal_turn.commit().await?;
+        turn.beside.push(deal_turn);
+        turn.commit().await?;
         Ok(id)
     }
 
@@ -221,8 +221,23 @@ impl Node {
         Ok(())
     }
 
-    /// The consumer, after STARTED: verifies that the peer's acts are in its log, fetches, signs for receipt.
-    async fn receive_bytes(self, id: Id) {
+    /// The consumer, after STARTED, in one task however often it is started. A node that is closed leaves it where it is.
+    pub(super) async fn receive_bytes(self, id: Id) {
+        let Some(mut run) = self.receiving.begin(id) else { return };
+        let mut stop = self.stop.subscribe();
+        loop {
+            tokio::select! {
+                () = self.receive(id) => {}
+                _ = stop.wait_for(|s| *s) => return,
+            }
+            if !run.again() {
+                return;
+            }
+        }
+    }
+
+    /// Verifies that the peer's acts are in its log, fetches, signs for receipt.
+    async fn receive(&self, id: Id) {
         let mut tries = 0;
         while let Err(error) = self.try_receive(id).await {
             tracing::warn!(exchange = %id, code = error.code().as_str(), %error, "the data did not arrive");
@@ -272,6 +287,10 @@ impl Node {
     async fn abandon(&self, id: Id, error: &NodeError) -> Result<bool, NodeError> {
         let _lock = self.locks.one(id).await;
         let mut turn = self.turn(id).await?;
+        if turn.machine.state() != Some(Any::Transfer(State::Started)) {
+            // It ended meanwhile, and its end says why.
+            return Ok(false);
+        }
         turn.haul()?.refusal = Some(views::refusal(error.code(), vec![error.to_string()]));
         let hopeless = matches!(
             error.code(),
@@ -284,19 +303,19 @@ impl Node {
                 | Code::FileListDiffers
                 | Code::SizeDiffers
                 | Code::PathRefused
+                | Code::AgreementEnded
         );
         let open = turn.machine.allows(Role::Consumer, SendKind::TransferTerminate.kind());
         if hopeless && open && turn.machine.pending().is_none() {
             turn.give_up_transfer(error.code(), vec![error.to_string()])?;
         }
-        let started = turn.machine.state() == Some(Any::Transfer(State::Started));
         turn.commit().await?;
-        Ok(started && passes(error.code()))
+        Ok(passes(error.code()))
     }
 }
 
 /// Whether a failure may pass by itself: the link, or a peer that has too much to do.
-const fn passes(code: Code) -> bool {
+pub(super) const fn passes(code: Code) -> bool {
     matches!(
         code,
         Code::Unreachable

@@ -62,6 +62,8 @@ pub(super) struct Turn {
     /// Other things that become durable with the transition.
     pub(super) batch: Batch,
     pub(super) at: u64,
+    /// Work on another exchange that becomes durable in the same commit.
+    pub(super) beside: Vec<Turn>,
     received: Option<Received>,
     sent: Vec<Sent>,
     dropped: Vec<EntryDraft>,
@@ -123,6 +125,7 @@ impl Turn {
             key,
             batch: Batch::default(),
             at: now(),
+            beside: Vec::new(),
             received: None,
             sent: Vec::new(),
             dropped: Vec::new(),
@@ -433,7 +436,21 @@ impl Turn {
         self.write(None).await
     }
 
-    async fn write(mut self, received: Option<Sent>) -> Result<Sequenced, NodeError> {
+    async fn write(self, received: Option<Sent>) -> Result<Sequenced, NodeError> {
+        let node = self.node.clone();
+        node.may_sign()?;
+        let batch = self.into_batch(received)?;
+        // A task of its own: whoever waits may be gone with its connection, and what became durable is sent all the same.
+        let committed = tokio::spawn(async move {
+            let sequenced = node.store.commit(batch).await;
+            node.wake.notify_one();
+            sequenced
+        });
+        Ok(committed.await.map_err(|e| NodeError::refused(Code::Internal, e.to_string()))??)
+    }
+
+    /// Everything that this turn, and what it brings beside, makes durable.
+    fn into_batch(mut self, received: Option<Sent>) -> Result<Batch, NodeError> {
         let mut batch = std::mem::take(&mut self.batch);
         batch.entries.append(&mut self.dropped);
         for Sent { row, entry } in received.into_iter().chain(self.sent.drain(..)) {
@@ -453,10 +470,11 @@ impl Turn {
             Data::Haul(haul) => to_json(haul)?,
         };
         row.updated = self.at;
-        batch.exchange = Some(row);
-        let sequenced = self.node.store.commit(batch).await?;
-        self.node.wake.notify_one();
-        Ok(sequenced)
+        batch.exchanges.push(row);
+        for other in self.beside {
+            batch.join(other.into_batch(None)?);
+        }
+        Ok(batch)
     }
 }
 

@@ -231,6 +231,8 @@ pub struct Status {
     pub packs: Value,
     /// Acts that wait for a peer's answer.
     pub unanswered: u64,
+    /// Why nothing is signed any more, where a peer has shown that this database is older than what was signed.
+    pub stopped: Option<String>,
     /// Requests of strangers that were turned away since the start.
     pub strangers: u64,
     /// Resident memory in bytes, where the system tells.

@@ -105,6 +105,7 @@ impl Node {
             origin: self.me.origin.clone(),
             packs: Value::from(packs),
             unanswered: u64::try_from(waiting).unwrap_or(u64::MAX),
+            stopped: self.behind(),
             strangers: self.budgets.strangers(),
             resident: resident(),
         })

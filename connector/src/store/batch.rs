@@ -16,8 +16,9 @@ use super::rows::{
 /// Everything that one transition changes. `Batch::default()` changes nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
-    /// The exchange that moves, as read and then changed: its revision is what the store expects to find.
-    pub exchange: Option<ExchangeRow>,
+    /// The exchanges that move, as read and then changed: a revision is what the store expects to find. More than one
+    /// where a transfer and the negotiation that it rests on move together.
+    pub exchanges: Vec<ExchangeRow>,
     /// Entries in the order in which they enter the log.
     pub entries: Vec<EntryDraft>,
     /// New acts, each pointing to its entry.
@@ -42,14 +43,42 @@ pub struct Batch {
     pub agreements: Vec<AgreementRow>,
     /// Inserted or replaced.
     pub transfers: Vec<TransferRow>,
-    /// Kept if larger than what is held, no change if smaller.
+    /// Verified checkpoints of peers; kept if larger than what is held, no change if smaller.
     pub peer_logs: Vec<PeerLogRow>,
+    /// Checkpoints of peers that a token or acknowledgement showed and nobody has compared with the one held; the same.
+    pub peer_claims: Vec<PeerLogRow>,
     /// Inserted; `verified` is only ever raised.
     pub peer_acts: Vec<PeerActRow>,
     /// Settings, inserted or replaced.
     pub meta: Vec<(String, String)>,
     /// Exchanges whose erasable disclosures go (their wrapping keys are erased apart, [`super::wrapping`]).
     pub erase: Vec<Id>,
+}
+
+impl Batch {
+    /// Adds another transition, to be durable in the same commit; its entries follow those of this one.
+    pub fn join(&mut self, other: Self) {
+        let shift = self.entries.len();
+        let moved = |new: NewAct| NewAct { entry: new.entry.map(|at| at + shift), ..new };
+        self.acts.extend(other.acts.into_iter().map(moved));
+        self.entries.extend(other.entries);
+        self.exchanges.extend(other.exchanges);
+        self.settle.extend(other.settle);
+        self.outbox.extend(other.outbox);
+        self.reschedule.extend(other.reschedule);
+        self.peers.extend(other.peers);
+        self.key_sets.extend(other.key_sets);
+        self.tickets.extend(other.tickets);
+        self.datasets.extend(other.datasets);
+        self.evaluations.extend(other.evaluations);
+        self.agreements.extend(other.agreements);
+        self.transfers.extend(other.transfers);
+        self.peer_logs.extend(other.peer_logs);
+        self.peer_claims.extend(other.peer_claims);
+        self.peer_acts.extend(other.peer_acts);
+        self.meta.extend(other.meta);
+        self.erase.extend(other.erase);
+    }
 }
 
 /// An act that enters the store, and the entry of the same batch that records it.

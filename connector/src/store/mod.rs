@@ -71,6 +71,21 @@ pub struct ExchangeQuery {
     pub limit: u32,
 }
 
+/// What [`Store::count`] counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted<'a> {
+    /// Pinned peers, whatever their status.
+    Peers,
+    /// Tickets that can still be redeemed at this second.
+    OpenTickets(u64),
+    /// Exchanges with this peer in which somebody still waits for somebody.
+    LiveExchanges(&'a str),
+    /// Unanswered acts towards this peer.
+    Outbox(&'a str),
+    /// Unanswered acts towards all peers.
+    WholeOutbox,
+}
+
 /// The durable state of one node.
 pub trait Store: Send + Sync + 'static {
     /// Makes a batch durable, whole or not at all.
@@ -174,10 +189,14 @@ pub trait Store: Send + Sync + 'static {
     /// The last number given out in a lane; 0 if none was.
     fn lane<'a>(&'a self, lane: &'a str) -> Reply<'a, u64>;
 
-    /// The largest checkpoint that we hold of a peer's log.
+    /// The largest checkpoint of a peer's log that we verified.
     fn peer_log<'a>(&'a self, did: &'a str, origin: &'a str) -> Reply<'a, Option<PeerLogRow>>;
-    /// Checkpoints that we hold of all logs of a peer.
+    /// Verified checkpoints of all logs of a peer.
     fn peer_logs<'a>(&'a self, did: &'a str, limit: u32) -> Reply<'a, Vec<PeerLogRow>>;
+    /// The largest checkpoints that a peer has shown of each of its logs, verified or not.
+    fn peer_claims<'a>(&'a self, did: &'a str, limit: u32) -> Reply<'a, Vec<PeerLogRow>>;
+    /// Shown checkpoints, of whichever peer, beyond the verified one of the same log.
+    fn unverified_claims(&self, limit: u32) -> Reply<'_, Vec<PeerLogRow>>;
     /// Where the peer's acts of an exchange lie in the peer's log.
     fn peer_acts(&self, exchange: Id, limit: u32) -> Reply<'_, Vec<PeerActRow>>;
     /// Acts of a peer from an index of its log on: what it is given back after it lost its database.
@@ -197,6 +216,8 @@ pub trait Store: Send + Sync + 'static {
     fn agreement(&self, digest: Digest) -> Reply<'_, Option<AgreementRow>>;
     /// The agreement that a negotiation made.
     fn agreement_of(&self, exchange: Id) -> Reply<'_, Option<AgreementRow>>;
+    /// How many there are.
+    fn count<'a>(&'a self, what: Counted<'a>) -> Reply<'a, u64>;
     /// How far a transfer has come.
     fn transfer(&self, exchange: Id) -> Reply<'_, Option<TransferRow>>;
 }

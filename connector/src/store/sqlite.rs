@@ -23,7 +23,7 @@ use sqlx::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    ActRow, AgreementRow, Batch, CheckpointRow, DatasetRow, DisclosureRow, EntryRow, EvaluationRow,
+    ActRow, AgreementRow, Batch, CheckpointRow, Counted, DatasetRow, DisclosureRow, EntryRow, EvaluationRow,
     ExchangeKind, ExchangeQuery, ExchangeRow, FolderLock, KeySetRow, LogSigner, OutboxRow, PeerActRow,
     PeerLogRow, PeerRow, QUEUE, Reply, Sequenced, Store, StoreError, TicketRow, TransferRow,
     highwater::{self, HighWater, Marker},
@@ -341,6 +341,18 @@ impl Store for SqliteStore {
 
     fn peer_logs<'a>(&'a self, did: &'a str, limit: u32) -> Reply<'a, Vec<PeerLogRow>> {
         Box::pin(read::peer_logs(&self.read, did, limit))
+    }
+
+    fn peer_claims<'a>(&'a self, did: &'a str, limit: u32) -> Reply<'a, Vec<PeerLogRow>> {
+        Box::pin(read::peer_claims(&self.read, did, limit))
+    }
+
+    fn unverified_claims(&self, limit: u32) -> Reply<'_, Vec<PeerLogRow>> {
+        Box::pin(read::unverified_claims(&self.read, limit))
+    }
+
+    fn count<'a>(&'a self, what: Counted<'a>) -> Reply<'a, u64> {
+        Box::pin(read::count(&self.read, what))
     }
 
     fn peer_acts(&self, exchange: Id, limit: u32) -> Reply<'_, Vec<PeerActRow>> {

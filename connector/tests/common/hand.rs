@@ -99,6 +99,11 @@ pub(crate) struct Manners {
     pub(crate) turned_away: Vec<Act>,
     /// `GET /log/entry/…` is answered 404.
     pub(crate) hides_entries: bool,
+    /// What `GET /log/yours` shows of the node's log.
+    pub(crate) holds: Option<String>,
+    /// How often it was asked, and whether it is left without an answer.
+    pub(crate) asked: usize,
+    pub(crate) keeps_silent: bool,
 }
 
 struct Inner {
@@ -173,10 +178,13 @@ impl Desk {
     }
 
     fn checkpoint(&self, leaves: &[Vec<u8>]) -> String {
-        let origin = Origin { root: *self.did.root_key(), shard: 1 };
         let hashes: Vec<Hash> = leaves.iter().map(|l| leaf_hash(l)).collect();
-        let checkpoint =
-            Checkpoint { origin: origin.to_string(), size: leaves.len() as u64, root: root_of(&hashes) };
+        self.signed(leaves.len() as u64, root_of(&hashes))
+    }
+
+    fn signed(&self, size: u64, root: Hash) -> String {
+        let origin = Origin { root: *self.did.root_key(), shard: 1 };
+        let checkpoint = Checkpoint { origin: origin.to_string(), size, root };
         let signer = NoteSigner::new(&origin.to_string(), KeyKind::Note, self.log.clone()).unwrap();
         SignedCheckpoint::sign(checkpoint, &signer).unwrap().own_note()
     }
@@ -191,6 +199,11 @@ impl Desk {
         let plain = |status, body: Value| Answer { status, body: body.to_string().into(), ack: None };
         let Ok(token) = peek_token(bearer) else { return plain(401, json!({})) };
         let (mut inner, token) = (self.inner(), token.claims().clone());
+        if target.starts_with("/dxp/1/log/yours?") {
+            inner.manners.asked += 1;
+            let held = json!({"v": 1, "checkpoint": inner.manners.holds, "acts": []});
+            return if inner.manners.keeps_silent { plain(503, json!({})) } else { plain(200, held) };
+        }
         let Some(act) = token.act() else {
             return self.read(&inner, target).map_or_else(|| plain(404, json!({})), |body| plain(200, body));
         };
@@ -641,6 +654,16 @@ impl Hand {
         (exchange, self.prepare_after(exchange, "/negotiations/request", &body, None, key))
     }
 
+    /// A later request of a known exchange.
+    pub(crate) fn counter_request(&self, provider: &str, consumer: &str, terms: &Value) -> Value {
+        let mut offer = policy();
+        offer["@type"] = json!("Offer");
+        offer["@id"] = json!("urn:x:offer");
+        offer["target"] = terms["agreement"]["target"].clone();
+        let dxp = json!({"v": 1, "key": null, "terms": terms, "decision": decision(terms, "importer")});
+        message("ContractRequestMessage", provider, consumer, json!({"offer": offer, "dxp": dxp}))
+    }
+
     /// Sends a request that is accepted; gives exchange and the node's process id.
     pub(crate) async fn ask(&self, terms: &Value) -> (Id, String) {
         let (exchange, prepared) = self.request(terms);
@@ -707,6 +730,22 @@ impl Hand {
         let genesis = Genesis { root, log_key, shard: 1, supersedes: None };
         let other = EntryDraft::genesis(&genesis, &NodeKey::from_bytes(random()), Id(random()), now());
         self.desk.inner().leaves[0] = other.seal(&[]).unwrap().bytes;
+    }
+
+    /// The newest checkpoint of the own log.
+    pub(crate) fn head(&self) -> String {
+        let inner = self.desk.inner();
+        self.desk.checkpoint(&inner.leaves)
+    }
+
+    /// A checkpoint of the own log with any root.
+    pub(crate) fn signed_head(&self, size: u64, root: Hash) -> String {
+        self.desk.signed(size, root)
+    }
+
+    /// How often the node has asked what this peer holds of its log.
+    pub(crate) fn asked(&self) -> usize {
+        self.desk.inner().manners.asked
     }
 
     pub(crate) fn root(&self) -> &SigningKey {

@@ -128,7 +128,7 @@ async fn they_return_when_the_batch_that_brought_them_sinks() {
     store.record_ack(one, "ack one".to_owned(), false).await.unwrap();
     let mut bad = proposal(&[]).0;
     bad.settle = vec![answered(two, Some("ack two"), false)];
-    bad.exchange.as_mut().unwrap().revision = 9;
+    bad.exchanges[0].revision = 9;
     assert!(matches!(store.commit(bad).await, Err(StoreError::Conflict { .. })));
     assert_eq!(store.act(two).await.unwrap().unwrap().ack, None);
     let done = store.commit(proposal(&[]).0).await.unwrap();

@@ -52,7 +52,7 @@ async fn a_bad_batch_sinks_alone() {
     let folder = Folder::new("sink");
     let store = folder.start().await;
     let mut stale = proposal(&["KR"]).0;
-    stale.exchange.as_mut().unwrap().revision = 4;
+    stale.exchanges[0].revision = 4;
     let (mut unsealable, lost) = proposal(&["KR"]);
     unsealable.entries[0].lanes[0].country = "kr".to_owned();
     let mut dangling = proposal(&["KR"]).0;

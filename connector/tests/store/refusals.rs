@@ -51,7 +51,7 @@ async fn of_two_that_read_the_same_revision_one_wins() {
     let moved = |state: &str| {
         let mut row = row.clone();
         row.state = state.to_owned();
-        Batch { exchange: Some(row), ..Batch::default() }
+        Batch { exchanges: vec![row], ..Batch::default() }
     };
     let done = join_all([store.commit(moved("OFFERED")), store.commit(moved("TERMINATED"))]).await;
     assert!(done[0].is_ok());
@@ -60,12 +60,12 @@ async fn of_two_that_read_the_same_revision_one_wins() {
     assert_eq!((now.state.as_str(), now.revision), ("OFFERED", 2));
     // New twice is a lost race too, and so is a process id that is taken.
     let mut twice = proposal(&[]).0;
-    twice.exchange.as_mut().unwrap().our_pid.clone_from(&row.our_pid);
+    twice.exchanges[0].our_pid.clone_from(&row.our_pid);
     assert!(matches!(store.commit(twice).await, Err(StoreError::Conflict { .. })));
     let mut gone = row.clone();
     gone.id = crate::support::id();
     assert!(matches!(
-        store.commit(Batch { exchange: Some(gone), ..Batch::default() }).await,
+        store.commit(Batch { exchanges: vec![gone], ..Batch::default() }).await,
         Err(StoreError::Conflict { .. })
     ));
 }

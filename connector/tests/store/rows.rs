@@ -39,7 +39,7 @@ async fn a_repeated_act_finds_its_stored_answer() {
     let mut entry: EntryDraft = draft(exchange, act.digest, &["KR"]);
     (entry.side, entry.status, entry.answer) = (Side::Received, Some(201), Some(Digest::of(b"{\"ok\":1}")));
     let batch = Batch {
-        exchange: Some(exchange_row(exchange)),
+        exchanges: vec![exchange_row(exchange)],
         entries: vec![draft(exchange, Digest::of(b"other"), &[]), entry],
         acts: vec![NewAct { act: act.clone(), entry: Some(1) }],
         ..Batch::default()
@@ -77,7 +77,7 @@ async fn exchanges_are_found_and_listed() {
         row.state = if n < 3 { "REQUESTED" } else { "STARTED" }.to_owned();
         (row.updated, row.deadline) = (AT + n, (n > 2).then_some(AT + 100 - n));
         ids.push(row.id);
-        store.commit(Batch { exchange: Some(row), ..Batch::default() }).await.unwrap();
+        store.commit(Batch { exchanges: vec![row], ..Batch::default() }).await.unwrap();
     }
     let by_pid = store.exchange_by_peer_pid(PEER, ExchangeKind::Transfer, "urn:uuid:peer-1").await.unwrap();
     assert_eq!(by_pid.as_ref().map(|row| row.id), Some(ids[1]));
@@ -91,7 +91,7 @@ async fn exchanges_are_found_and_listed() {
     // Two first messages with one process id of the peer: the second is a lost race.
     let mut second = exchange_row(id());
     second.peer_pid = Some("urn:uuid:peer-0".to_owned());
-    let lost = store.commit(Batch { exchange: Some(second), ..Batch::default() }).await;
+    let lost = store.commit(Batch { exchanges: vec![second], ..Batch::default() }).await;
     assert!(matches!(lost, Err(StoreError::Conflict { .. })));
 
     let ask = |query: ExchangeQuery| async {
@@ -295,6 +295,17 @@ async fn what_belongs_to_an_exchange() {
     assert_eq!(store.transfer(exchange).await.unwrap(), Some(transfer));
     assert_eq!(store.peer_log(PEER, "naru/x/0").await.unwrap(), Some(log(9)), "the largest is kept");
     assert_eq!(store.peer_logs(PEER, 10).await.unwrap(), [log(9)]);
+    // What was only shown is kept apart, and stands out as long as it is beyond what was verified.
+    let shown = |size| Batch { peer_claims: vec![log(size)], ..Batch::default() };
+    store.commit(shown(9)).await.unwrap();
+    assert_eq!(store.unverified_claims(10).await.unwrap(), []);
+    store.commit(shown(12)).await.unwrap();
+    store.commit(shown(11)).await.unwrap();
+    assert_eq!(store.peer_claims(PEER, 10).await.unwrap(), [log(12)]);
+    assert_eq!(store.unverified_claims(10).await.unwrap(), [log(12)]);
+    assert_eq!(store.peer_log(PEER, "naru/x/0").await.unwrap(), Some(log(9)));
+    store.commit(Batch { peer_logs: vec![log(12)], ..Batch::default() }).await.unwrap();
+    assert_eq!(store.unverified_claims(10).await.unwrap(), []);
     assert_eq!(store.peer_acts(exchange, 10).await.unwrap(), [place(3, true), place(8, true)]);
     assert_eq!(store.peer_acts_from(PEER, "naru/x/0", 4, 10).await.unwrap(), [place(8, true)]);
     let mut elsewhere = place(3, true);
@@ -309,7 +320,7 @@ async fn erasing_an_exchange_leaves_the_log_provable() {
     let store = folder.start().await;
     let keys = Wrapping::open(&folder.path().join("erasable.keys")).unwrap();
     let (mut batch, act) = proposal(&["KR"]);
-    batch.exchange.as_mut().unwrap().wrapped_key = Some(keys.wrap(&[3; 32]).unwrap());
+    batch.exchanges[0].wrapped_key = Some(keys.wrap(&[3; 32]).unwrap());
     store.commit(batch).await.unwrap();
     let (other, _) = proposal(&["KR"]);
     store.commit(other).await.unwrap();

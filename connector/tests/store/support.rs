@@ -194,7 +194,7 @@ pub(crate) fn proposal(lanes: &[&str]) -> (Batch, ActRow) {
     let exchange = id();
     let act = act_row(exchange, Direction::Out);
     let batch = Batch {
-        exchange: Some(exchange_row(exchange)),
+        exchanges: vec![exchange_row(exchange)],
         entries: vec![draft(exchange, act.digest, lanes)],
         acts: vec![NewAct { act: act.clone(), entry: Some(0) }],
         outbox: vec![outbox_row(&act, 1_000)],

@@ -13,7 +13,7 @@ use sqlx::{QueryBuilder, Sqlite, SqlitePool, query, query_scalar, sqlite::Sqlite
 
 use super::{
     super::{
-        ExchangeQuery, MAX_RANGE, MAX_ROWS, StoreError,
+        Counted, ExchangeQuery, MAX_RANGE, MAX_ROWS, StoreError,
         rows::{
             ActRow, AgreementRow, CheckpointRow, DatasetRow, DisclosureRow, EntryRow, EvaluationRow,
             ExchangeKind, ExchangeRow, KeySetRow, OutboxRow, PeerActRow, PeerLogRow, PeerRow, TicketRow,
@@ -322,6 +322,33 @@ pub(super) async fn peer_log(pool: &SqlitePool, did: &str, origin: &str) -> Foun
 pub(super) async fn peer_logs(pool: &SqlitePool, did: &str, most: u32) -> List<PeerLogRow> {
     let sql = "SELECT * FROM peer_logs WHERE did = ? ORDER BY origin LIMIT ?";
     list!(pool, decode::peer_log, sql, did, limit(most))
+}
+
+pub(super) async fn peer_claims(pool: &SqlitePool, did: &str, most: u32) -> List<PeerLogRow> {
+    let sql = "SELECT * FROM peer_claims WHERE did = ? ORDER BY origin LIMIT ?";
+    list!(pool, decode::peer_log, sql, did, limit(most))
+}
+
+pub(super) async fn unverified_claims(pool: &SqlitePool, most: u32) -> List<PeerLogRow> {
+    let sql = "SELECT c.* FROM peer_claims c LEFT JOIN peer_logs l ON l.did = c.did AND l.origin = c.origin \
+               WHERE l.size IS NULL OR l.size < c.size ORDER BY c.did, c.origin LIMIT ?";
+    list!(pool, decode::peer_log, sql, limit(most))
+}
+
+pub(super) async fn count(pool: &SqlitePool, what: Counted<'_>) -> Result<u64, StoreError> {
+    let query = match what {
+        Counted::Peers => query_scalar("SELECT count(*) FROM peers"),
+        Counted::OpenTickets(now) => {
+            query_scalar("SELECT count(*) FROM tickets WHERE state = 'open' AND expires > ?").bind(int(now)?)
+        }
+        Counted::LiveExchanges(peer) => {
+            query_scalar("SELECT count(*) FROM exchanges WHERE peer = ? AND waits_for IS NOT NULL").bind(peer)
+        }
+        Counted::Outbox(peer) => query_scalar("SELECT count(*) FROM outbox WHERE peer = ?").bind(peer),
+        Counted::WholeOutbox => query_scalar("SELECT count(*) FROM outbox"),
+    };
+    let found: i64 = query.fetch_one(pool).await.map_err(|e| StoreError::database(&e))?;
+    Ok(u64::try_from(found).unwrap_or_default())
 }
 
 pub(super) async fn peer_acts(pool: &SqlitePool, exchange: Id, most: u32) -> List<PeerActRow> {

@@ -42,7 +42,7 @@ fn taken(what: &'static str, id: &impl ToString) -> impl FnOnce(sqlx::Error) -> 
 
 /// Everything but entries and settlements. `indices` are those of the batch's entries.
 pub(super) async fn batch(conn: &mut SqliteConnection, batch: &Batch, indices: &[u64]) -> Done {
-    if let Some(row) = &batch.exchange {
+    for row in &batch.exchanges {
         exchange(conn, row).await?;
     }
     for new in &batch.acts {
@@ -76,7 +76,10 @@ pub(super) async fn batch(conn: &mut SqliteConnection, batch: &Batch, indices: &
         transfer(conn, row).await?;
     }
     for row in &batch.peer_logs {
-        peer_log(conn, row).await?;
+        peer_log(conn, PEER_LOG, row).await?;
+    }
+    for row in &batch.peer_claims {
+        peer_log(conn, PEER_CLAIM, row).await?;
     }
     for row in &batch.peer_acts {
         peer_act(conn, row).await?;
@@ -515,21 +518,32 @@ async fn transfer(conn: &mut SqliteConnection, row: &TransferRow) -> Done {
     Ok(())
 }
 
-async fn peer_log(conn: &mut SqliteConnection, row: &PeerLogRow) -> Done {
-    query(
-        "INSERT INTO peer_logs (did, origin, size, root, note, seen) VALUES (?, ?, ?, ?, ?, ?) \
-         ON CONFLICT (did, origin) DO UPDATE SET size = excluded.size, root = excluded.root, \
-         note = excluded.note, seen = excluded.seen WHERE excluded.size > size",
-    )
-    .bind(&row.did)
-    .bind(&row.origin)
-    .bind(int(row.size)?)
-    .bind(row.root.0.as_slice())
-    .bind(&row.note)
-    .bind(int(row.seen)?)
-    .execute(conn)
-    .await
-    .map_err(failed)?;
+/// The larger of two checkpoints of one log stays.
+macro_rules! larger_stays {
+    ($table:literal) => {
+        concat!(
+            "INSERT INTO ",
+            $table,
+            " (did, origin, size, root, note, seen) VALUES (?, ?, ?, ?, ?, ?) \
+             ON CONFLICT (did, origin) DO UPDATE SET size = excluded.size, root = excluded.root, \
+             note = excluded.note, seen = excluded.seen WHERE excluded.size > size"
+        )
+    };
+}
+const PEER_LOG: &str = larger_stays!("peer_logs");
+const PEER_CLAIM: &str = larger_stays!("peer_claims");
+
+async fn peer_log(conn: &mut SqliteConnection, sql: &'static str, row: &PeerLogRow) -> Done {
+    query(sql)
+        .bind(&row.did)
+        .bind(&row.origin)
+        .bind(int(row.size)?)
+        .bind(row.root.0.as_slice())
+        .bind(&row.note)
+        .bind(int(row.seen)?)
+        .execute(conn)
+        .await
+        .map_err(failed)?;
     Ok(())
 }
 

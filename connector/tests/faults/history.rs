@@ -1,0 +1,147 @@
+//! What peers know of a log: after a start, and when somebody shows two histories (spec chapter 08, LOG-5 and LOG-9).
+
+use std::time::Duration;
+
+use naru::node::verbs::Publish;
+use naru_protocol::{error::Code, log::merkle::Hash};
+use serde_json::json;
+
+use super::Seller;
+use crate::common::{
+    Dials, Pair,
+    hand::{DSP, DXP, Hand, decision},
+    harmless, now, policy, proposal,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acts_wait_until_their_peer_has_said_what_it_holds_of_our_log() {
+    // LOG-9.1, API-3.5
+    let mut seller = Seller::new().await;
+    let hand = Hand::paired(&seller.firm).await;
+    let terms = seller.terms(&hand, now() + 3600).await;
+    seller.firm.stop().await;
+    hand.manners(|m| (m.keeps_silent, m.asked) = (true, 0));
+    seller.firm.open().await;
+    let (exchange, prepared) = hand.request(&terms);
+    hand.carry(&prepared).await.refused(503, "recovering");
+    assert!(hand.asked() > 0);
+    // Reads are served meanwhile.
+    assert_eq!(hand.get(DXP, "/keys").await.status, 200);
+    assert_eq!(hand.get(DSP, "/negotiations/urn:x:none").await.status, 404);
+    hand.manners(|m| m.keeps_silent = false);
+    hand.carry(&prepared).await.accepted(201);
+    hand.inbox(exchange, 1).await;
+    // Asked once in a process, not before every act.
+    let asked = hand.asked();
+    hand.ask(&seller.terms(&hand, now() + 3600).await).await;
+    assert_eq!(hand.asked(), asked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peers_word_about_our_log_without_our_signature_stops_nobody_but_that_peer() {
+    // LOG-9.2
+    let mut seller = Seller::new().await;
+    let (liar, honest) = (Hand::paired(&seller.firm).await, Hand::paired(&seller.firm).await);
+    let terms = seller.terms(&honest, now() + 3600).await;
+    let said = liar.head();
+    liar.manners(|m| m.holds = Some(said));
+    seller.firm.stop().await;
+    seller.firm.open().await;
+    let (_, prepared) = liar.request(&seller.terms(&honest, now() + 3600).await);
+    liar.carry(&prepared).await.refused(503, "recovering");
+    honest.ask(&terms).await;
+    assert_eq!(seller.firm.node().status().await.unwrap().stopped, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_whose_peer_holds_more_of_its_log_signs_nothing_any_more() {
+    // LOG-9.2: the copy brings neither the newest entries nor, once it is removed, the high-water file.
+    let mut pair = Pair::new(Dials::Both, harmless()).await;
+    let file = |name: &str| pair.seller.dir.join(name);
+    let (database, mark, kept) = (file("naru.db"), file("high-water.json"), pair.temp.join("old.db"));
+    pair.seller.stop().await;
+    std::fs::copy(&database, &kept).unwrap();
+    pair.seller.open().await;
+    let out = pair.temp.join("out");
+    let asked = pair.buyer.request(&pair.seller.did, &pair.dataset, Some(out.clone())).await.unwrap();
+    pair.concluded(&asked.id, &out).await;
+    pair.seller.stop().await;
+    std::fs::copy(&kept, &database).unwrap();
+    std::fs::remove_file(&mark).unwrap();
+    pair.seller.open().await;
+    let before = pair.seller.node().status().await.unwrap();
+    assert_eq!(before.stopped, None, "nobody has said so yet");
+    let again = pair.buyer.request(&pair.seller.did, &pair.dataset, None).await.unwrap();
+    let started = std::time::Instant::now();
+    while pair.seller.node().status().await.unwrap().stopped.is_none() {
+        assert!(started.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let view = pair.buyer.view(&again.id).await.unwrap();
+    assert_eq!((view.state.as_str(), view.waits_for.is_some()), ("NONE", true), "{view:#?}");
+    let error = pair.seller.node().offer(proposal(&pair.buyer.did, &pair.dataset, None)).await.unwrap_err();
+    assert_eq!(error.code(), Code::StoreRolledBack);
+    let ask = Publish {
+        path: pair.temp.join("source"),
+        title: [("en".to_owned(), "again".to_owned())].into(),
+        policy: policy(),
+        facts: harmless(),
+    };
+    assert_eq!(pair.seller.node().publish(ask).await.unwrap_err().code(), Code::StoreRolledBack);
+    assert_eq!(pair.seller.node().status().await.unwrap().log_size, before.log_size);
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_act_under_a_second_root_of_a_size_that_was_shown_is_refused() {
+    // LOG-5.6, LOG-5.2
+    let seller = Seller::new().await;
+    let hand = Hand::paired(&seller.firm).await;
+    let terms = seller.terms(&hand, now() + 3600).await;
+    let (_, honest) = hand.request(&terms);
+    hand.carry(&honest).await.accepted(201);
+    let before = seller.size().await;
+    let (_, mut forked) = hand.request(&terms);
+    forked.token.index = honest.token.index;
+    forked.token.checkpoint = Some(hand.signed_head(honest.token.index.unwrap() + 1, Hash([9; 32])));
+    hand.carry(&forked).await.refused(409, "log_forked");
+    assert!(seller.size().await <= before + 1, "at most the answer to the honest act");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_without_a_duty_come_back_with_it_once() {
+    // NEG-6.1, NEG-4.2, NEG-3.3
+    let seller = Seller::new().await;
+    let hand = Hand::paired(&seller.firm).await;
+    let packs = seller.firm.node().status().await.unwrap().packs;
+    for takes_it_up in [true, false] {
+        let bare = hand.terms(&packs, &json!([]), now() + 3600).await;
+        let (exchange, pid) = hand.ask(&bare).await;
+        let (_, offer) = hand.inbox(exchange, 1).await;
+        assert_eq!(offer["@type"], "ContractOfferMessage", "{offer}");
+        assert_eq!(offer["dxp"]["key"], json!(null));
+        let countered = &offer["dxp"]["terms"];
+        assert_ne!(countered["obligations"], json!([]));
+        assert_ne!(countered["agreement"]["@id"], bare["agreement"]["@id"]);
+        let mut same = countered.clone();
+        same["obligations"] = bare["obligations"].clone();
+        same["agreement"]["@id"] = bare["agreement"]["@id"].clone();
+        assert_eq!(same, bare, "nothing else is changed");
+        seller.firm.until(&exchange.to_string(), |v| v.state == "OFFERED").await;
+        let own = hand.talk(exchange).pid;
+        if takes_it_up {
+            let accepted = json!({"eventType": "ACCEPTED", "dxp": {"v": 1,
+                "terms": naru_protocol::encoding::Digest::of(&naru_protocol::json::canonical(countered).unwrap()),
+                "decision": decision(countered, "importer")}});
+            let body = crate::common::hand::message("ContractNegotiationEventMessage", &pid, &own, accepted);
+            hand.act(exchange, &format!("/negotiations/{pid}/events"), &body).await.accepted(200);
+            let (_, agreement) = hand.inbox(exchange, 2).await;
+            assert_eq!(agreement["@type"], "ContractAgreementMessage", "{agreement}");
+        } else {
+            let body = hand.counter_request(&pid, &own, &bare);
+            hand.act(exchange, &format!("/negotiations/{pid}/request"), &body).await.accepted(200);
+            let (_, said) = hand.inbox(exchange, 2).await;
+            assert_eq!(said["code"], "duty_missing", "{said}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Serving under a permit that ends: between two real nodes, what the operator's facts no longer allow stops while it runs
+//! (spec chapter 07b, TRF-7).
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use common::{Dials, Pair, approval, core_technology, harmless, private, publish};
+use naru::node::verbs::ExchangeView;
+use naru_protocol::{
+    error::Code,
+    log::entry::{EntryType, Side},
+};
+use serde_json::{Value, json};
+
+/// Bytes of the file that takes long enough; sparse at its source.
+const LARGE: u64 = 1 << 30;
+
+/// The file below `.naru-part` that is growing.
+fn growing(out: &Path) -> Option<PathBuf> {
+    let version = fs::read_dir(out.join(".naru-part")).ok()?.next()?.ok()?.path();
+    let sizes = fs::read_dir(version.join("files")).ok()?.filter_map(|entry| {
+        let path = entry.ok()?.path();
+        Some((fs::metadata(&path).ok()?.len(), path))
+    });
+    sizes.max().map(|(_, path)| path)
+}
+
+fn received(out: &Path) -> u64 {
+    growing(out).and_then(|path| fs::metadata(path).ok()).map_or(0, |file| file.len())
+}
+
+/// Publishes a large file beside the usual ones.
+async fn large(pair: &Pair, bytes: u64, facts: Value) -> String {
+    let source = pair.temp.join("large");
+    fs::create_dir_all(&source).unwrap();
+    File::create(source.join("large.bin")).unwrap().set_len(bytes).unwrap();
+    publish(&pair.seller, &source, facts).await
+}
+
+/// Runs a transfer that `before` allows, writes `after` in the middle of it, and follows it to its end.
+async fn stopped(pair: &Pair, dataset: &str, before: &Value, after: &Value) -> ExchangeView {
+    pair.seller.facts(before);
+    let out = pair.temp.join("out");
+    let asked = pair.buyer.request(&pair.seller.did, dataset, Some(out.clone())).await.unwrap();
+    let transfer = pair.buyer.until(&asked.id, |v| v.other.is_some()).await.other.unwrap();
+    let started = Instant::now();
+    while received(&out) == 0 {
+        assert!(started.elapsed() < Duration::from_secs(30), "nothing arrives");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    pair.seller.facts(after);
+    let (gave, got) = pair.settled(&transfer).await;
+    assert_eq!((gave.state.as_str(), got.state.as_str()), ("TERMINATED", "TERMINATED"), "{gave:#?} {got:#?}");
+    assert_eq!((&gave.receipt, &got.receipt), (&None, &None));
+    let arrived = received(&out);
+    assert!(arrived > 0 && arrived < LARGE, "{arrived}");
+    let shown: Vec<_> = fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(shown, [".naru-part"], "nothing has its name");
+    // Whoever was told: no further byte comes, though the capability that was shown lives for minutes.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(received(&out), arrived);
+    let told = got.refusal.as_ref().unwrap();
+    assert_eq!((told.code.as_str(), told.side.as_str()), (Code::Denied.as_str(), "peer"), "{got:#?}");
+    assert_eq!(gave.refusal.as_ref().unwrap().code, Code::Denied.as_str());
+    let (ours, _) = pair.logs_agree(&[&asked.id, &transfer]).await;
+    let end = ours.of(&transfer).find(|l| l.entry.kind() == EntryType::TransferTermination).unwrap();
+    assert_eq!(end.entry.side(), Side::Sent, "the side whose law it is ends it");
+    gave
+}
+
+fn denied_by(view: &ExchangeView, rule: &str) {
+    let result = &view.decision.as_ref().unwrap()["result"];
+    let ids: Vec<&str> =
+        result["deny"].as_array().unwrap().iter().map(|d| d["id"].as_str().unwrap()).collect();
+    assert!(ids.contains(&rule), "{ids:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_order_stops_a_transfer_that_runs() {
+    // TRF-7.4, TRF-7.5
+    let pair = Pair::new(Dials::Buyer, harmless()).await;
+    let dataset = large(&pair, LARGE, harmless()).await;
+    let before = private(&[&pair.buyer.did], &[]);
+    let mut after = before.clone();
+    after["stop_orders"] = json!([{"ref": "S-1", "dataset": dataset}]);
+    denied_by(&stopped(&pair, &dataset, &before, &after).await, "CORE-006");
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_that_is_withdrawn_stops_a_transfer_that_runs() {
+    // TRF-7.4, TRF-7.5
+    let pair = Pair::new(Dials::Buyer, harmless()).await;
+    let dataset = large(&pair, LARGE, core_technology()).await;
+    let before = private(&[&pair.buyer.did], &[approval(&dataset, &pair.buyer.did)]);
+    let after = private(&[&pair.buyer.did], &[]);
+    denied_by(&stopped(&pair, &dataset, &before, &after).await, "KR-ITA-001");
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facts_that_change_without_forbidding_or_cannot_be_read_for_a_while_stop_nothing() {
+    // TRF-7.4: refused while they cannot be judged, and taken up by itself when they can.
+    let pair = Pair::new(Dials::Buyer, harmless()).await;
+    let dataset = large(&pair, LARGE / 2, harmless()).await;
+    let out = pair.temp.join("out");
+    let asked = pair.buyer.request(&pair.seller.did, &dataset, Some(out.clone())).await.unwrap();
+    let transfer = pair.buyer.until(&asked.id, |v| v.other.is_some()).await.other.unwrap();
+    while received(&out) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    fs::write(pair.seller.dir.join("facts.json"), b"{\"approvals\": [").unwrap();
+    // It comes to a halt.
+    let (mut last, mut since, started) = (received(&out), Instant::now(), Instant::now());
+    while since.elapsed() < Duration::from_millis(1200) {
+        assert!(started.elapsed() < Duration::from_secs(30), "it goes on");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if received(&out) != last {
+            (last, since) = (received(&out), Instant::now());
+        }
+    }
+    assert!(last < LARGE / 2, "too small for this machine");
+    let mut facts = private(&[&pair.buyer.did], &[]);
+    facts["stop_orders"] = json!([{"ref": "S-2", "dataset": "urn:dxp:another"}]);
+    pair.seller.facts(&facts);
+    let (gave, got) = pair.settled(&transfer).await;
+    assert_eq!((gave.state.as_str(), got.state.as_str()), ("COMPLETED", "COMPLETED"), "{gave:#?} {got:#?}");
+    assert!(got.receipt.is_some() && got.receipt == gave.receipt && got.refusal.is_none());
+    assert_eq!(fs::metadata(out.join("large.bin")).unwrap().len(), LARGE / 2);
+    pair.close().await;
+}

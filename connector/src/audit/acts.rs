@@ -265,7 +265,13 @@ impl Reader<'_> {
         answer: Option<&[u8]>,
         sightings: &mut Vec<Sighting>,
     ) -> Check<Option<Verified<Ack>>> {
-        let (Some(text), Some(answer)) = (&file.ack, answer) else { return Ok(None) };
+        let (Some(text), Some(answer)) = (&file.ack, answer) else {
+            // What the exporter itself acknowledged it can always show (AUD-1.5).
+            return match (file.direction, entry.token()) {
+                (Direction::Received, Some(_)) => Err(Fault::failed(Reason::AckInvalid, "missing")),
+                (Direction::Received, None) | (Direction::Sent, _) => Ok(None),
+            };
+        };
         let by = file.act.aud;
         let ack: Verified<Ack> = self.statements.signed(text, &by, entry.at(), Reason::AckInvalid)?;
         let said = ack.payload();

@@ -65,7 +65,7 @@ reasons! {
     TokenInvalid "token_invalid" "A token is missing, malformed or not signed by the act's sender";
     TokenDiffers "token_differs" "A token signs another act or is not the one that the entry names";
     PlaceDiffers "place_differs" "A token or acknowledgement names a place in a log where this act is not";
-    AckInvalid "ack_invalid" "An acknowledgement is malformed or not signed by the act's receiver";
+    AckInvalid "ack_invalid" "An acknowledgement is missing, malformed or not signed by the act's receiver";
     AckDiffers "ack_differs" "An acknowledgement is of another act, status or answer";
     AckWithheld "ack_withheld" "The log names an acknowledgement that no act's file holds";
     FieldDiffers "field_differs" "A disclosed field says something else than the act";

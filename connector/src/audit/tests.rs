@@ -1,8 +1,9 @@
 //! Two halves of one refused negotiation, made with the core's types alone, and everything that can be wrong with them.
-//! A deal with its data is in `deal`, what several exports say together in `joined`.
+//! A deal with its data is in `deal`, what several exports say together in `joined`, how files look in `shapes`.
 
 mod deal;
 mod joined;
+mod shapes;
 
 use std::{
     collections::BTreeMap,

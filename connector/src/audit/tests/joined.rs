@@ -20,13 +20,13 @@ use super::{
 };
 
 /// Puts a statement into an export, under the name that its digest gives; gives what was there.
-fn state(actor: &mut Actor, jws: &str) -> Option<Vec<u8>> {
+pub(super) fn state(actor: &mut Actor, jws: &str) -> Option<Vec<u8>> {
     let name = format!("statements/{}.jws", Digest::of(jws.as_bytes()));
     actor.files.insert(name, jws.as_bytes().to_vec())
 }
 
 /// A second key set of the actor with this seed; `variant` makes other keys.
-fn second_set(seed: u8, variant: u8) -> KeySet {
+pub(super) fn second_set(seed: u8, variant: u8) -> KeySet {
     let [signing, log, transport, witness] = [1, 2, 3, 4].map(|which| key(seed, variant + which).public());
     let iss = Did::of(key(seed, 0).public());
     KeySet { v: V1, iss, number: 2, signing, log, transport, witness, valid_from: 2, revoked: vec![] }
@@ -172,7 +172,7 @@ fn two_exports_of_one_log_are_one_history() {
 }
 
 /// Changes one member of a JSON file of an export.
-fn member(actor: &mut Actor, name: &str, pointer: &str, value: Value) {
+pub(super) fn member(actor: &mut Actor, name: &str, pointer: &str, value: Value) {
     let mut file: Value = serde_json::from_slice(&actor.files[name]).unwrap();
     *file.pointer_mut(pointer).unwrap() = value;
     actor.put(name, &file);
@@ -186,17 +186,17 @@ fn act(story: &Story) -> String {
 }
 
 /// Changes one member of the file of the offer.
-fn alter(story: &mut Story, pointer: &str, value: Value) {
+pub(super) fn alter(story: &mut Story, pointer: &str, value: Value) {
     let name = act(story);
     member(&mut story.provider, &name, pointer, value);
 }
 
-fn pack(story: &Story, suffix: &str) -> String {
+pub(super) fn pack(story: &Story, suffix: &str) -> String {
     let named = |name: &&String| name.starts_with("packs/") && name.ends_with(suffix);
     story.provider.files.keys().find(named).unwrap().clone()
 }
 
-fn evaluation(story: &Story) -> String {
+pub(super) fn evaluation(story: &Story) -> String {
     format!("evaluations/{}.json", story.evaluation)
 }
 

@@ -134,14 +134,15 @@ pub(super) async fn unknown_path(session: &Session) -> Check {
 
 /// An act whose content is no message: a final refusal, so acknowledged.
 pub(super) async fn malformed_act(session: &Session, offered: Option<&Offered>) -> Check {
-    let exchange = random()?;
-    session.desk.begin(exchange, random()?, "urn:uuid:none");
     let mut bodies = vec![b"{\"@type\":\"ContractRequestMessage\"".to_vec(), b"{}".to_vec()];
     if let Some(offered) = offered {
         let whole = request(session, offered, &super::Options::default())?.act.body;
         bodies.push(whole[..whole.len() - 1].to_vec());
     }
     for body in bodies {
+        // An exchange of its own each: one whose first act was refused is known from then on.
+        let exchange = random()?;
+        session.desk.begin(exchange, random()?, "urn:uuid:none");
         let prepared =
             session.prepare_after("negotiation.request", "/negotiations/request", exchange, body, None)?;
         let receipt = session.act(&prepared).await?;

@@ -486,6 +486,39 @@ fn contains(written: &Value, example: &Value) -> bool {
 }
 
 #[test]
+fn a_malformed_dataset_is_left_out_of_its_catalog_alone() {
+    // CAT-7.4
+    let (_, good) =
+        good().into_iter().find(|(kind, m)| *kind == "Catalog" && m["dataset"].is_array()).unwrap();
+    let whole = good["dataset"][0].clone();
+    let spoilt = |pointer: &str, value: Value| {
+        let mut dataset = whole.clone();
+        *dataset.pointer_mut(pointer).unwrap() = value;
+        dataset
+    };
+    let bad = [
+        json!(null),
+        json!([]),
+        spoilt("/@id", json!(7)),
+        spoilt("/@id", json!("")),
+        spoilt("/hasPolicy", json!([])),
+        spoilt("/hasPolicy/0", json!({"@type": "Offer"})),
+        spoilt("/distribution", json!("none")),
+    ];
+    let mut catalog = good.clone();
+    let mut datasets = bad.to_vec();
+    datasets.insert(3, whole.clone());
+    catalog["dataset"] = json!(datasets);
+    let (read, left_out) = Catalog::parse_each(catalog.to_string().as_bytes()).unwrap();
+    assert_eq!(left_out, bad.len());
+    assert_eq!(read.dataset.iter().map(|d| json!(d.id)).collect::<Vec<_>>(), [whole["@id"].clone()]);
+    // The catalog itself must be one.
+    for broken in ["{}", "[]", "{\"@type\":\"Dataset\"}"] {
+        assert!(Catalog::parse_each(broken.as_bytes()).is_err());
+    }
+}
+
+#[test]
 fn the_examples_of_the_standard_round_trip() {
     let Some(shared) = vectors::shared("the examples of DSP 2025-1") else { return };
     let mut count = 0;
@@ -505,6 +538,7 @@ fn the_examples_of_the_standard_round_trip() {
         }
     }
     assert_eq!(count, 25, "examples read");
+    vectors::judged(&format!("{count} examples of DSP 2025-1, all read"));
 }
 
 /// The JSON bodies of captured exchanges with the peer that sent them: whether that was the Eclipse connector.
@@ -542,8 +576,11 @@ fn what_an_eclipse_connector_sends_is_read() {
         println!("{name}: {error}");
         assert!(name.contains("-probe-"), "{name}: {error}");
     }
-    println!("{read_count} bodies read, {} refused", refused.len());
     assert!(read_count > 60 && refused.len() < 8);
+    vectors::judged(&format!(
+        "{} bodies that an Eclipse connector sent or was sent, {read_count} accepted",
+        read_count + refused.len()
+    ));
 }
 
 proptest! {

@@ -15,7 +15,7 @@ use naru_protocol::{
     encoding::Digest,
     error::Code,
     identity::Role,
-    terms::Phase,
+    terms::{Phase, first_difference},
 };
 use serde_json::{Value, json as object};
 
@@ -45,8 +45,10 @@ impl Node {
         }
         let mut dataset = Vec::new();
         for row in self.store.datasets(None, false, MAX_ROWS).await? {
-            if let Some(shown) = self.shown(peer, &row).await? {
-                dataset.push(shown);
+            match self.shown(peer, &row).await {
+                Ok(shown) => dataset.extend(shown),
+                // CAT-7.5: one that cannot be shown never breaks the others.
+                Err(error) => tracing::error!(dataset = %row.id, %error, "left out of the catalog"),
             }
         }
         let mut catalog = Catalog::new(format!("{}#catalog", self.me.did), self.me.did.to_string());
@@ -73,8 +75,8 @@ impl Node {
     }
 
     /// A dataset as this peer may see it; none if policy does not show it.
-    async fn shown(&self, peer: &Peer, row: &DatasetRow) -> Result<Option<Dataset>, NodeError> {
-        let Ok(listed) = Listed::read(&row.listing, &self.own_ring()?) else { return Ok(None) };
+    pub(super) async fn shown(&self, peer: &Peer, row: &DatasetRow) -> Result<Option<Dataset>, NodeError> {
+        let listed = Listed::read(&row.listing, &self.own_ring()?)?;
         if !self.visible(peer, Role::Provider, &listed).await?.0 {
             return Ok(None);
         }
@@ -158,20 +160,26 @@ impl Node {
         if status != 200 {
             return Err(refusal(status, &body));
         }
-        let catalog =
-            Catalog::parse(&body).map_err(|e| NodeError::refused(Code::AnswerMalformed, e.to_string()))?;
+        let (catalog, left_out) = Catalog::parse_each(&body)
+            .map_err(|e| NodeError::refused(Code::AnswerMalformed, e.to_string()))?;
+        if left_out > 0 {
+            tracing::warn!(peer = %peer.did(), left_out, "malformed datasets in the peer's catalog");
+        }
         let mut found = Vec::new();
         let mut batch = Batch::default();
         for dataset in catalog.dataset {
             let Some(dxp) = dataset.dxp else { continue };
-            // A listing that does not verify is not offered by this peer, whatever its catalog says.
+            // A listing that does not verify or says something else is not offered by this peer (CAT-7.4).
             match Listed::read(&dxp.listing, peer.pinned.ring()) {
-                Ok(listed) if listed.listing.dataset == dataset.id => {
+                Ok(listed)
+                    if listed.listing.dataset == dataset.id
+                        && is_offer_of(&dataset.has_policy, &listed.listing.policy) =>
+                {
                     batch.meta.push((format!("listing:{}", listed.digest), dxp.listing));
                     found.push((dataset.id, listed));
                 }
                 Ok(_) | Err(_) => {
-                    tracing::warn!(dataset = %dataset.id, "listing refused: it does not verify")
+                    tracing::warn!(dataset = %dataset.id, "refused: the listing does not verify or says something else");
                 }
             }
         }
@@ -189,4 +197,9 @@ impl Node {
         let found = self.read_catalog(peer).await?.into_iter().find(|(id, _)| id == dataset);
         found.map(|(_, listed)| listed).ok_or_else(|| NodeError::refused(Code::DatasetNotOffered, dataset))
     }
+}
+
+/// Whether a dataset carries the policy of its listing as its offer, and no other.
+fn is_offer_of(offers: &[Offer], policy: &Value) -> bool {
+    !offers.is_empty() && offers.iter().all(|offer| first_difference(offer.value(), policy).is_none())
 }

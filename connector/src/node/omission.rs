@@ -16,7 +16,8 @@ use naru_protocol::{
     error::Code,
     log::{
         checkpoint::{Origin, SignedCheckpoint},
-        entry::Entry,
+        disclosure::Disclosure,
+        entry::{Entry, EntryType, Side},
         merkle::{Hash, leaf_hash},
         tile::Tile,
     },
@@ -212,16 +213,36 @@ impl Node {
         Ok(())
     }
 
-    /// `GET /log/entry/:index?size=N`: an entry of one of the caller's own exchanges, and its inclusion proof.
+    /// Whether a peer may read an entry: of an exchange with it, or of a listing that it may see (CAT-2.3).
+    async fn may_read(&self, peer: &Peer, index: u64, entry: &Entry) -> Result<bool, NodeError> {
+        if let Some(exchange) = entry.exchange() {
+            let row = self.store.exchange(*exchange).await?;
+            return Ok(row.is_some_and(|row| row.peer == peer.did()));
+        }
+        if entry.kind() != EntryType::Listing || entry.side() != Side::Own {
+            return Ok(false);
+        }
+        let fields = self.store.disclosures(index).await?;
+        let mut fields = fields.iter().filter_map(|field| Disclosure::parse(&field.text).ok());
+        let Some(statement) = fields.find(|field| field.name() == "statement") else { return Ok(false) };
+        let Some(listing) = statement.value().as_str().and_then(|text| Digest::parse(text).ok()) else {
+            return Ok(false);
+        };
+        let row = self.store.dataset_by_listing(listing).await?.filter(|row| !row.withdrawn);
+        Ok(match row {
+            Some(row) => self.shown(peer, &row).await?.is_some(),
+            None => false,
+        })
+    }
+
+    /// `GET /log/entry/:index?size=N`: an entry that the caller may read, and its inclusion proof.
     pub(super) async fn entry_for(&self, peer: &Peer, index: u64, size: u64) -> Result<Vec<u8>, NodeError> {
         let none = || NodeError::refused(Code::NotFound, "");
         let row = self.store.entry(index).await?.ok_or_else(none)?;
         let entry =
             Entry::parse(&row.leaf).map_err(|e| NodeError::refused(Code::StoreCorrupt, e.to_string()))?;
-        let exchange = *entry.exchange().ok_or_else(none)?;
-        let owner = self.store.exchange(exchange).await?.ok_or_else(none)?.peer;
         let checkpoint = self.store.checkpoint(size).await?.ok_or_else(none)?;
-        if owner != peer.did() || index >= size {
+        if index >= size || !self.may_read(peer, index, &entry).await? {
             return Err(none());
         }
         let proof = self.store.inclusion(index, size).await?;

@@ -112,6 +112,8 @@ struct Inner {
     answered: BTreeMap<Id, (Digest, Answer)>,
     manners: Manners,
     listing: Option<(String, String)>,
+    /// What else stands in the catalog, before the dataset that is offered.
+    more: Vec<Value>,
 }
 
 /// The peer's own side of the wire.
@@ -160,6 +162,7 @@ impl Desk {
             answered: BTreeMap::new(),
             manners: Manners::default(),
             listing: None,
+            more: Vec::new(),
         };
         let statement = sign_compact(&participant, 0, &root).unwrap();
         let key_set = sign_compact(&keys, 0, &root).unwrap();
@@ -275,16 +278,12 @@ impl Desk {
             }
             ["dsp", "2025-1", "catalog", "request"] => {
                 let (dataset, listing) = inner.listing.clone()?;
-                let mut offer = policy();
-                offer["@type"] = json!("Offer");
-                offer["@id"] = json!(format!("{dataset}#offer"));
+                let mut datasets = inner.more.clone();
+                datasets.push(shown_dataset(&dataset, &[offer_of(&dataset)], &listing));
                 Some(json!({"@context": [CONTEXT], "@type": "Catalog", "@id": "urn:x:catalog",
                     "participantId": self.did, "service": [{"@id": "urn:x:dsp", "@type": "DataService",
                         "endpointURL": format!("multiaddr:/p2p/{}", self.peer_id())}],
-                    "dataset": [{"@id": dataset, "@type": "Dataset", "hasPolicy": [offer],
-                        "distribution": [{"@type": "Distribution", "format": "DXP-PULL",
-                            "accessService": "urn:x:dsp"}],
-                        "dxp": {"v": 1, "listing": listing}}]}))
+                    "dataset": datasets}))
             }
             _ => None,
         }
@@ -306,6 +305,21 @@ async fn dispatch(State(desk): State<Arc<Desk>>, request: Request<Body>) -> Resp
         response = response.header("DXP-Ack", ack);
     }
     response.body(Body::from(answer.body)).unwrap()
+}
+
+/// The offer of a dataset, as its listing has it.
+pub(crate) fn offer_of(dataset: &str) -> Value {
+    let mut offer = policy();
+    offer["@type"] = json!("Offer");
+    offer["@id"] = json!(format!("{dataset}#offer"));
+    offer
+}
+
+/// A dataset as catalogs have it.
+pub(crate) fn shown_dataset(id: &str, offers: &[Value], listing: &str) -> Value {
+    json!({"@id": id, "@type": "Dataset", "hasPolicy": offers,
+        "distribution": [{"@type": "Distribution", "format": "DXP-PULL", "accessService": "urn:x:dsp"}],
+        "dxp": {"v": 1, "listing": listing}})
 }
 
 /// The entry type of an act by its path and, for events, its content.
@@ -673,10 +687,20 @@ impl Hand {
 
     /// Offers a dataset in the own catalog.
     pub(crate) fn offer_dataset(&self) -> String {
+        let listing = self.new_listing();
+        let jws = sign_compact(&listing, 1, &self.desk.signing).unwrap();
+        self.desk.inner().listing = Some((listing.dataset.clone(), jws));
+        listing.dataset
+    }
+
+    /// Puts a dataset into the own catalog, before the one that is offered.
+    pub(crate) fn show(&self, dataset: Value) {
+        self.desk.inner().more.push(dataset);
+    }
+
+    /// A listing of a dataset that nobody has seen yet.
+    pub(crate) fn new_listing(&self) -> Listing {
         let dataset = format!("urn:dxp:{}", random::<16>().map(|b| format!("{b:02x}")).concat());
-        let mut offer = policy();
-        offer["@type"] = json!("Offer");
-        offer["@id"] = json!(format!("{dataset}#offer"));
         let root = Digest::of(&random::<32>());
         let mut facts = harmless();
         facts["id"] = json!(dataset);
@@ -685,22 +709,27 @@ impl Hand {
         let summary: Summary =
             serde_json::from_value(json!({"v": 1, "files": 1, "bytes": 4, "media": media, "columns": []}))
                 .unwrap();
-        let listing = Listing {
+        Listing {
             v: V1,
             iss: self.desk.did,
-            dataset: dataset.clone(),
+            policy: offer_of(&dataset),
+            dataset,
             version: 1,
             title: Title { en: Some("by hand".to_owned()), ko: None },
-            policy: offer,
             facts,
             summary,
             content_root: root,
             valid_from: now() - 10,
             valid_to: now() + 3600,
-        };
-        let jws = sign_compact(&listing, 1, &self.desk.signing).unwrap();
-        self.desk.inner().listing = Some((dataset.clone(), jws));
-        dataset
+        }
+    }
+
+    /// The log begins otherwise from now on: what was signed before is of another history.
+    pub(crate) fn forks(&self) {
+        let (root, log_key) = (*self.desk.did.root_key(), self.desk.log.public());
+        let genesis = Genesis { root, log_key, shard: 1, supersedes: None };
+        let other = EntryDraft::genesis(&genesis, &NodeKey::from_bytes(random()), Id(random()), now());
+        self.desk.inner().leaves[0] = other.seal(&[]).unwrap().bytes;
     }
 
     /// The newest checkpoint of the own log.

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod deals;
 pub(crate) mod hand;
 
 use std::{

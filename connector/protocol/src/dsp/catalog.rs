@@ -9,7 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
 use super::{LIST, Message, MessageError, constant, list, odrl::Offer, optional, text};
-use crate::{json::V1, limits};
+use crate::{
+    json::{self, V1},
+    limits,
+};
 
 /// `CatalogRequestMessage`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -81,6 +84,20 @@ impl Catalog {
             distribution: Vec::new(),
             has_policy: Absent,
         }
+    }
+
+    /// Reads a peer's catalog. A dataset that is malformed is left out and counted, the others stand (CAT-7.4).
+    pub fn parse_each(bytes: &[u8]) -> Result<(Self, usize), MessageError> {
+        let mut value = json::parse_lenient(bytes)?;
+        let mut left_out = 0;
+        if let Some(Value::Array(datasets)) = value.get_mut("dataset") {
+            let all = datasets.len();
+            datasets.retain(|dataset| {
+                json::from_value::<Dataset>(dataset.clone()).is_ok_and(|dataset| dataset.check().is_ok())
+            });
+            left_out = all.saturating_sub(datasets.len());
+        }
+        Ok((Self::from_value(value)?, left_out))
     }
 }
 

@@ -1,0 +1,114 @@
+//! Exports taken while deals go on end at their checkpoint (spec chapter 09, AUD-1.8), and when a receipt may be given (chapter
+//! 07b, TRF-9.2). What a node wrote is read from its files.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use common::{Dials, Log, Pair, files, harmless, same_files, settled};
+use naru::node::verbs::Export;
+use naru_protocol::log::entry::EntryType;
+
+/// The names in a folder of an export, without their ending.
+fn names(dir: &Path, folder: &str) -> BTreeSet<String> {
+    let Ok(entries) = fs::read_dir(dir.join(folder)) else { return BTreeSet::new() };
+    let name =
+        |entry: fs::DirEntry| entry.file_name().to_str().unwrap().split('.').next().unwrap().to_owned();
+    entries.map(|entry| name(entry.unwrap())).collect()
+}
+
+/// The values of a field of all entries.
+fn named(log: &Log, field: &str) -> BTreeSet<String> {
+    let values = log.lines.iter().filter_map(|line| line.fields.get(field)?.as_str());
+    values.map(str::to_owned).collect()
+}
+
+/// Acts of each exchange.
+fn acts(log: &Log) -> BTreeMap<String, BTreeSet<String>> {
+    let mut acts: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in log.lines.iter().filter(|line| line.entry.kind().is_act()) {
+        let (exchange, act) = (line.entry.exchange().unwrap(), line.entry.act().unwrap());
+        acts.entry(exchange.to_string()).or_default().insert(act.to_string());
+    }
+    acts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_ends_at_its_checkpoint_while_deals_go_on() {
+    // AUD-1.8, AUD-5.6, AUD-9.5
+    let pair = Pair::new(Dials::Buyer, harmless()).await;
+    let over = AtomicBool::new(false);
+    let deals = async {
+        for _ in 0..6 {
+            let asked = pair.buyer.request(&pair.seller.did, &pair.dataset, None).await.unwrap();
+            pair.settled(&asked.id).await;
+        }
+        over.store(true, Ordering::Relaxed);
+    };
+    let exports = async {
+        let mut taken = Vec::new();
+        while !over.load(Ordering::Relaxed) {
+            let out = pair.temp.join(&format!("cut-{}", taken.len()));
+            let made = pair.seller.node().export(Export { out: out.clone() }).await.unwrap();
+            taken.push(Log::read(&out, made.size));
+        }
+        taken
+    };
+    let ((), taken) = tokio::join!(deals, exports);
+    let whole = acts(&pair.seller.log(&pair.temp).await);
+    let mut cut = 0;
+    for log in &taken {
+        let held = acts(log);
+        let all: BTreeSet<String> = held.values().flatten().cloned().collect();
+        assert_eq!(names(&log.dir, "acts"), all, "acts are those of the entries, no more and no fewer");
+        assert_eq!(names(&log.dir, "evaluations"), named(log, "decision"));
+        assert_eq!(names(&log.dir, "agreements"), named(log, "agreement"));
+        cut += held.iter().filter(|(exchange, acts)| whole[*exchange].len() > acts.len()).count();
+    }
+    assert!(cut > 0, "{} exports, none in the middle of a deal", taken.len());
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receipt_is_given_when_every_file_lies_under_its_name() {
+    // TRF-9.2
+    let pair = Pair::new(Dials::Buyer, harmless()).await;
+    // Something lies where one of the files must go: it is not written over, and nothing is receipted.
+    let blocked = pair.temp.join("blocked");
+    fs::create_dir_all(blocked.join("inspection")).unwrap();
+    fs::write(blocked.join("inspection/weld.png"), b"mine").unwrap();
+    let asked = pair.buyer.request(&pair.seller.did, &pair.dataset, Some(blocked.clone())).await.unwrap();
+    let transfer = pair.buyer.until(&asked.id, |v| v.other.is_some()).await.other.unwrap();
+    let view = pair.buyer.until(&transfer, |v| v.refusal.is_some()).await;
+    assert_eq!(view.receipt, None);
+    for firm in [&pair.seller, &pair.buyer] {
+        let log = firm.log(&pair.temp).await;
+        assert!(log.of(&transfer).all(|line| line.entry.kind() != EntryType::TransferReceipt));
+    }
+    assert_eq!(fs::read(blocked.join("inspection/weld.png")).unwrap(), b"mine");
+    assert!(
+        files().keys().filter(|name| *name != "inspection/weld.png").all(|name| !blocked.join(name).exists())
+    );
+
+    // The first moment at which the consumer's log has a receipt: all files are there, whole.
+    let out = pair.temp.join("out");
+    let asked = pair.buyer.request(&pair.seller.did, &pair.dataset, Some(out.clone())).await.unwrap();
+    let transfer = pair.buyer.until(&asked.id, |v| v.other.is_some()).await.other.unwrap();
+    loop {
+        let log = pair.buyer.log(&pair.temp).await;
+        if log.of(&transfer).any(|line| line.entry.kind() == EntryType::TransferReceipt) {
+            same_files(&out);
+            break;
+        }
+    }
+    let view = pair.buyer.until(&transfer, settled).await;
+    assert_eq!(view.state, "COMPLETED");
+    pair.close().await;
+}

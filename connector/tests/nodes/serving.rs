@@ -1,17 +1,13 @@
 //! Serving under a permit that ends: between two real nodes, what the operator's facts no longer allow stops while it runs
 //! (spec chapter 07b, TRF-7).
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
-
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use common::{Dials, Pair, approval, core_technology, harmless, private, publish};
+use crate::common::{Dials, Pair, approval, core_technology, harmless, private, publish};
 use naru::node::verbs::ExchangeView;
 use naru_protocol::{
     error::Code,

@@ -8,6 +8,7 @@ mod catalog;
 mod common;
 mod export;
 mod faults;
+mod omission;
 mod order;
 mod restart;
 mod serving;

@@ -16,7 +16,7 @@ use crate::{
 
 const PATH: &str = "/catalog/request";
 
-/// Redeems the ticket, twice: the second time must be answered like the first.
+/// Redeems the ticket, twice: the second time must be answered like the first (API-1.1, API-1.2).
 pub(super) async fn redeem(session: &Session) -> Check {
     for _ in 0..2 {
         let mut answer = session.call(&session.redemption()).await?;
@@ -35,13 +35,13 @@ pub(super) async fn redeem(session: &Session) -> Check {
     Ok(())
 }
 
-/// The same secret in the hands of another participant.
+/// The same secret in the hands of another participant (API-1.2).
 pub(super) async fn used_ticket(stranger: &Session) -> Check {
     let answer = stranger.call(&stranger.redemption()).await?;
-    refused_unsigned(&answer, &[400, 404, 409], "")
+    refused_unsigned(&answer, &[404], "ticket_unknown")
 }
 
-/// A redemption whose key set names another transport key than that of the connection.
+/// A redemption whose key set names another transport key than that of the connection (API-1.1).
 pub(super) async fn foreign_transport(session: &Session, stranger: &Session) -> Check {
     let answer = stranger.call(&session.redemption()).await?;
     refused_unsigned(&answer, &[400, 401, 404, 409], "")
@@ -171,14 +171,18 @@ pub(super) async fn other_type(session: &Session) -> Check {
     refused_unsigned(&catalog_with(session, Some(&token)).await?, &[401], "")
 }
 
-/// The node's keys: the ticket's set among them, each signed by the root.
+/// The node's statement and keys: the ticket's among them, each signed by the root, oldest first (API-1.3).
 pub(super) async fn keys(session: &Session) -> Check {
     let body = session.get(DXP, "/keys").await?;
     let json = Json::parse(&body).map_err(|error| format!("keys: {error}"))?;
     let sets: Vec<&str> = json.list("keys").iter().filter_map(Json::as_text).collect();
     let mut ring = crate::identity::Ring::default();
+    // A ring takes no set whose number is not above those before.
     for set in &sets {
         ring.offer(&session.ticket.did, set)?;
+    }
+    if json.integer("v") != Some(1) || json.text("participant") != Some(&session.ticket.statement) {
+        return Err("v or the participant statement is not the ticket's".into());
     }
     if sets.contains(&session.ticket.keys_text.as_str()) {
         Ok(())

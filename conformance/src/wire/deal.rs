@@ -343,6 +343,36 @@ pub(super) async fn conclude(session: &Session, deal: &Deal, decided: Option<&Ex
     Ok(Agreed { id: id.to_owned(), digest: due, terms, finalized })
 }
 
+/// Terms without the duties that the packs put on the consumer come back with them, and nothing else changed; taken up,
+/// they become an agreement (NEG-6.1).
+pub(super) async fn duties(session: &Session, offered: &Offered, options: &Options) -> Check {
+    if options.obligations.is_empty() {
+        return Err(Stop::Skip("no --obligation says which duties there are".to_owned()));
+    }
+    let bare = Options { obligations: Vec::new(), ..options.clone() };
+    let deal = propose(session, offered, &bare).await?;
+    let exchange = decided(session, &deal).await?;
+    let Some(("negotiation.offer", offer)) = exchange.inbox.first() else {
+        return Err(Stop::Fail(format!("expected an offer, got {:?}", exchange.inbox.first().map(|i| i.0))));
+    };
+    let request = Json::parse(&deal.request.act.body).map_err(|error| error.to_string())?;
+    let terms = |message: &Json| message.get("dxp").and_then(|dxp| dxp.get("terms")).cloned();
+    let (Some(ours), Some(theirs)) = (terms(&request), terms(offer)) else {
+        return Err("an offer without terms".into());
+    };
+    if !options.obligations.iter().all(|duty| theirs.list("obligations").contains(duty)) {
+        return Err(Stop::Fail(format!("expected the duties, got {:?}", theirs.list("obligations"))));
+    }
+    // A new draft has its own name, time and deadline.
+    let drafted = ["agreement", "conclude_by", "obligations"];
+    let differs =
+        ours.keys().into_iter().find(|name| !drafted.contains(name) && theirs.get(name) != ours.get(name));
+    if let Some(name) = differs {
+        return Err(Stop::Fail(format!("{name}: the counter-proposal changes it")));
+    }
+    conclude(session, &deal, Some(&exchange)).await.map(|_| ())
+}
+
 fn terms_of(request: &[u8]) -> Check<String> {
     let json = Json::parse(request).map_err(|error| error.to_string())?;
     let digest =

@@ -72,7 +72,7 @@ pub(super) async fn start(session: &Session, agreed: &Agreed, offered: &Offered)
     }
 }
 
-/// A fresh capability, checked.
+/// A fresh capability, checked (API-2.1).
 pub(super) async fn capability(session: &Session, transfer: &Transfer, agreed: &Agreed) -> Check<String> {
     let body = session.get(DXP, &format!("/transfers/{}/capability", transfer.pid)).await?;
     let answer = Json::parse(&body).map_err(|error| format!("capability: {error}"))?;
@@ -171,7 +171,26 @@ async fn whole(
     Ok(content)
 }
 
-/// Ranges without a capability, under a token, under one of another typ, and outside of the file.
+/// What is the consumer's alone: to others there is no such transfer, and the capability opens nothing over a connection that
+/// is not the consumer's (API-2.1, API-2.2).
+pub(super) async fn others(
+    session: &Session,
+    transfer: &Transfer,
+    capability: &str,
+    stranger: Option<&Session>,
+) -> Check {
+    let stranger = stranger.ok_or_else(|| Stop::Skip("no second connection".to_owned()))?;
+    let call = Call::new("GET", &format!("{DXP}/transfers/{}/filelist", transfer.pid))
+        .header("authorization", &format!("Bearer {capability}"));
+    refused_unsigned(&stranger.call(&call).await?, &[401], "")?;
+    let path = format!("/transfers/{}/capability", transfer.pid);
+    refused_unsigned(&stranger.call(&stranger.signed("GET", DXP, &path, b"")).await?, &[401], "")?;
+    // Where it belongs the same still opens.
+    let answer = range(session, transfer, "filelist", capability, None).await?;
+    if answer.status == 200 { Ok(()) } else { Err(unexpected("200 to the consumer", &answer).into()) }
+}
+
+/// Ranges without a capability, under a token, under one of another typ, and outside of the file (API-2.2).
 pub(super) async fn bad_ranges(
     session: &Session,
     transfer: &Transfer,
@@ -217,7 +236,7 @@ fn window_ack(
     jws::sign("dxp-window+jws", 1, &session.desk.me.signing, &payload)
 }
 
-/// Acknowledges every window, a wrong digest and a wrong place before; each again, which changes nothing.
+/// Acknowledges every window, a wrong digest and a wrong place before; each again, which changes nothing (API-2.3).
 pub(super) async fn windows(
     session: &Session,
     transfer: &Transfer,

@@ -3,7 +3,7 @@
 use super::{
     desk::{DSP, DXP},
     offer::{Offered, catalog_body, request},
-    session::{Check, Session, Stop, refused, refused_unsigned},
+    session::{Check, Prepared, Session, Stop, refused, refused_unsigned},
 };
 use crate::{
     acts::sign_token,
@@ -140,15 +140,24 @@ pub(super) async fn malformed_act(session: &Session, offered: Option<&Offered>) 
         bodies.push(whole[..whole.len() - 1].to_vec());
     }
     for body in bodies {
-        // An exchange of its own each: one whose first act was refused is known from then on.
-        let exchange = random()?;
-        session.desk.begin(exchange, random()?, "urn:uuid:none");
-        let prepared =
-            session.prepare_after("negotiation.request", "/negotiations/request", exchange, body, None)?;
-        let receipt = session.act(&prepared).await?;
+        let receipt = session.act(&first_act(session, random()?, body)?).await?;
         refused(&receipt.answer, &[400], "malformed")?;
     }
     Ok(())
+}
+
+fn first_act(session: &Session, exchange: [u8; 16], body: Vec<u8>) -> Check<Prepared> {
+    session.desk.begin(exchange, random()?, "urn:uuid:none");
+    session.prepare_after("negotiation.request", "/negotiations/request", exchange, body, None)
+}
+
+/// An exchange whose first act was refused is used up: another first act under its name promises nothing.
+pub(super) async fn used_exchange(session: &Session) -> Check {
+    let exchange = random()?;
+    let receipt = session.act(&first_act(session, exchange, b"{}".to_vec())?).await?;
+    refused(&receipt.answer, &[400], "malformed")?;
+    let again = first_act(session, exchange, b"{\"@type\":\"End\"}".to_vec())?;
+    refused_unsigned(&session.call(&session.carry(&again)).await?, &[409], "stale")
 }
 
 /// `DXP-Key` that is not the announced one.

@@ -4,7 +4,7 @@
 use super::{
     deal::Deal,
     desk::DXP,
-    session::{Check, Receipt, Session, Stop},
+    session::{Check, Receipt, Session, Stop, refused_unsigned},
 };
 use crate::{
     acts::own_origin,
@@ -12,7 +12,7 @@ use crate::{
     json::Json,
     jws::Parts,
     ledger::open_entry,
-    merkle::{Hash, TilePath, leaf_hash, root, verify_inclusion},
+    merkle::{Hash, TilePath, leaf_hash, root, verify_consistency, verify_inclusion},
     note::Checkpoint,
 };
 
@@ -48,7 +48,7 @@ fn opened(session: &Session, receipt: &Receipt) -> Check<Checkpoint> {
     opened.ok_or_else(|| "the acknowledgement's checkpoint does not open".into())
 }
 
-/// The node's entry of our act, proven under the checkpoint of its acknowledgement.
+/// The node's entry of our act, proven under the checkpoint of its acknowledgement (API-3.2).
 pub(super) async fn entry(session: &Session, deal: &Deal) -> Check {
     let (ack, checkpoint) = (&deal.receipt.ack, opened(session, &deal.receipt)?);
     let path = format!("/log/entry/{}?size={}", ack.index, checkpoint.size);
@@ -75,10 +75,45 @@ pub(super) async fn entry(session: &Session, deal: &Deal) -> Check {
             return Err(Stop::Fail(format!("{name}: expected {value:?}, got {:?}", entry.get(name))));
         }
     }
+    let note = shown.text("checkpoint").unwrap_or_default();
+    if Checkpoint::open(note, &session.ticket.keys.log) != Some(checkpoint) {
+        return Err("the answer's checkpoint is not that of the size asked for".into());
+    }
     Ok(())
 }
 
-/// Two acknowledged checkpoints are of one history: both roots follow from the same leaf hashes.
+/// Entries of nobody's exchange, beyond the size, and at sizes at which nothing was signed, are not there (API-3.2).
+pub(super) async fn no_entry(session: &Session, deal: &Deal) -> Check {
+    let (index, size) = (deal.receipt.ack.index, opened(session, &deal.receipt)?.size);
+    for (index, size) in [(0, size), (size, size), (index, size + 1_000_000), (index, index)] {
+        let call = session.signed("GET", DXP, &format!("/log/entry/{index}?size={size}"), b"");
+        refused_unsigned(&session.call(&call).await?, &[404], "")?;
+    }
+    Ok(())
+}
+
+/// The node's own proof that its log only grew, between what it acknowledged and its newest checkpoint (API-3.1, API-3.3).
+pub(super) async fn grew(session: &Session, receipt: &Receipt) -> Check {
+    let (older, newer) = (opened(session, receipt)?, checkpoint(session).await?);
+    for (from, to) in [(&older, &newer), (&newer, &newer)] {
+        let body = session.get(DXP, &format!("/log/consistency/{}?size={}", from.size, to.size)).await?;
+        let shown = Json::parse(&body).map_err(|error| format!("consistency: {error}"))?;
+        let Json::List(hashes) = &shown else { return Err("the proof is no array".into()) };
+        let hash = |item: &Json| item.as_text().and_then(from_b64)?.try_into().ok();
+        let proof: Option<Vec<Hash>> = hashes.iter().map(hash).collect();
+        let proof = proof.ok_or("the proof holds something that is no hash")?;
+        if !verify_consistency(from.size, to.size, &from.root, &to.root, &proof) {
+            return Err(Stop::Fail(format!("the proof does not lead from {} to {}", from.size, to.size)));
+        }
+    }
+    for (from, to) in [(newer.size + 1, newer.size), (0, newer.size), (1, newer.size + 1_000_000)] {
+        let call = session.signed("GET", DXP, &format!("/log/consistency/{from}?size={to}"), b"");
+        refused_unsigned(&session.call(&call).await?, &[404], "")?;
+    }
+    Ok(())
+}
+
+/// Two acknowledged checkpoints are of one history: both roots follow from the same leaf hashes (API-3.4).
 pub(super) async fn consistent(session: &Session, first: &Receipt, second: &Receipt) -> Check {
     let (older, newer) = (opened(session, first)?, opened(session, second)?);
     let (older, newer) = if older.size <= newer.size { (older, newer) } else { (newer, older) };
@@ -162,8 +197,8 @@ pub(super) async fn yours(session: &Session, deal: &Deal) -> Check {
     Ok(())
 }
 
-/// Bundles of entries are for auditors: a counterparty gets none.
+/// Bundles of entries are for auditors: a counterparty gets none (API-3.4).
 pub(super) async fn bundles(session: &Session) -> Check {
     let call = session.signed("GET", DXP, "/log/tile/entries/000.p/1", b"");
-    super::session::refused_unsigned(&session.call(&call).await?, &[403, 404], "")
+    refused_unsigned(&session.call(&call).await?, &[403, 404], "")
 }

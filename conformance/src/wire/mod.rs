@@ -131,9 +131,14 @@ async fn everything(report: &mut Report<'_>, session: &Session, options: &Option
         "content that is no message is refused finally, with acknowledgement",
         limits::malformed_act(session, offered.as_ref()).await,
     );
+    report.note(
+        "NEG-11.5",
+        "an exchange whose first act was refused is used up",
+        limits::used_exchange(session).await,
+    );
     report.note("TRF-2.3", "a transfer without agreement is refused", deal::early_transfer(session).await);
     match &offered {
-        Some(offered) => deals(report, session, offered, options).await,
+        Some(offered) => deals(report, session, other.as_ref(), offered, options).await,
         None => {
             let none = Stop::Skip("the catalog is empty".to_owned());
             report.note::<()>("ACT-4.1", "a request is answered finally, with acknowledgement", Err(none));
@@ -152,7 +157,11 @@ async fn catalog(session: &Session, options: &Options) -> Check<Option<offer::Of
 }
 
 async fn tokens(report: &mut Report<'_>, s: &Session) {
-    report.note("ID-6.7", "keys are served and signed by the root", access::keys(s).await);
+    report.note(
+        "ID-6.7",
+        "statement and keys are served, oldest first, signed by the root",
+        access::keys(s).await,
+    );
     report.note("ACT-2.1", "a request without token is refused", access::no_token(s).await);
     report.note("ACT-2.5", "malformed and oversized tokens are refused", access::malformed(s).await);
     report.note("ACT-2.2", "a token with a member more, or half an act, is refused", access::shape(s).await);
@@ -189,7 +198,13 @@ async fn limits(report: &mut Report<'_>, s: &Session) {
     report.note("LIM-2.5", "unknown ids are answered 404, unsigned", limits::unknown_id(s).await);
 }
 
-async fn deals(report: &mut Report<'_>, s: &Session, offered: &offer::Offered, options: &Options) {
+async fn deals(
+    report: &mut Report<'_>,
+    s: &Session,
+    stranger: Option<&Session>,
+    offered: &offer::Offered,
+    options: &Options,
+) {
     let proposed = deal::propose(s, offered, options).await;
     let Some(deal) = report.note("ACT-4.1", "a request is answered finally, with acknowledgement", proposed)
     else {
@@ -201,6 +216,8 @@ async fn deals(report: &mut Report<'_>, s: &Session, offered: &offer::Offered, o
         "the newest checkpoint covers what was acknowledged",
         log::newest(s, &deal.receipt).await,
     );
+    report.note("API-3.2", "other entries are not there", log::no_entry(s, &deal).await);
+    report.note("API-3.3", "the node proves that its log only grew", log::grew(s, &deal.receipt).await);
     report.note(
         "API-3.5",
         "the node gives back what it holds of the suite's log",
@@ -246,7 +263,7 @@ async fn deals(report: &mut Report<'_>, s: &Session, offered: &offer::Offered, o
     );
     let agreed = deal::conclude(s, &deal, decided.as_ref()).await;
     if let Some(agreed) = report.note("NEG-9.1", "an agreed deal is concluded", agreed) {
-        data(report, s, offered, &deal, &agreed).await;
+        data(report, s, stranger, offered, &deal, &agreed).await;
     }
     later(report, s, offered, &deal, options).await;
 }
@@ -264,6 +281,7 @@ async fn later(
         "an unanswered act is repeated, and loses against a termination that crosses it",
         deal::crossed(s, offered, options).await,
     );
+    report.note("NEG-6.1", "terms without a duty come back with it", deal::duties(s, offered, options).await);
     let second = deal::propose(s, offered, options).await;
     if let Some(second) = report.note("ACT-4.1", "a second request is answered finally", second) {
         report.note(
@@ -285,6 +303,7 @@ async fn later(
 async fn data(
     report: &mut Report<'_>,
     s: &Session,
+    stranger: Option<&Session>,
     offered: &offer::Offered,
     deal: &deal::Deal,
     agreed: &deal::Agreed,
@@ -298,6 +317,11 @@ async fn data(
     let delivered = delivery::everything(s, &transfer, offered, &capability).await;
     let named = "file list, chunks and files are those of the content root";
     let Some(delivered) = report.note("CAT-6.1", named, delivered) else { return };
+    report.note(
+        "API-2.2",
+        "a capability opens nothing over another's connection",
+        delivery::others(s, &transfer, &capability, stranger).await,
+    );
     let refused = delivery::bad_ranges(s, &transfer, &delivered, &capability).await;
     report.note("TRF-7.3", "ranges without capability, or outside the file, are refused", refused);
     let windows = delivery::windows(s, &transfer, agreed, &delivered).await;

@@ -114,3 +114,36 @@ async fn an_act_that_is_not_current_says_nothing_about_the_deadline() {
     assert_eq!(told(&hand, &act).await, (400, "lapsed".to_owned(), true));
     assert_eq!(hand.state(&deal.pid).await, "TERMINATED");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_names_of_an_exchange_are_used_once() {
+    // NEG-11.5
+    let provider = Provider::new().await;
+    let hand = Hand::paired(&provider.firm).await;
+    let terms = provider.terms(&hand, now() + 3600).await;
+    let pid = urn();
+    let (exchange, first) = hand.request_as(&terms, |m| m["consumerPid"] = json!(pid));
+    hand.carry(&first).await.accepted(201);
+    let stale = (409, "stale".to_owned(), false);
+    // The process id in another exchange, the exchange under another process id.
+    let (_, again) = hand.request_as(&terms, |m| m["consumerPid"] = json!(pid));
+    assert_eq!(told(&hand, &again).await, stale);
+    let again = |exchange, body: &Value| {
+        let key = hand.talk(exchange).key;
+        hand.prepare_after(exchange, "/negotiations/request", body, None, key)
+    };
+    let mut body: Value = serde_json::from_slice(&first.body).unwrap();
+    body["consumerPid"] = json!(urn());
+    assert_eq!(told(&hand, &again(exchange, &body)).await, stale);
+    // The same after a refusal, whether the first act could be read or not.
+    let mut unlisted = terms.clone();
+    unlisted["listing"] = json!(Digest::of(b"never published"));
+    for spoil in [true, false] {
+        let (exchange, refused) = hand.request(&unlisted);
+        let refused = if spoil { with_body(&refused, b"{}".to_vec()) } else { refused };
+        hand.carry(&refused).await.refused_finally(if spoil { "malformed" } else { "listing_unknown" });
+        body["dxp"]["key"] = json!(hand.talk(exchange).key.digest());
+        body["consumerPid"] = json!(urn());
+        assert_eq!(told(&hand, &again(exchange, &body)).await, stale);
+    }
+}

@@ -236,7 +236,7 @@ impl Answer {
 #[allow(clippy::large_enum_variant, reason = "an input lives for one step, and no list of them is kept")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// We sign an act and send it. Its `prev` is [`Exchange::prev`].
+    /// We sign an act and send it. Its `prev` is [`Exchange::prev`](super::Exchange::prev).
     Send {
         /// Digest of the act.
         act: Digest,
@@ -335,7 +335,7 @@ pub enum Effect {
     Ended,
 }
 
-/// Why an input does not fit. The exchange is unchanged when [`Exchange::step`] returns one; refusals that are final do not come
+/// Why an input does not fit. The exchange is unchanged when [`Exchange::step`](super::Exchange::step) returns one; refusals that are final do not come
 /// that way but as [`Effect::Refuse`], since they are committed like anything that is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unexpected {

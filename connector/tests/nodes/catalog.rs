@@ -165,7 +165,8 @@ async fn a_dataset_that_cannot_be_shown_is_left_out_alone() {
     let shown = catalog(&hand).await;
     let mut due = [provider.dataset.as_str(), core.as_str()];
     let mut found = ids(&shown);
-    (due.sort_unstable(), found.sort_unstable());
+    due.sort_unstable();
+    found.sort_unstable();
     assert_eq!(found, due);
     hand.get(DSP, &format!("/catalog/datasets/{}", bad[0])).await.refused(404, "dataset_not_offered");
     for id in &bad[1..] {

@@ -335,8 +335,8 @@ pub enum Effect {
     Ended,
 }
 
-/// Why an input does not fit. The exchange is unchanged when [`Exchange::step`](super::Exchange::step) returns one; refusals that are final do not come
-/// that way but as [`Effect::Refuse`], since they are committed like anything that is accepted.
+/// Why an input does not fit. The exchange is unchanged when [`Exchange::step`](super::Exchange::step) returns one; refusals
+/// that are final do not come that way but as [`Effect::Refuse`], since they are committed like anything that is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unexpected {
     /// The diagram has no such arrow from here.

@@ -37,7 +37,7 @@ class Node:
             try:
                 self.call("status")
                 break
-            except OSError:
+            except (OSError, ValueError):
                 assert self.process.poll() is None, (self.dir / "node.log").read_text()
                 time.sleep(0.002)
         self.cold_ms = (time.perf_counter() - began) * 1000

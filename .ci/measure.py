@@ -1,7 +1,7 @@
 """Measures two real nodes on this machine: deal latency beside the disk's fsync, memory, cold start, large transfers.
 
 usage: measure.py NARU WORK [--large] [--deals N]
-Prints one line per figure. No figure is asserted: a slow machine is no defect.
+Prints one line per figure, with the load of the machine beside it. No figure is asserted: a slow machine is no defect.
 """
 import argparse
 import http.client
@@ -37,7 +37,7 @@ class Node:
             try:
                 self.call("status")
                 break
-            except OSError:
+            except (OSError, ValueError):
                 assert self.process.poll() is None, (self.dir / "node.log").read_text()
                 time.sleep(0.002)
         self.cold_ms = (time.perf_counter() - began) * 1000
@@ -71,6 +71,10 @@ class Node:
         self.process.wait()
 
 
+def load():
+    return "load {:.1f}".format(os.getloadavg()[0])
+
+
 def fsync_ms():
     path, times = args.work / "fsync", []
     with open(path, "wb", buffering=0) as file:
@@ -101,18 +105,18 @@ screened = {"screening": {buyer.did: {"hit": False, "screened_at": int(time.time
 (seller.dir / "facts.json").write_text(json.dumps(screened))
 buyer.call("trust", {"ticket": seller.call("ticket", {"auto_accept": True, "ttl": 3600})["ticket"], "alias": "seller"})
 idle = [seller.memory("VmRSS"), buyer.memory("VmRSS")]
-print(f"resident idle: provider {idle[0]:.0f} MiB, consumer {idle[1]:.0f} MiB")
+print(f"resident idle: provider {idle[0]:.0f} MiB, consumer {idle[1]:.0f} MiB; {os.cpu_count()} cores, {load()}")
 
 data = publish(seller, here / "examples/ev-parts/data")
-took = []
+took, disk = [], [fsync_ms()]
 for _ in range(args.deals):
     exchange = ask(buyer, data)
     view = buyer.until(exchange, lambda v: v["state"] in ("FINALIZED", "TERMINATED"))
     assert view["state"] == "FINALIZED", view
     took.append(view["took_ms"])
 took.sort()
-disk = fsync_ms()
-print(f"deal, request to FINALIZED, {len(took)} in sequence: p50 {took[len(took) // 2]} ms, p99 {took[int(len(took) * 0.99) - 1]} ms; one fdatasync here: p50 {disk:.2f} ms")
+disk.append(fsync_ms())
+print(f"deal, request to FINALIZED, {len(took)} in sequence: p50 {took[len(took) // 2]} ms, p99 {took[int(len(took) * 0.99) - 1]} ms; one fdatasync here, before and after: p50 {disk[0]:.2f} and {disk[1]:.2f} ms; {load()}")
 print(f"resident after {len(took)} deals: provider {seller.memory('VmRSS'):.0f} MiB, consumer {buyer.memory('VmRSS'):.0f} MiB")
 
 for gib in (1, 8) if args.large else ():
@@ -131,6 +135,6 @@ for gib in (1, 8) if args.large else ():
     seconds = time.perf_counter() - began
     assert view["state"] == "COMPLETED", view
     peak = [seller.memory("VmHWM"), buyer.memory("VmHWM")]
-    print(f"{gib} GiB, verified, to disk: {seconds:.1f} s, {gib * 1024 / seconds:.0f} MiB/s; peak resident provider {peak[0]:.0f} (before {before[0]:.0f}), consumer {peak[1]:.0f} (before {before[1]:.0f}) MiB")
+    print(f"{gib} GiB, verified, to disk: {seconds:.1f} s, {gib * 1024 / seconds:.0f} MiB/s; peak resident provider {peak[0]:.0f} (before {before[0]:.0f}), consumer {peak[1]:.0f} (before {before[1]:.0f}) MiB; above idle {peak[0] - idle[0]:.0f} and {peak[1] - idle[1]:.0f}; {load()}")
     shutil.rmtree(source), shutil.rmtree(args.work / f"in-{gib}")
 seller.stop(), buyer.stop()

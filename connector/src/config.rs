@@ -281,17 +281,10 @@ pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {
     Ok(bytes)
 }
 
-/// Writes a file that only its owner can read.
+/// Writes a file that only its owner can read, whole: nobody ever sees half of it.
 pub fn write_secret(path: &Path, text: &str) -> Result<(), ConfigError> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options.open(path).and_then(|mut f| {
-        f.write_all(text.as_bytes())?;
-        f.sync_all()
-    });
-    written.map_err(|source| ConfigError::Io { path: path.to_owned(), source })
+    crate::store::replace(path, text.as_bytes())
+        .map_err(|source| ConfigError::Io { path: path.to_owned(), source })
 }
 
 /// Writes a file whole: beside its place first, then renamed over it.

@@ -323,6 +323,8 @@ pub(super) const fn passes(code: Code) -> bool {
             | Code::TlsFailed
             | Code::TimedOut
             | Code::Busy
+            // Room may be made.
+            | Code::DiskFull
             // A provider that was started again knows no capability of before.
             | Code::CapabilityExpired
             | Code::PermitExpired

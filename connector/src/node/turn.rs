@@ -63,7 +63,7 @@ pub(super) struct Turn {
     pub(super) batch: Batch,
     pub(super) at: u64,
     /// Work on another exchange that becomes durable in the same commit.
-    pub(super) beside: Vec<Turn>,
+    pub(super) beside: Vec<Self>,
     received: Option<Received>,
     sent: Vec<Sent>,
     dropped: Vec<EntryDraft>,

@@ -35,6 +35,7 @@ pub use batch::{
 };
 pub use error::StoreError;
 pub use files::FolderLock;
+pub(crate) use files::replace;
 pub use rows::{
     ActRow, AgreementRow, AgreementState, Approval, CheckpointRow, DatasetRow, Direction, DisclosureRow,
     EntryRow, EvaluationRow, EvaluationSide, ExchangeKind, ExchangeRow, KeySetRow, OurRole, OutboxRow,

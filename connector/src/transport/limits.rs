@@ -80,7 +80,9 @@ impl Default for Limits {
             idle_streams: 8,
             idle_stream: Duration::from_secs(5),
             streams_per_connection: 256,
-            window_growth: 32 << 20,
+            // What is received and not read yet is memory. A stock kernel has 4 MiB under way on one connection, so a
+            // larger window makes no link faster.
+            window_growth: 8 << 20,
             frame: 64 << 10,
             answer: Duration::from_secs(naru_protocol::limits::ANSWER_SECONDS),
             answer_pause: Duration::from_secs(30),

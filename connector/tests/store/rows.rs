@@ -262,14 +262,6 @@ async fn what_belongs_to_an_exchange() {
         window_ack: Some("w.a.c".to_owned()),
         receipt: None,
     };
-    let log = |size| PeerLogRow {
-        did: PEER.to_owned(),
-        origin: "naru/x/0".to_owned(),
-        size,
-        root: Hash([5; 32]),
-        note: format!("note {size}"),
-        seen: AT,
-    };
     let place = |index, verified| PeerActRow {
         exchange,
         act: Digest::of(&[u8::try_from(index).unwrap()]),
@@ -295,17 +287,6 @@ async fn what_belongs_to_an_exchange() {
     assert_eq!(store.transfer(exchange).await.unwrap(), Some(transfer));
     assert_eq!(store.peer_log(PEER, "naru/x/0").await.unwrap(), Some(log(9)), "the largest is kept");
     assert_eq!(store.peer_logs(PEER, 10).await.unwrap(), [log(9)]);
-    // What was only shown is kept apart, and stands out as long as it is beyond what was verified.
-    let shown = |size| Batch { peer_claims: vec![log(size)], ..Batch::default() };
-    store.commit(shown(9)).await.unwrap();
-    assert_eq!(store.unverified_claims(10).await.unwrap(), []);
-    store.commit(shown(12)).await.unwrap();
-    store.commit(shown(11)).await.unwrap();
-    assert_eq!(store.peer_claims(PEER, 10).await.unwrap(), [log(12)]);
-    assert_eq!(store.unverified_claims(10).await.unwrap(), [log(12)]);
-    assert_eq!(store.peer_log(PEER, "naru/x/0").await.unwrap(), Some(log(9)));
-    store.commit(Batch { peer_logs: vec![log(12)], ..Batch::default() }).await.unwrap();
-    assert_eq!(store.unverified_claims(10).await.unwrap(), []);
     assert_eq!(store.peer_acts(exchange, 10).await.unwrap(), [place(3, true), place(8, true)]);
     assert_eq!(store.peer_acts_from(PEER, "naru/x/0", 4, 10).await.unwrap(), [place(8, true)]);
     let mut elsewhere = place(3, true);
@@ -344,4 +325,34 @@ async fn erasing_an_exchange_leaves_the_log_provable() {
     let leaf = store.entry(1).await.unwrap().unwrap();
     let proof = store.inclusion(1, head.size).await.unwrap();
     naru_protocol::log::merkle::verify_inclusion(1, head.size, &leaf.hash, &proof, &head.root).unwrap();
+}
+
+fn log(size: u64) -> PeerLogRow {
+    PeerLogRow {
+        did: PEER.to_owned(),
+        origin: "naru/x/0".to_owned(),
+        size,
+        root: Hash([5; 32]),
+        note: format!("note {size}"),
+        seen: AT,
+    }
+}
+
+#[tokio::test]
+async fn what_a_peer_only_showed_is_kept_apart_from_what_was_verified() {
+    // LOG-5.6
+    let folder = Folder::new("claims");
+    let store = folder.start().await;
+    store.commit(Batch { peer_logs: vec![log(9)], ..Batch::default() }).await.unwrap();
+    // What was only shown is kept apart, and stands out as long as it is beyond what was verified.
+    let shown = |size| Batch { peer_claims: vec![log(size)], ..Batch::default() };
+    store.commit(shown(9)).await.unwrap();
+    assert_eq!(store.unverified_claims(10).await.unwrap(), []);
+    store.commit(shown(12)).await.unwrap();
+    store.commit(shown(11)).await.unwrap();
+    assert_eq!(store.peer_claims(PEER, 10).await.unwrap(), [log(12)]);
+    assert_eq!(store.unverified_claims(10).await.unwrap(), [log(12)]);
+    assert_eq!(store.peer_log(PEER, "naru/x/0").await.unwrap(), Some(log(9)));
+    store.commit(Batch { peer_logs: vec![log(12)], ..Batch::default() }).await.unwrap();
+    assert_eq!(store.unverified_claims(10).await.unwrap(), []);
 }

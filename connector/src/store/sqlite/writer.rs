@@ -46,6 +46,8 @@ impl Database {
             .synchronous(SqliteSynchronous::Full)
             // Where a plain sync stops at the drive's cache; no change elsewhere.
             .pragma("fullfsync", "1")
+            // Statement journals of savepoints: a file made and removed for each would cost more than the commit.
+            .pragma("temp_store", "MEMORY")
             .pragma("journal_size_limit", WAL_BYTES.to_string())
             // Deleted disclosures do not stay behind in free pages that are rewritten anyway.
             .pragma("secure_delete", "FAST");

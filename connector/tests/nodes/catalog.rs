@@ -1,11 +1,7 @@
 //! What is offered and who sees it (spec chapter 04, CAT-2.3, CAT-6.2 and CAT-7): catalogs of a real node read by a peer made
 //! by hand, and catalogs of that peer read by a real node.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
-
-use common::{
+use crate::common::{
     Firm, Temp, core_technology,
     deals::Provider,
     files,
@@ -169,7 +165,8 @@ async fn a_dataset_that_cannot_be_shown_is_left_out_alone() {
     let shown = catalog(&hand).await;
     let mut due = [provider.dataset.as_str(), core.as_str()];
     let mut found = ids(&shown);
-    (due.sort_unstable(), found.sort_unstable());
+    due.sort_unstable();
+    found.sort_unstable();
     assert_eq!(found, due);
     hand.get(DSP, &format!("/catalog/datasets/{}", bad[0])).await.refused(404, "dataset_not_offered");
     for id in &bad[1..] {
@@ -223,7 +220,7 @@ async fn a_reader_refuses_a_dataset_that_is_not_as_its_listing_says_and_no_other
     bytes[5] ^= 1;
     show(&listing.dataset, &[offer_of(&listing.dataset)], &format!("{head}.{}", to_base64url(&bytes)));
 
-    let seen = common::catalog(&reader, &hand.did()).await;
+    let seen = crate::common::catalog(&reader, &hand.did()).await;
     assert_eq!(seen.iter().map(|item| item.dataset.as_str()).collect::<Vec<_>>(), [good.as_str()]);
     assert_eq!(refused.len(), 8);
     for dataset in refused {

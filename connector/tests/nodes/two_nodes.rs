@@ -1,17 +1,13 @@
 //! Deals between two real nodes: started by either side, dialled by either side, refused by law, ended (spec chapters
 //! 03, 06, 07 and 08). What they did is read from views, exports and files; what they kept inside is not looked at.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
-
-use common::{Dials, Pair, approval, core_technology, harmless, private, proposal, publish};
+use crate::common::{Dials, Pair, approval, core_technology, harmless, private, proposal, publish};
 use naru::node::verbs::{End, ExchangeView};
 use naru_protocol::{error::Code, log::entry::EntryType};
 use serde_json::{Value, json};
 
 /// The names of acts in the order of a log.
-fn story(log: &common::Log, exchange: &str) -> Vec<EntryType> {
+fn story(log: &crate::common::Log, exchange: &str) -> Vec<EntryType> {
     log.of(exchange).filter(|l| l.entry.act().is_some()).map(|l| l.entry.kind()).collect()
 }
 
@@ -41,7 +37,7 @@ async fn a_deal_that_the_provider_starts_over_the_connection_that_it_dialled_is_
     // NEG-3.5, NEG-9.1: nobody listens at the provider's.
     let pair = Pair::new(Dials::Seller, harmless()).await;
     let out = pair.temp.join("out");
-    let catalog = common::catalog(&pair.buyer, &pair.seller.did).await;
+    let catalog = crate::common::catalog(&pair.buyer, &pair.seller.did).await;
     assert_eq!(catalog.len(), 1);
     pair.buyer.expect(&pair.seller.did, out.clone()).await;
     let offered = pair.seller.node().offer(proposal(&pair.buyer.did, &pair.dataset, None)).await.unwrap();
@@ -74,7 +70,7 @@ async fn either_side_may_start_whoever_dialled() {
 
     let pair = Pair::new(Dials::Buyer, harmless()).await;
     let out = pair.temp.join("out");
-    assert_eq!(common::catalog(&pair.buyer, &pair.seller.did).await.len(), 1);
+    assert_eq!(crate::common::catalog(&pair.buyer, &pair.seller.did).await.len(), 1);
     pair.buyer.expect(&pair.seller.did, out.clone()).await;
     let offered = pair.seller.node().offer(proposal(&pair.buyer.did, &pair.dataset, None)).await.unwrap();
     let transfer = pair.concluded(&offered.id, &out).await;
@@ -83,7 +79,7 @@ async fn either_side_may_start_whoever_dialled() {
 }
 
 /// What the termination of an exchange said, as it stands in the seller's export.
-fn termination(log: &common::Log, exchange: &str) -> Value {
+fn termination(log: &crate::common::Log, exchange: &str) -> Value {
     let line = log.of(exchange).find(|l| l.entry.kind() == EntryType::NegotiationTermination).unwrap();
     let path = log.dir.join(format!("acts/{}.json", line.entry.act().unwrap()));
     let act: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
@@ -145,7 +141,7 @@ async fn a_denial_that_may_not_be_explained_is_the_same_whatever_its_cause() {
             let terms = asked.await.unwrap();
             pair.settled(&terms.id).await;
             seller.facts(&facts);
-            assert_eq!(common::catalog(buyer, &seller.did).await.len(), 2);
+            assert_eq!(crate::common::catalog(buyer, &seller.did).await.len(), 2);
             let error = buyer.request(&seller.did, dataset, None).await.unwrap_err();
             assert_eq!(error.code(), Code::DatasetNotOffered);
             continue;

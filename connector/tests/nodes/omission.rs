@@ -1,13 +1,9 @@
 //! A provider that does not show its log, or shows another history than before, to a consumer that is to fetch data (spec
 //! chapter 07b, TRF-5.2 and TRF-5.3). The provider is made by hand; the consumer is a real node.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
-
 use std::path::PathBuf;
 
-use common::{
+use crate::common::{
     Firm, Temp,
     hand::{Hand, decision, message},
     settled,

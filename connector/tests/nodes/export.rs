@@ -1,10 +1,6 @@
 //! Exports taken while deals go on end at their checkpoint (spec chapter 09, AUD-1.8), and when a receipt may be given (chapter
 //! 07b, TRF-9.2). What a node wrote is read from its files.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -12,7 +8,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use common::{Dials, Log, Pair, files, harmless, same_files, settled};
+use crate::common::{Dials, Log, Pair, files, harmless, same_files, settled};
 use naru::node::verbs::Export;
 use naru_protocol::log::entry::EntryType;
 

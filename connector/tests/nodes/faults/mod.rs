@@ -1,15 +1,11 @@
 //! What a peer may do wrong on the wire, and what a node makes of it: a clear code, signed where it is final, and nothing
 //! half done (spec chapters 03, 06, 07 and 08). The peer is made by hand; the node is real.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-#[path = "../common/mod.rs"]
-mod common;
 mod consumer;
 mod history;
 mod provider;
 
-use common::{
+use crate::common::{
     Firm, Temp,
     hand::{Hand, message},
     harmless, now, publish,

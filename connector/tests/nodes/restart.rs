@@ -1,13 +1,9 @@
 //! Nodes that stop, lose connections or lose their files in the middle of a deal: every deal ends, equal on both sides,
 //! with one entry for each act (spec chapters 03, 06 and 07); and folders that only one process may use.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
-
 use std::{fs, path::Path, time::Duration};
 
-use common::{Dials, Firm, Pair, Temp, harmless, init, proposal, settled};
+use crate::common::{Dials, Firm, Pair, Temp, harmless, init, proposal, settled};
 use naru::{
     cli::init::create,
     config::Folder,
@@ -53,7 +49,7 @@ async fn troubled(pair: &mut Pair, offers: bool, trouble: Trouble, seed: u64) {
     let out = pair.temp.join(&format!("out-{seed}"));
     let mut random = Seeded(seed);
     let asked = if offers {
-        common::catalog(&pair.buyer, &pair.seller.did).await;
+        crate::common::catalog(&pair.buyer, &pair.seller.did).await;
         pair.buyer.expect(&pair.seller.did, out.clone()).await;
         pair.seller.node().offer(proposal(&pair.buyer.did, &pair.dataset, None)).await.unwrap()
     } else {
@@ -207,7 +203,7 @@ async fn a_database_from_before_the_newest_checkpoint_is_not_opened() {
     firm.stop().await;
     fs::copy(temp.join("one").join("naru.db"), temp.join("old.db")).unwrap();
     firm.open().await;
-    common::publish(&firm, &temp.join("source"), harmless()).await;
+    crate::common::publish(&firm, &temp.join("source"), harmless()).await;
     firm.stop().await;
     fs::copy(temp.join("old.db"), temp.join("one").join("naru.db")).unwrap();
     let error = Node::open(&Folder::new(temp.join("one"))).await.unwrap_err();

@@ -1,11 +1,7 @@
 //! In which order a node checks an act: each check is shown to come before the next by an act that fails both (spec
 //! chapter 03, ACT-6.1). The peer is made by hand; the node is real.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod common;
-
-use common::{
+use crate::common::{
     deals::Provider,
     hand::{Hand, Prepared, message, termination, urn},
     now,
@@ -94,7 +90,7 @@ async fn what_comes_first_decides_the_answer() {
 /// Members of ACCEPTED over terms.
 fn accepting(terms: &Value) -> Value {
     let digest = Digest::of(&naru_protocol::json::canonical(terms).unwrap());
-    let decision = common::hand::decision(terms, "importer");
+    let decision = crate::common::hand::decision(terms, "importer");
     json!({"eventType": "ACCEPTED", "dxp": {"v": 1, "terms": digest, "decision": decision}})
 }
 

@@ -1,0 +1,15 @@
+//! Whole nodes in one process, real folders, SQLite, packs and sockets: what two firms see, and what a peer made by hand may
+//! do. One program for all of it, since each links the whole connector.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod catalog;
+#[path = "../common/mod.rs"]
+mod common;
+mod export;
+mod faults;
+mod omission;
+mod order;
+mod restart;
+mod serving;
+mod two_nodes;

@@ -12,7 +12,7 @@ mod tell;
 
 use std::{
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use naru_protocol::error::Code;
@@ -24,6 +24,9 @@ use crate::{
     audit::{self, Anchors},
     control::Failure,
 };
+
+/// Attempts of the provider to be the one who dialled.
+const DIALS: u64 = 10;
 
 /// What the reader chose.
 #[derive(Debug, Clone, clap::Args)]
@@ -370,8 +373,16 @@ async fn reverse(
     dataset: &str,
     dir: &Path,
 ) -> Result<String, Failure> {
-    buyer.post("disconnect", json!({"peer": "hangang"})).await?;
-    let dialled = seller.post("dial", json!({"peer": buyer.did})).await?;
+    let mut dialled = Value::Null;
+    // Either side may still hold the old connection for a moment, or have opened one for a question about the log.
+    for tries in 1..=DIALS {
+        buyer.post("disconnect", json!({"peer": "hangang"})).await?;
+        tokio::time::sleep(Duration::from_millis(20 * tries)).await;
+        dialled = seller.post("dial", json!({"peer": buyer.did})).await?;
+        if text(&dialled, "connected") == "we dialled" {
+            break;
+        }
+    }
     teller.tell(
         "offer",
         text(&dialled, "connected") == "we dialled",

@@ -101,7 +101,12 @@ impl Turn {
         self.machine = machine;
         self.data = data;
         let seen = std::mem::take(&mut self.batch);
-        self.batch = Batch { peer_claims: seen.peer_claims, peer_acts: seen.peer_acts, ..Batch::default() };
+        self.batch = Batch {
+            peer_logs: seen.peer_logs,
+            peer_claims: seen.peer_claims,
+            peer_acts: seen.peer_acts,
+            ..Batch::default()
+        };
         self.beside.clear();
         self.forget_sent();
     }

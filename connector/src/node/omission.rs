@@ -102,9 +102,20 @@ impl Node {
         Ok(self.peer_place(peer, &ack.checkpoint, ack.index, Id([0; 16]), ack.act)?.0)
     }
 
+    /// Takes up what a token or an acknowledgement showed. The first checkpoint that is seen of a log is held at once, since it
+    /// extends the empty log; every later one must extend that.
+    pub(super) async fn claimed(&self, claim: PeerLogRow, batch: &mut Batch) -> Result<(), NodeError> {
+        self.not_forked(&claim).await?;
+        if self.store.peer_log(&claim.did, &claim.origin).await?.is_none() {
+            batch.peer_logs.push(claim.clone());
+        }
+        batch.peer_claims.push(claim);
+        Ok(())
+    }
+
     /// What a peer shows in a token or an acknowledgement must not contradict what it showed before: two roots of one size
     /// are two histories. Whether a larger one extends it is asked apart ([`Self::verify_claims`]).
-    pub(super) async fn not_forked(&self, claim: &PeerLogRow) -> Result<(), NodeError> {
+    async fn not_forked(&self, claim: &PeerLogRow) -> Result<(), NodeError> {
         let held = self.store.peer_log(&claim.did, &claim.origin).await?;
         let mut known = self.store.peer_claims(&claim.did, MAX_ROWS).await?;
         known.extend(held);
@@ -172,7 +183,6 @@ impl Node {
     }
 
     /// Asks whether a checkpoint that the peer showed extends the one that we verified (LOG-5.6), and if so holds it.
-    /// The first that is seen of a log extends the empty log.
     pub(super) async fn verify_claim(&self, peer: &Peer, claim: &PeerLogRow) -> Result<(), NodeError> {
         self.not_forked(claim).await?;
         let held = self.store.peer_log(&claim.did, &claim.origin).await?;

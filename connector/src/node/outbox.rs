@@ -150,8 +150,8 @@ impl Node {
         let code = code_in(body);
         let answer = Answer::of(*status, ack.is_some(), code.as_deref());
         let (Some(ack), Some(text)) = (ack, text) else { return Err(super::link::refusal(*status, body)) };
-        let claim = self.ack_claim(peer, ack.payload())?;
-        self.not_forked(&claim).await?;
+        let mut shown = Batch::default();
+        self.claimed(self.ack_claim(peer, ack.payload())?, &mut shown).await?;
         let _lock = self.locks.one(act.exchange).await;
         let mut turn = self.turn(act.exchange).await?;
         if turn.machine.pending().is_none_or(|p| p.act != act.digest) {
@@ -168,7 +168,7 @@ impl Node {
             ),
         };
         let effects = turn.answered(act.digest, answer, how)?;
-        turn.batch.peer_claims.push(claim);
+        turn.batch.join(shown);
         turn.follow_up(&effects, act, text, body)?;
         let after = turn.after();
         turn.commit().await?;

@@ -59,7 +59,7 @@ async fn troubled(pair: &mut Pair, offers: bool, trouble: Trouble, seed: u64) {
     let mut troubles = 0;
     while !over(pair, &asked.id).await {
         assert!(
-            started.elapsed() < Duration::from_secs(40),
+            started.elapsed() < Duration::from_secs(120),
             "{:#?}\n{:#?}",
             pair.seller.node().exchanges().await,
             pair.buyer.node().exchanges().await

@@ -618,6 +618,8 @@ async fn events_tell_of_connections() {
         panic!("not gone")
     };
     assert_eq!((peer.as_str(), remaining), (b.peer_id(), 0));
+    // Each side takes note of it in its own time.
+    until(|| !b.is_connected(a.peer_id())).await;
     assert!(matches!(b.disconnect(a.peer_id()).await, Err(TransportError::NotConnected { .. })));
 }
 

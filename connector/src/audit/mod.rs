@@ -57,6 +57,23 @@ use crate::control::Failure;
 /// Folders of one audit, at most.
 const FOLDERS: usize = 64;
 
+/// Verifies several times in a row, and compiles each pack once. Nothing else is remembered from one time to the next.
+#[derive(Default)]
+pub struct Auditor(Packs);
+
+impl std::fmt::Debug for Auditor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Auditor").finish_non_exhaustive()
+    }
+}
+
+impl Auditor {
+    /// As [`verify`].
+    pub fn verify(&mut self, dirs: &[PathBuf], anchors: &Anchors) -> Result<Report, Failure> {
+        verify_with(dirs, anchors, &mut self.0)
+    }
+}
+
 /// Verifies one or more exports together. Fails only if there is nothing to look at; what is wrong with a folder is a claim.
 pub fn verify(dirs: &[PathBuf], anchors: &Anchors) -> Result<Report, Failure> {
     verify_with(dirs, anchors, &mut Packs::default())

@@ -436,7 +436,8 @@ fn judge(
     deals: &Deals,
 ) -> Result<(), Failure> {
     let trust = Anchors::read(anchors)?;
-    let report = audit::verify(logs, &trust)?;
+    let mut auditor = audit::Auditor::default();
+    let report = auditor.verify(logs, &trust)?;
     let (proved, all) = report.tally();
     teller.tell(
         "audit",
@@ -467,7 +468,7 @@ fn judge(
     let broken = dir.join("hangang-log-broken");
     stage::copy_and_break(&logs[0], &broken, Path::new(&report.partial(0)))
         .map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", broken.display())))?;
-    let noticed = audit::verify(&[broken, logs[1].clone()], &trust);
+    let noticed = auditor.verify(&[broken, logs[1].clone()], &trust);
     let reason = match &noticed {
         Ok(report) => report.first_failure().unwrap_or_default(),
         Err(failure) => failure.message.clone(),

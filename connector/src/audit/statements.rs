@@ -49,6 +49,12 @@ fn read(folder: &Folder, digest: Digest) -> Check<Statement> {
         Fault::failed(Reason::StatementInvalid, format!("{}: {why}", place.path()))
     };
     let text = String::from_utf8(bytes).map_err(|e| invalid(&e))?;
+    // The largest kind first: its limit must not be another's.
+    match jws::peek::<Listing>(&text) {
+        Err(JwsError::Typ) => {}
+        Err(error) => return Err(invalid(&error)),
+        Ok(_) => return Ok(Statement::Listing(text)),
+    }
     match jws::peek::<KeySet>(&text) {
         Err(JwsError::Typ) => {}
         Ok(_) | Err(_) => {
@@ -56,13 +62,8 @@ fn read(folder: &Folder, digest: Digest) -> Check<Statement> {
             return Ok(Statement::Keys(Box::new(set)));
         }
     }
-    match jws::peek::<Participant>(&text) {
-        Err(JwsError::Typ) => Ok(Statement::Listing(text)),
-        Ok(_) | Err(_) => {
-            let said = verify_participant(&text).map_err(|e| invalid(&e))?;
-            Ok(Statement::Participant(Box::new(said)))
-        }
-    }
+    let said = verify_participant(&text).map_err(|e| invalid(&e))?;
+    Ok(Statement::Participant(Box::new(said)))
 }
 
 impl Statements {

@@ -22,13 +22,13 @@ use hyper::{HeaderMap, StatusCode, header};
 use naru_protocol::{
     encoding::{Digest, Id},
     error::Code,
-    exchange::{SendKind, State as Any},
+    exchange::{ActKind, SendKind, State as Any},
     identity::Role,
     json, limits,
     listing::Listing,
     permit::PeerAllow,
     terms::Phase,
-    transfer::State,
+    transfer::{self as tra, State},
     window::{Acknowledged, Transfer, WindowAck, WindowProgress},
 };
 
@@ -196,7 +196,8 @@ impl Node {
 
     async fn ask_again(&self, id: Id) -> Result<(Turn, String), NodeError> {
         let mut turn = self.turn(id).await?;
-        let pending_start = turn.machine.pending().is_some();
+        let start = ActKind::Transfer(tra::ActKind::Start);
+        let pending_start = turn.machine.pending().is_some_and(|pending| pending.kind == start);
         if turn.machine.state() != Some(Any::Transfer(State::Started)) && !pending_start {
             return Err(NodeError::refused(Code::IllegalState, "the transfer is not started"));
         }
@@ -231,7 +232,7 @@ impl Node {
         let open = turn.machine.allows(Role::Provider, SendKind::TransferTerminate.kind());
         if open && turn.machine.pending().is_none() {
             turn.batch.evaluations.push(judged.row.clone());
-            let ended = match turn.give_up_transfer(code, self.peer_reasons(judged)) {
+            let ended = match turn.forbid_transfer(code, self.peer_reasons(judged), judged.row.digest) {
                 Ok(()) => turn.commit().await.map(|_| ()),
                 Err(error) => Err(error),
             };

@@ -15,6 +15,7 @@ use naru_protocol::{
     encoding::Digest,
     error::Code,
     identity::Role,
+    limits,
     terms::{Phase, first_difference},
 };
 use serde_json::{Value, json as object};
@@ -32,6 +33,8 @@ use super::{
 };
 use crate::store::{Batch, DatasetRow, MAX_ROWS};
 
+/// Bytes of datasets in one catalog; what is around them needs the rest of a message.
+const CATALOG_BYTES: usize = limits::MESSAGE - 8 * 1024;
 /// How the data travel between two nodes of this profile.
 pub(super) const FORMAT: &str = "DXP-PULL";
 
@@ -43,10 +46,19 @@ impl Node {
         if !ask.filter.is_empty() {
             return Err(NodeError::refused(Code::Malformed, "no filter is supported"));
         }
-        let mut dataset = Vec::new();
+        let (mut dataset, mut bytes) = (Vec::new(), 0);
         for row in self.store.datasets(None, false, MAX_ROWS).await? {
             match self.shown(peer, &row).await {
-                Ok(shown) => dataset.extend(shown),
+                // As many as a message holds: one too many must not take the others with it.
+                Ok(Some(shown)) => {
+                    bytes += shown.to_bytes().map_or(CATALOG_BYTES, |b| b.len() + 1);
+                    if bytes > CATALOG_BYTES {
+                        tracing::error!(dataset = %row.id, "the catalog is full: left out, with all after it");
+                        break;
+                    }
+                    dataset.push(shown);
+                }
+                Ok(None) => {}
                 // CAT-7.5: one that cannot be shown never breaks the others.
                 Err(error) => tracing::error!(dataset = %row.id, %error, "left out of the catalog"),
             }

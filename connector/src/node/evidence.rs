@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 
 use super::{
     Node, NodeError, now,
+    peers::random_id,
     verbs::{Export, Exported},
 };
 use crate::{
@@ -57,18 +58,31 @@ impl Out {
 impl Node {
     /// Writes the log as of now into a folder that is new or empty.
     pub async fn export(&self, ask: Export) -> Result<Exported, NodeError> {
-        let beside = ask.out.with_extension("part");
+        // A name of its own: what lies beside the folder asked for is not ours to clear away.
+        let mut name = ask.out.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.part", random_id()?));
+        let beside = ask.out.with_file_name(name);
         let io = |path: &Path, source| ConfigError::Io { path: path.to_owned(), source };
         if ask.out.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
             let source = std::io::Error::from(std::io::ErrorKind::DirectoryNotEmpty);
             return Err(io(&ask.out, source).into());
         }
-        let _ = fs::remove_dir_all(&beside);
         let out = Out(beside.clone());
-        let until = self.write_log(&out).await?;
-        self.write_statements(&out).await?;
-        self.write_exchanges(&out, &until).await?;
-        let size = until.size;
+        let written = self.write_all(&out).await;
+        if written.is_err() {
+            let _ = fs::remove_dir_all(&beside);
+        }
+        let size = written?;
+        let _ = fs::remove_dir(&ask.out);
+        fs::rename(&beside, &ask.out).map_err(|source| io(&ask.out, source))?;
+        Ok(Exported { dir: ask.out, size, origin: self.me.origin.clone() })
+    }
+
+    /// Everything that an export holds; gives the size of its log.
+    async fn write_all(&self, out: &Out) -> Result<u64, NodeError> {
+        let until = self.write_log(out).await?;
+        self.write_statements(out).await?;
+        self.write_exchanges(out, &until).await?;
         for (name, bytes) in naru_policy::bundled::PACKS {
             let pack = self.engine.packs().find(|pack| pack.name == name);
             let Some(pack) = pack else { continue };
@@ -77,9 +91,7 @@ impl Node {
                 "manifest": pack.manifest, "archive": Digest::of(bytes)});
             out.json(&format!("packs/{}.json", pack.digest), &parts)?;
         }
-        let _ = fs::remove_dir(&ask.out);
-        fs::rename(&beside, &ask.out).map_err(|source| io(&ask.out, source))?;
-        Ok(Exported { dir: ask.out, size, origin: self.me.origin.clone() })
+        Ok(until.size)
     }
 
     async fn write_log(&self, out: &Out) -> Result<Until, NodeError> {

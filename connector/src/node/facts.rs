@@ -27,6 +27,10 @@ impl PrivateFacts {
     /// Reads the file; one that is absent says nothing.
     pub fn read(path: &Path) -> Result<Self, String> {
         match std::fs::read(path) {
+            // A list would be read as members in order: nothing in it must not look like nothing against anybody.
+            Ok(bytes) if !bytes.trim_ascii_start().starts_with(b"{") => {
+                Err(format!("{}: not a JSON object", path.display()))
+            }
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| format!("{}: {e}", path.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(format!("{}: {error}", path.display())),
@@ -111,6 +115,37 @@ fn contract(policy: &Value, at: u64, revision: &str) -> Value {
         "demands": {"source_code": false, "private_keys": false},
         "sandbox": {"project_id": "none"},
     })
+}
+
+/// Operators that are understood of an operand; what is not understood would be a promise that nothing keeps.
+fn operators(operand: &str) -> &'static [&'static str] {
+    match operand {
+        "purpose" | "spatial" => &["isAnyOf", "eq"],
+        "elapsedTime" | "count" => &["lteq"],
+        "framework" => &["eq"],
+        _ => &[],
+    }
+}
+
+/// Refuses terms with a constraint that no fact is made of, by its JSON pointer: an operand or operator that is not
+/// understood, a logical constraint, or a second one on the same operand.
+pub(super) fn understood(policy: &Value) -> Result<(), String> {
+    for (n, rule) in policy.get("permission").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        let mut seen = Vec::new();
+        for (m, constraint) in
+            rule.get("constraint").and_then(Value::as_array).into_iter().flatten().enumerate()
+        {
+            let said = |name: &str| constraint.get(name).and_then(Value::as_str).unwrap_or_default();
+            let (operand, operator) = (said("leftOperand"), said("operator"));
+            if !operators(operand).contains(&operator) || seen.contains(&operand.to_owned()) {
+                return Err(format!(
+                    "/permission/{n}/constraint/{m}: {operand} {operator} is not understood here"
+                ));
+            }
+            seen.push(operand.to_owned());
+        }
+    }
+    Ok(())
 }
 
 fn listed(value: Value) -> Value {
@@ -221,6 +256,36 @@ mod tests {
         assert_eq!(facts["retention_days"], json!(365));
         assert_eq!(facts["onward_transfer"]["allowed"], json!(false));
         assert_eq!(facts["max_transfers"], Value::Null);
+    }
+
+    #[test]
+    fn terms_that_no_fact_is_made_of_are_refused_by_their_place() {
+        let terms =
+            |constraints: Value| json!({"permission": [{"action": "use", "constraint": constraints}]});
+        let known = json!([
+            {"leftOperand": "purpose", "operator": "isAnyOf", "rightOperand": ["a"]},
+            {"leftOperand": "count", "operator": "lteq", "rightOperand": "1"}]);
+        assert_eq!(understood(&terms(known)), Ok(()));
+        for wrong in [
+            json!([{"leftOperand": "purpose", "operator": "isNoneOf", "rightOperand": ["marketing"]}]),
+            json!([{"leftOperand": "payAmount", "operator": "eq", "rightOperand": "5"}]),
+            json!([{"or": [{"leftOperand": "purpose", "operator": "eq", "rightOperand": "a"}]}]),
+            json!([{"leftOperand": "purpose", "operator": "eq", "rightOperand": "a"},
+                {"leftOperand": "purpose", "operator": "eq", "rightOperand": "b"}]),
+        ] {
+            let said = understood(&terms(wrong)).unwrap_err();
+            assert!(said.starts_with("/permission/0/constraint/"), "{said}");
+        }
+    }
+
+    #[test]
+    fn private_facts_that_are_no_object_are_no_facts() {
+        let path = std::env::temp_dir().join(format!("naru-facts-{}.json", std::process::id()));
+        for (text, read) in [("[]", false), ("null", false), ("", false), (" {}", true)] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(PrivateFacts::read(&path).is_ok(), read, "{text}");
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -299,11 +299,20 @@ impl Node {
         let status = if row.auto_accept { PeerStatus::Accepted } else { PeerStatus::Pending };
         let addresses: Vec<String> =
             redemption.addresses.into_iter().filter(|a| Address::parse(a).is_ok()).take(16).collect();
-        let alias = self.free_alias(&pinned.participant().name, &did).await?;
+        // Whoever is known keeps the name that it has here, and is no less accepted for a second ticket.
+        let known = self.store.peer(&did).await?;
+        let status = match &known {
+            Some(row) if row.status == PeerStatus::Accepted => PeerStatus::Accepted,
+            Some(_) | None => status,
+        };
+        let alias = match known {
+            Some(row) => row.alias,
+            None => self.free_alias(&pinned.participant().name, &did).await?,
+        };
         let peer = row_of(&pinned, &redemption.participant, &alias, &addresses, status);
         let change = TicketChange::Redeem { secret_hash: secret.digest(), by: did };
         self.pin(&peer, &redemption.keys, vec![change]).await?;
-        Ok(if row.auto_accept { 200 } else { 202 })
+        Ok(if status == PeerStatus::Accepted { 200 } else { 202 })
     }
 
     /// A short name that no other peer has here: from the firm's name, or from its fingerprint.

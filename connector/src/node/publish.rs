@@ -16,7 +16,7 @@ use naru_protocol::{
 use serde_json::{Value, json as object};
 
 use super::{
-    Node, NodeError, now,
+    Node, NodeError, facts, now,
     peers::random_id,
     verbs::{Publish, Published},
 };
@@ -123,6 +123,7 @@ fn offer(given: &Value, dataset: &str) -> Result<Value, NodeError> {
     members.remove("target");
     Offer::from_value(policy.clone())
         .map_err(|e| NodeError::refused(Code::ArgumentInvalid, e.to_string()))?;
+    facts::understood(&policy).map_err(|e| NodeError::refused(Code::ArgumentInvalid, e))?;
     Ok(policy)
 }
 

@@ -14,7 +14,7 @@ use naru_protocol::{
     },
     encoding::{Digest, Id},
     error::Code,
-    exchange::{Exchange, Flow, SendKind, State as Any},
+    exchange::{Exchange, Flow, SendKind, State as Any, other},
     identity::Role,
     json::V1,
     limits,
@@ -213,7 +213,7 @@ impl Node {
             }
             Err(NodeError::Refused(Code::Denied | Code::Undetermined, _)) => {
                 let reasons = self.peer_reasons(&judged);
-                turn.give_up_transfer(judged.code(), reasons)?;
+                turn.forbid_transfer(judged.code(), reasons, judged.row.digest)?;
             }
             Err(error) => return Err(error),
         }
@@ -411,7 +411,7 @@ impl Turn {
         let theirs = m.dxp.as_ref().map(|d| d.decision.clone());
         let theirs = theirs.ok_or_else(|| NodeError::refused(Code::DecisionInvalid, ""))?;
         theirs
-            .check_transfer(&Setting::of(&terms)?, theirs.side, self.at)
+            .check_transfer(&Setting::of(&terms)?, Side::of(other(self.machine.role())), self.at)
             .map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
         self.haul()?.theirs = Some(theirs);
         Ok(Vec::new())
@@ -461,6 +461,26 @@ impl Turn {
     }
 
     pub(super) fn give_up_transfer(&mut self, code: Code, reasons: Vec<String>) -> Result<(), NodeError> {
+        self.terminate_transfer(code, reasons, Vec::new())
+    }
+
+    /// The same by law: the entry of the termination names the evaluation that it rests on (AUD-6.10).
+    pub(super) fn forbid_transfer(
+        &mut self,
+        code: Code,
+        reasons: Vec<String>,
+        evaluation: Digest,
+    ) -> Result<(), NodeError> {
+        self.terminate_transfer(code, reasons, vec![("decision", object!(evaluation))])
+    }
+
+    fn terminate_transfer(
+        &mut self,
+        code: Code,
+        reasons: Vec<String>,
+        mut fields: Vec<(&'static str, serde_json::Value)>,
+    ) -> Result<(), NodeError> {
+        fields.push(("code", object!(code.as_str())));
         let (provider_pid, consumer_pid) = self.pids()?;
         let m = TransferTerminationMessage {
             provider_pid,
@@ -471,7 +491,7 @@ impl Turn {
         };
         let path = format!("/transfers/{}/termination", self.their_pid()?);
         let body = m.to_bytes().map_err(message)?;
-        self.send(SendKind::TransferTerminate, &path, body, vec![("code", object!(code.as_str()))])?;
+        self.send(SendKind::TransferTerminate, &path, body, fields)?;
         self.haul()?.refusal = Some(views::refusal(code, reasons));
         self.stop_serving();
         Ok(())

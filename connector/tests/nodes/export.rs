@@ -73,6 +73,20 @@ async fn an_export_ends_at_its_checkpoint_while_deals_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_export_touches_nothing_beside_its_folder() {
+    // AUD-1.1
+    let pair = Pair::new(Dials::Buyer, harmless()).await;
+    let mine = pair.temp.join("audit.part");
+    fs::create_dir_all(&mine).unwrap();
+    fs::write(mine.join("thesis.txt"), b"mine").unwrap();
+    for name in ["audit.log", "audit"] {
+        pair.seller.node().export(Export { out: pair.temp.join(name) }).await.unwrap();
+        assert_eq!(fs::read(mine.join("thesis.txt")).unwrap(), b"mine");
+    }
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_receipt_is_given_when_every_file_lies_under_its_name() {
     // TRF-9.2
     let pair = Pair::new(Dials::Buyer, harmless()).await;

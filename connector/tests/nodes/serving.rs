@@ -68,6 +68,16 @@ async fn stopped(pair: &Pair, dataset: &str, before: &Value, after: &Value) -> E
     let (ours, _) = pair.logs_agree(&[&asked.id, &transfer]).await;
     let end = ours.of(&transfer).find(|l| l.entry.kind() == EntryType::TransferTermination).unwrap();
     assert_eq!(end.entry.side(), Side::Sent, "the side whose law it is ends it");
+    // AUD-6.10: the evaluation that ended it is one that the log names, so that the audit holds.
+    let anchor = |(did, name, country): (&str, &str, &str)| {
+        format!("[[participant]]\ndid = \"{did}\"\nname = \"{name}\"\ncountry = \"{country}\"\n")
+    };
+    let people = [(pair.seller.did.as_str(), "한강모터스", "KR"), (pair.buyer.did.as_str(), "Merlion", "SG")];
+    let path = pair.temp.join("anchors.toml");
+    fs::write(&path, format!("version = 1\n{}", people.map(anchor).concat())).unwrap();
+    let anchors = naru::audit::Anchors::read(&path).unwrap();
+    let report = naru::audit::verify(std::slice::from_ref(&ours.dir), &anchors).unwrap();
+    assert!(report.holds(), "{}", report.to_text());
     gave
 }
 

@@ -325,6 +325,8 @@ pub(super) const fn passes(code: Code) -> bool {
             | Code::Busy
             // Room may be made.
             | Code::DiskFull
+            // Facts that cannot be read, on either side, are mended by their operator.
+            | Code::PolicyInput
             // A provider that was started again knows no capability of before.
             | Code::CapabilityExpired
             | Code::PermitExpired

@@ -32,6 +32,7 @@ impl Node {
     /// Publishes a folder or file under a new dataset name.
     pub async fn publish(&self, ask: Publish) -> Result<Published, NodeError> {
         self.may_sign()?;
+        self.is_not_ours(&ask.path)?;
         let id = random_id()?;
         let dataset = format!("urn:dxp:{}", id.0.iter().map(|b| format!("{b:02x}")).collect::<String>());
         let index = self.index_folder(&dataset, 1);
@@ -78,6 +79,20 @@ impl Node {
             files: hashed.summary.files,
             bytes: hashed.summary.bytes,
         })
+    }
+
+    /// Refuses what lies in this node's own folder or holds it: keys are nobody's dataset.
+    fn is_not_ours(&self, path: &std::path::Path) -> Result<(), NodeError> {
+        let (Ok(asked), Ok(own)) = (path.canonicalize(), self.folder.path().canonicalize()) else {
+            return Ok(());
+        };
+        if asked.starts_with(&own) || own.starts_with(&asked) {
+            return Err(NodeError::refused(
+                Code::ArgumentInvalid,
+                "the node's own folder, with its keys, is not published",
+            ));
+        }
+        Ok(())
     }
 
     /// Where the index of a dataset version lies.

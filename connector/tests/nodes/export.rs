@@ -8,9 +8,9 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use crate::common::{Dials, Log, Pair, files, harmless, same_files, settled};
-use naru::node::verbs::Export;
-use naru_protocol::log::entry::EntryType;
+use crate::common::{Dials, Log, Pair, files, harmless, policy, same_files, settled};
+use naru::node::verbs::{Export, Publish};
+use naru_protocol::{error::Code, log::entry::EntryType};
 
 /// The names in a folder of an export, without their ending.
 fn names(dir: &Path, folder: &str) -> BTreeSet<String> {
@@ -69,6 +69,19 @@ async fn an_export_ends_at_its_checkpoint_while_deals_go_on() {
         cut += held.iter().filter(|(exchange, acts)| whole[*exchange].len() > acts.len()).count();
     }
     assert!(cut > 0, "{} exports, none in the middle of a deal", taken.len());
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_nodes_own_folder_is_not_published() {
+    // What is published can be had; keys are not.
+    let pair = Pair::new(Dials::Buyer, harmless()).await;
+    for path in [pair.seller.dir.clone(), pair.seller.dir.join("keys"), pair.temp.join("")] {
+        let title = [("en".to_owned(), "mine".to_owned())].into();
+        let ask = Publish { path, title, policy: policy(), facts: harmless() };
+        let error = pair.seller.node().publish(ask).await.unwrap_err();
+        assert_eq!(error.code(), Code::ArgumentInvalid);
+    }
     pair.close().await;
 }
 

@@ -105,8 +105,7 @@ impl Node {
     /// Takes up what a token or an acknowledgement showed. The first checkpoint that is seen of a log is held at once, since it
     /// extends the empty log; every later one must extend that.
     pub(super) async fn claimed(&self, claim: PeerLogRow, batch: &mut Batch) -> Result<(), NodeError> {
-        self.not_forked(&claim).await?;
-        if self.store.peer_log(&claim.did, &claim.origin).await?.is_none() {
+        if self.not_forked(&claim).await?.is_none() {
             batch.peer_logs.push(claim.clone());
         }
         batch.peer_claims.push(claim);
@@ -114,11 +113,12 @@ impl Node {
     }
 
     /// What a peer shows in a token or an acknowledgement must not contradict what it showed before: two roots of one size
-    /// are two histories. Whether a larger one extends it is asked apart ([`Self::verify_claims`]).
-    async fn not_forked(&self, claim: &PeerLogRow) -> Result<(), NodeError> {
+    /// are two histories. Whether a larger one extends it is asked apart ([`Self::verify_claims`]). Gives the
+    /// checkpoint that is held.
+    async fn not_forked(&self, claim: &PeerLogRow) -> Result<Option<PeerLogRow>, NodeError> {
         let held = self.store.peer_log(&claim.did, &claim.origin).await?;
         let mut known = self.store.peer_claims(&claim.did, MAX_ROWS).await?;
-        known.extend(held);
+        known.extend(held.clone());
         let differs = |known: &PeerLogRow| {
             known.origin == claim.origin && known.size == claim.size && known.root != claim.root
         };
@@ -126,7 +126,7 @@ impl Node {
             tracing::error!(peer = %claim.did, size = claim.size, "two checkpoints of one size: the peer's log forked");
             return Err(NodeError::refused(Code::LogForked, claim.origin.clone()));
         }
-        Ok(())
+        Ok(held)
     }
 
     /// Verifies that every act of the peer in these exchanges stands in its log, under the largest checkpoint of it that
@@ -184,8 +184,7 @@ impl Node {
 
     /// Asks whether a checkpoint that the peer showed extends the one that we verified (LOG-5.6), and if so holds it.
     pub(super) async fn verify_claim(&self, peer: &Peer, claim: &PeerLogRow) -> Result<(), NodeError> {
-        self.not_forked(claim).await?;
-        let held = self.store.peer_log(&claim.did, &claim.origin).await?;
+        let held = self.not_forked(claim).await?;
         if held.as_ref().is_some_and(|held| held.size >= claim.size) {
             return Ok(());
         }

@@ -56,7 +56,8 @@ impl Packs {
             | Place::Act(_)
             | Place::Evaluation(_)
             | Place::Statement(_)
-            | Place::Agreement(_) => None,
+            | Place::Agreement(_)
+            | Place::Fork(_) => None,
         });
         for (count, digest) in digests.enumerate() {
             let about = Subject::new("pack", digest).log(log);

@@ -51,6 +51,7 @@ pub(super) enum Place {
     Parts(Digest),
     Statement(Digest),
     Agreement(Digest),
+    Fork(Digest),
 }
 
 impl Place {
@@ -72,6 +73,7 @@ impl Place {
             "packs" => digest(".tar.gz").map(Self::Archive).or_else(|| digest(".json").map(Self::Parts))?,
             "statements" => Self::Statement(digest(".jws")?),
             "agreements" => Self::Agreement(digest(".json")?),
+            "forks" => Self::Fork(digest(".json")?),
             _ => return None,
         };
         (place.path() == path).then_some(place)
@@ -91,6 +93,7 @@ impl Place {
             Self::Parts(digest) => format!("packs/{digest}.json"),
             Self::Statement(digest) => format!("statements/{digest}.jws"),
             Self::Agreement(digest) => format!("agreements/{digest}.json"),
+            Self::Fork(digest) => format!("forks/{digest}.json"),
         }
     }
 
@@ -113,6 +116,8 @@ impl Place {
             Self::Parts(_) => 4096,
             Self::Statement(_) => limits::LISTING,
             Self::Agreement(_) => 2 * limits::AGREEMENT,
+            // Two notes as JSON texts, and at most 65 hashes.
+            Self::Fork(_) => 4 * limits::NOTE + 4096,
         }
     }
 }

@@ -164,7 +164,8 @@ fn strangers(folder: &Folder, signed: &SignedCheckpoint, about: &Subject, findin
         | Place::Archive(_)
         | Place::Parts(_)
         | Place::Statement(_)
-        | Place::Agreement(_) => false,
+        | Place::Agreement(_)
+        | Place::Fork(_) => false,
     };
     for place in folder.places().filter(stranger) {
         findings.fault(about.clone(), Fault::failed(Reason::FileUnexpected, place.path()));

@@ -8,6 +8,7 @@
 //! | `log` | key, checkpoint, tiles, entries, lanes, disclosures |
 //! | `acts` | each act against its entry and its signatures |
 //! | `decisions` | each evaluation, executed again |
+//! | `forks` | proofs that a participant signed two histories |
 //! | `halves` | the same act in both logs, checkpoints that one shows of the other |
 //! | `agreements`, `exchanges` | what came of each deal and transfer |
 //! | `finding`, `reason`, `report` | claims, why they fail, how they are told |
@@ -22,6 +23,7 @@ mod decisions;
 mod exchanges;
 mod export;
 mod finding;
+mod forks;
 mod halves;
 mod log;
 mod reason;
@@ -104,6 +106,7 @@ fn verify_with(dirs: &[PathBuf], anchors: &Anchors, packs: &mut Packs) -> Result
         let acts = acts::read(folder, *number, log, &statements, &mut findings);
         decisions::read(folder, *number, log, &acts, packs, &mut findings);
         agreements::withheld(folder, *number, log, &mut findings);
+        forks::read(folder, *number, log, &statements, &mut findings);
         seen.push((*number, acts));
     }
     let halves: Vec<Half<'_>> = logs

@@ -51,6 +51,10 @@ pub struct Serving {
     ledger: Mutex<WindowLedger>,
 }
 
+/// An acknowledgement that was checked and is to be kept before anything is served on from it (TRF-8.7).
+#[derive(Debug)]
+pub struct Advance(WindowLedger);
+
 impl Serving {
     /// Starts to serve, or goes on after `last`, the last window acknowledgement that was kept. Blocks.
     pub fn new(
@@ -100,20 +104,28 @@ impl Serving {
         Ok(self.source.read(part, range).await?)
     }
 
-    /// Takes a window acknowledgement whose signature by the consumer was checked. Blocks: reads the hashes of
+    /// Checks a window acknowledgement whose signature by the consumer was checked. Blocks: reads the hashes of
     /// the chunks that it newly covers.
     ///
-    /// [`Acknowledged::Advanced`]: the caller keeps it, in place of the one before, before it answers.
-    pub fn acknowledge(&self, ack: &Verified<WindowAck>) -> Result<Acknowledged, ServeError> {
+    /// Gives what the caller keeps durably, in place of the one before, and then [`Self::advance`]s by; `None` if it says
+    /// nothing new. The caller lets no other acknowledgement of this transfer come between.
+    pub fn acknowledge(&self, ack: &Verified<WindowAck>) -> Result<Option<Advance>, ServeError> {
         let ack = ack.payload();
         ack.belongs_to(&self.transfer)?;
-        // Held over the reading of hashes, so that of two acknowledgements at once one comes first.
-        let mut ledger = self.lock();
+        let mut ledger = self.lock().clone();
         let mut reached = ledger.digest().clone();
         if let Some(chunks) = ledger.needs(self.source.list(), ack)? {
             self.source.add_hashes(&mut reached, &chunks)?;
         }
-        Ok(ledger.acknowledge(self.source.list(), ack, reached)?)
+        Ok(match ledger.acknowledge(self.source.list(), ack, reached)? {
+            Acknowledged::Advanced => Some(Advance(ledger)),
+            Acknowledged::Repeated => None,
+        })
+    }
+
+    /// Serves on from an acknowledgement that is durable now.
+    pub fn advance(&self, advance: Advance) {
+        *self.lock() = advance.0;
     }
 
     /// Whether the consumer has signed for every chunk.

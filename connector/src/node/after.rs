@@ -26,6 +26,8 @@ pub(super) enum After {
     RequestTransfer(Id),
     /// Provider in REQUESTED, consumer in STARTED.
     GoOn(Id),
+    /// The consumer's transfer ended or is suspended: what is still under way is not taken.
+    Halt(Id),
     /// The receipt is acknowledged: what would resume the fetch is of no use any more.
     Tidy(PathBuf, Digest),
 }
@@ -35,6 +37,7 @@ impl After {
         let node = node.clone();
         match self {
             Self::Nothing => {}
+            Self::Halt(id) => node.receiving.halt(id),
             Self::RequestTransfer(id) => drop(tokio::spawn(async move {
                 if let Err(error) = node.request_transfer(id).await {
                     tracing::warn!(exchange = %id, %error, "the transfer was not requested");
@@ -78,6 +81,11 @@ impl Turn {
             }
             (Data::Haul(haul), _) if role == Role::Consumer && haul.receipt.is_some() => {
                 haul.out.clone().map_or(After::Nothing, |out| After::Tidy(out, haul.content_root))
+            }
+            (Data::Haul(_), Some(Any::Transfer(tra::State::Terminated | tra::State::Suspended)))
+                if role == Role::Consumer =>
+            {
+                After::Halt(self.row.id)
             }
             (Data::Deal(_) | Data::Haul(_), _) => After::Nothing,
         }

@@ -2,7 +2,8 @@
 //!
 //! Here is the fourth of the four points at which law is asked: whenever a capability is issued, and again when the
 //! operator's facts have changed (TRF-7.2, TRF-7.4). What fails then ends the transfer (TRF-7.5); packs change only with
-//! the process, which knows no capability of before. The consumer's side is in `fetching`, the acts are in `transfer`.
+//! the process, which knows no capability of before. The consumer asks its own law at the same points (TRF-7.6); how it
+//! fetches is in `fetching`, the acts are in `transfer`.
 
 mod fetching;
 mod runs;
@@ -29,7 +30,7 @@ use naru_protocol::{
     permit::PeerAllow,
     terms::Phase,
     transfer::{self as tra, State},
-    window::{Acknowledged, Transfer, WindowAck, WindowProgress},
+    window::{Transfer, WindowAck, WindowProgress},
 };
 
 pub(super) use self::runs::Runs;
@@ -64,6 +65,8 @@ pub(super) struct Live {
     footing: Mutex<Footing>,
     /// Held while facts are compared and law is asked, so that one range asks and the others wait for the outcome.
     looking: tokio::sync::Mutex<()>,
+    /// Held from the check of a window acknowledgement until it is durable.
+    acknowledging: tokio::sync::Mutex<()>,
 }
 
 /// What the permit of a live transfer rests on.
@@ -187,14 +190,14 @@ impl Node {
     /// Asks law again about a transfer that runs, under its lock. Gives it with the listing that it serves from; whatever
     /// stands against it, no further range is served.
     async fn permitted(&self, id: Id, pid: &str) -> Result<(Turn, String), NodeError> {
-        let permitted = self.ask_again(id).await;
+        let permitted = self.ask_again(id, Role::Provider).await;
         if let Err(error) = &permitted {
             self.end_live(pid, error.code());
         }
         permitted
     }
 
-    async fn ask_again(&self, id: Id) -> Result<(Turn, String), NodeError> {
+    async fn ask_again(&self, id: Id, role: Role) -> Result<(Turn, String), NodeError> {
         let mut turn = self.turn(id).await?;
         let start = ActKind::Transfer(tra::ActKind::Start);
         let pending_start = turn.machine.pending().is_some_and(|pending| pending.kind == start);
@@ -210,12 +213,38 @@ impl Node {
         let deal = deal_turn.deal()?;
         let listing = deal.listing.clone();
         let terms = deal.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
-        let judged =
-            turn.judge(&terms, Role::Provider, Phase::Transfer, &super::transfer::both(&terms)).await?;
-        let allow = self.request_allow(&turn.row, &turn.peer).await?;
-        match self.permit_transfer(&judged, &terms, Role::Provider, Some(allow)) {
+        let judged = turn.judge(&terms, role, Phase::Transfer, &super::transfer::both(&terms)).await?;
+        let allow = match role {
+            Role::Provider => Some(self.request_allow(&turn.row, &turn.peer).await?),
+            Role::Consumer => None,
+        };
+        match self.permit_transfer(&judged, &terms, role, allow) {
             Ok(_) => Ok((turn, listing)),
             Err(error) => Err(self.forbid(turn, &judged, &error).await),
+        }
+    }
+
+    /// The consumer's law about data that are to arrive, under the transfer's lock; gives the facts that it rests on.
+    pub(super) async fn may_receive(&self, id: Id) -> Result<Option<Digest>, NodeError> {
+        let _lock = self.locks.one(id).await;
+        let facts = self.facts_seen();
+        self.ask_again(id, Role::Consumer).await?;
+        Ok(facts)
+    }
+
+    /// Looks after the consumer's law while data arrive: as long as a permit holds, and whenever the operator's facts have
+    /// changed, it is asked again (TRF-7.6). Ends only with what stands against it.
+    pub(super) async fn no_longer_receivable(&self, id: Id, mut facts: Option<Digest>) -> NodeError {
+        let mut asked = Instant::now();
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let due = asked.elapsed() >= Duration::from_secs(limits::CAPABILITY_SECONDS);
+            if due || self.facts_seen() != facts {
+                match self.may_receive(id).await {
+                    Ok(seen) => (facts, asked) = (seen, Instant::now()),
+                    Err(error) => return error,
+                }
+            }
         }
     }
 
@@ -229,7 +258,7 @@ impl Node {
         tracing::warn!(exchange = %id, code = code.as_str(), "the transfer is no longer allowed");
         // First, so that ranges under way are refused with this code and not as those of a transfer that ended.
         self.end_live(&turn.row.our_pid, code);
-        let open = turn.machine.allows(Role::Provider, SendKind::TransferTerminate.kind());
+        let open = turn.machine.allows(turn.machine.role(), SendKind::TransferTerminate.kind());
         if open && turn.machine.pending().is_none() {
             turn.batch.evaluations.push(judged.row.clone());
             let ended = match turn.forbid_transfer(code, self.peer_reasons(judged), judged.row.digest) {
@@ -329,6 +358,7 @@ impl Node {
             id,
             footing: Mutex::new(Footing { facts: None, looked: Instant::now(), over: None }),
             looking: tokio::sync::Mutex::default(),
+            acknowledging: tokio::sync::Mutex::default(),
         });
         self.live.lock().unwrap_or_else(PoisonError::into_inner).insert(pid.to_owned(), Arc::clone(&live));
         Ok(live)
@@ -400,11 +430,13 @@ impl Node {
         let ack = peer.pinned.ring().verify::<WindowAck>(text, 1, now())?;
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).get(pid).cloned();
         let live = live.ok_or_else(|| NodeError::refused(Code::CapabilityExpired, ""))?;
+        // One after the other, from the check to the commit.
+        let _one = live.acknowledging.lock().await;
         let (serving, checked) = (Arc::clone(&live), ack.clone());
         let taken = tokio::task::spawn_blocking(move || serving.serving.acknowledge(&checked)).await;
         let taken = taken.map_err(|e| refused(Code::Internal, &e))?.map_err(|e| refused(e.code(), &e))?;
         match taken {
-            Acknowledged::Advanced => {
+            Some(advance) => {
                 let progress = serde_json::json!({"chunks": ack.payload().chunks, "digest": ack.payload().digest,
                     "window": ack.payload().window});
                 let transfer = TransferRow {
@@ -414,8 +446,9 @@ impl Node {
                     receipt: None,
                 };
                 self.store.commit(Batch { transfers: vec![transfer], ..Batch::default() }).await?;
+                live.serving.advance(advance);
             }
-            Acknowledged::Repeated => {}
+            None => {}
         }
         Ok(b"{}".to_vec())
     }

@@ -36,7 +36,7 @@ struct Out(PathBuf);
 /// Where the export ends: what came after its checkpoint is left out, as if it had not happened yet.
 struct Until {
     size: u64,
-    /// Evaluations and agreements that entries up to there name.
+    /// Evaluations, agreements and proofs that entries up to there name.
     named: BTreeSet<String>,
 }
 
@@ -81,7 +81,7 @@ impl Node {
     /// Everything that an export holds; gives the size of its log.
     async fn write_all(&self, out: &Out) -> Result<u64, NodeError> {
         let until = self.write_log(out).await?;
-        self.write_statements(out).await?;
+        self.write_statements(out, &until).await?;
         self.write_exchanges(out, &until).await?;
         for (name, bytes) in naru_policy::bundled::PACKS {
             let pack = self.engine.packs().find(|pack| pack.name == name);
@@ -128,7 +128,7 @@ impl Node {
             let shown = self.store.disclosures(row.index).await?;
             let texts: Vec<&str> = shown.iter().map(|d| d.text.as_str()).collect();
             let read = texts.iter().filter_map(|text| Disclosure::parse(text).ok());
-            let names = read.filter(|field| matches!(field.name(), "decision" | "agreement"));
+            let names = read.filter(|field| matches!(field.name(), "decision" | "agreement" | "proof"));
             until.named.extend(names.filter_map(|field| field.value().as_str().map(str::to_owned)));
             if !texts.is_empty() {
                 out.json(&format!("disclosures/{}.json", row.index), &json!(texts))?;
@@ -137,7 +137,7 @@ impl Node {
         Ok(())
     }
 
-    async fn write_statements(&self, out: &Out) -> Result<(), NodeError> {
+    async fn write_statements(&self, out: &Out, until: &Until) -> Result<(), NodeError> {
         let statement =
             |jws: &str| out.write(&format!("statements/{}.jws", Digest::of(jws.as_bytes())), jws.as_bytes());
         statement(&self.me.statement)?;
@@ -152,6 +152,7 @@ impl Node {
                 for set in self.store.key_sets(&row.did, 1, MAX_ROWS).await? {
                     statement(&set.jws)?;
                 }
+                self.write_forks(out, &row.did, until).await?;
             }
             let Some(last) = page.last() else { break };
             after = Some(last.did.clone());
@@ -167,16 +168,40 @@ impl Node {
         }
     }
 
-    async fn write_exchanges(&self, out: &Out, until: &Until) -> Result<(), NodeError> {
-        let mut after = None;
-        loop {
-            let query = ExchangeQuery { after, limit: MAX_ROWS, ..ExchangeQuery::default() };
-            let page = self.store.exchanges(query).await?;
-            for row in &page {
-                self.write_exchange(out, row, until).await?;
+    /// What proves that a log of this peer forked, where an entry up to the checkpoint records it.
+    async fn write_forks(&self, out: &Out, did: &str, until: &Until) -> Result<(), NodeError> {
+        for log in self.store.peer_claims(did, MAX_ROWS).await? {
+            let Some(proof) = self.fork_of(&log.origin).await? else { continue };
+            let digest = Digest::of(proof.as_bytes()).to_string();
+            if until.named.contains(&digest) {
+                out.write(&format!("forks/{digest}.json"), proof.as_bytes())?;
             }
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some((last.updated, last.id));
+        }
+        Ok(())
+    }
+
+    /// All exchanges, newest change first. What changes meanwhile moves to the front and is written again, so that none is
+    /// passed over.
+    async fn write_exchanges(&self, out: &Out, until: &Until) -> Result<(), NodeError> {
+        let (mut seen, mut since) = (BTreeSet::new(), 0);
+        loop {
+            let (began, known, mut after) = (now(), seen.len(), None);
+            loop {
+                let query = ExchangeQuery { after, limit: MAX_ROWS, ..ExchangeQuery::default() };
+                let page = self.store.exchanges(query).await?;
+                for row in page.iter().filter(|row| row.updated >= since) {
+                    self.write_exchange(out, row, until).await?;
+                    seen.insert(row.id);
+                }
+                match page.last().filter(|last| last.updated >= since) {
+                    Some(last) => after = Some((last.updated, last.id)),
+                    None => break,
+                }
+            }
+            if since > 0 && seen.len() == known {
+                return Ok(());
+            }
+            since = began;
         }
     }
 

@@ -26,6 +26,7 @@ mod deal;
 mod error;
 mod evidence;
 pub mod facts;
+mod forks;
 mod inbound;
 mod link;
 mod locks;

@@ -48,6 +48,32 @@ fn bad(error: impl std::fmt::Display) -> NodeError {
     NodeError::refused(Code::ProofInvalid, error.to_string())
 }
 
+/// What it means that no proof came (TRF-5.3): whatever the peer answered instead, it is not proven. A link that broke and
+/// a peer that is busy are no answer yet, and what fails on our side says nothing about the peer.
+fn unproven(error: NodeError) -> NodeError {
+    match error {
+        NodeError::Refused(code, _) if passes(code) => error,
+        NodeError::Transport(ref link) if matches!(link.code(), Code::AnswerMalformed | Code::TooLarge) => {
+            NodeError::refused(Code::Omitted, error.to_string())
+        }
+        NodeError::Refused(..) | NodeError::Json(_) | NodeError::Jws(_) | NodeError::Identity(_) => {
+            NodeError::refused(Code::Omitted, error.to_string())
+        }
+        NodeError::Folder(_)
+        | NodeError::Config(_)
+        | NodeError::Store(_)
+        | NodeError::Transport(_)
+        | NodeError::Ticket(_)
+        | NodeError::Bundle(_)
+        | NodeError::Engine(_) => error,
+    }
+}
+
+/// Whether a peer that is there did not answer: heard often enough, that is an answer too.
+pub(super) fn is_silence(error: &NodeError) -> bool {
+    matches!(error.code(), Code::TimedOut | Code::Busy)
+}
+
 impl Node {
     fn opened_checkpoint(&self, peer: &Peer, note: &str) -> Result<SignedCheckpoint, NodeError> {
         let invalid = |e: &dyn std::fmt::Display| NodeError::refused(Code::CheckpointInvalid, e.to_string());
@@ -122,10 +148,15 @@ impl Node {
         let differs = |known: &PeerLogRow| {
             known.origin == claim.origin && known.size == claim.size && known.root != claim.root
         };
-        if known.iter().any(differs) {
-            tracing::error!(peer = %claim.did, size = claim.size, "two checkpoints of one size: the peer's log forked");
-            return Err(NodeError::refused(Code::LogForked, claim.origin.clone()));
+        if let Some(other) = known.iter().find(|known| differs(known)) {
+            let peer = self.peer(&claim.did).await?;
+            let peer = peer.ok_or_else(|| NodeError::refused(Code::NotPaired, claim.did.clone()))?;
+            let (one, other) =
+                (self.opened_checkpoint(&peer, &other.note)?, self.opened_checkpoint(&peer, &claim.note)?);
+            self.convict(&claim.did, &one, &other).await?;
         }
+        // LOG-5.8: also what comes later, whatever it shows.
+        self.not_convicted(&claim.origin).await?;
         Ok(held)
     }
 
@@ -133,11 +164,6 @@ impl Node {
     /// was shown, and that this one extends the last that we verified. Both are asked at once: one round trip.
     pub(super) async fn verify_acts(&self, did: &str, exchanges: &[Id]) -> Result<(), NodeError> {
         let peer = self.peer(did).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, did))?;
-        // TRF-5.3: whatever the peer answers instead of a proof, it is not proven; a link that broke is no answer.
-        let omitted = |e: &NodeError| {
-            let code = if passes(e.code()) { e.code() } else { Code::Omitted };
-            NodeError::refused(code, e.to_string())
-        };
         let mut places = Vec::new();
         for id in exchanges {
             places.extend(self.store.peer_acts(*id, MAX_ROWS).await?.into_iter().filter(|p| !p.verified));
@@ -152,7 +178,7 @@ impl Node {
             }
             Ok(())
         };
-        futures::future::try_join(shown, grown).await.map_err(|e| omitted(&e))?;
+        futures::future::try_join(shown, grown).await.map_err(unproven)?;
         let verified = places.into_iter().map(|place| PeerActRow { verified: true, ..place }).collect();
         self.store.commit(Batch { peer_acts: verified, ..Batch::default() }).await?;
         Ok(())

@@ -3,7 +3,11 @@
 //! Retries carry the same act under a fresh token. An answer without a valid acknowledgement promises nothing. After
 //! the horizon sending stops and status shows `unresolved`; the act is never forgotten.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use naru_protocol::{
     act::{Ack, Answer as Checked, check_ack, is_final},
@@ -25,42 +29,77 @@ use super::{
     turn::{Data, Turn},
     views,
 };
-use crate::store::{ActRow, Batch, OutboxRow, OutboxState, Reschedule, Settled};
+use crate::store::{ActRow, Batch, OutboxRow, OutboxState, Passed, Reschedule, Settled};
 
-/// Acts that are under way at once.
-const IN_FLIGHT: u32 = 64;
+/// Acts that are under way at once, and of these towards one peer: one that hangs must not hold up the others.
+const IN_FLIGHT: u32 = 512;
+const IN_FLIGHT_PEER: usize = 16;
 /// The longest pause without a look, whoever may have forgotten to wake us.
 const IDLE: Duration = Duration::from_secs(60);
+
+/// What is under way: acts, and to whom.
+#[derive(Clone, Default)]
+struct UnderWay(Arc<Mutex<BTreeMap<Digest, String>>>);
+
+impl UnderWay {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Digest, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn towards(acts: &BTreeMap<Digest, String>, peer: &str) -> usize {
+        acts.values().filter(|other| *other == peer).count()
+    }
+
+    /// Takes an act up, unless it is under way already or its peer has as many as it may.
+    fn take(&self, row: &OutboxRow) -> bool {
+        let mut acts = self.lock();
+        let room = acts.len() < IN_FLIGHT as usize && Self::towards(&acts, &row.peer) < IN_FLIGHT_PEER;
+        room && acts.insert(row.act, row.peer.clone()).is_none()
+    }
+
+    /// What the next look passes over.
+    fn passed(&self) -> Passed {
+        let acts = self.lock();
+        let mut peers: Vec<String> = acts.values().cloned().collect();
+        peers.sort_unstable();
+        peers.dedup();
+        peers.retain(|peer| Self::towards(&acts, peer) >= IN_FLIGHT_PEER);
+        Passed { acts: acts.keys().copied().collect(), peers }
+    }
+}
+
+/// One act under way; whatever becomes of the attempt, a panic too, it is no longer under way afterwards.
+struct OneOf(UnderWay, Digest, Node);
+
+impl Drop for OneOf {
+    fn drop(&mut self) {
+        self.0.lock().remove(&self.1);
+        self.2.wake.notify_one();
+    }
+}
 
 /// Sends what is due until the node stops.
 pub(super) async fn run(node: Node) {
     let mut stop = node.stop.subscribe();
-    let places = std::sync::Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT as usize));
-    let busy = std::sync::Arc::new(std::sync::Mutex::new(std::collections::BTreeSet::<Digest>::new()));
+    let under_way = UnderWay::default();
     loop {
-        let (due, next) = match node.planned().await {
+        let (due, next) = match node.planned(&under_way.passed()).await {
             Ok(planned) => planned,
             Err(error) => {
                 tracing::error!(%error, "the outbox cannot be read");
                 (Vec::new(), Some(now_ms() + 1000))
             }
         };
-        for row in due {
-            if !lock(&busy).insert(row.act) {
-                continue;
-            }
-            let Ok(place) = std::sync::Arc::clone(&places).acquire_owned().await else { return };
-            let (node, busy) = (node.clone(), std::sync::Arc::clone(&busy));
+        for row in due.into_iter().filter(|row| under_way.take(row)) {
+            let one = OneOf(under_way.clone(), row.act, node.clone());
             tokio::spawn(async move {
+                let node = &one.2;
                 if let Err(error) = node.attempt(&row).await {
                     tracing::debug!(act = %row.act, %error, "not answered");
                     if let Err(error) = node.later(&row, &error).await {
                         tracing::error!(act = %row.act, %error, "the next attempt could not be kept");
                     }
                 }
-                lock(&busy).remove(&row.act);
-                drop(place);
-                node.wake.notify_one();
             });
         }
         let pause =
@@ -71,10 +110,6 @@ pub(super) async fn run(node: Node) {
             _ = stop.wait_for(|s| *s) => return,
         }
     }
-}
-
-fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Whether an act opens its exchange: its path names no process.
@@ -89,9 +124,12 @@ fn base(row: &ActRow) -> &'static str {
 
 impl Node {
     /// What is due now, and when the next one is.
-    async fn planned(&self) -> Result<(Vec<OutboxRow>, Option<u64>), NodeError> {
-        let due = self.store.due(now_ms(), IN_FLIGHT).await?;
-        Ok((due, self.store.next_due().await?))
+    async fn planned(&self, passed: &Passed) -> Result<(Vec<OutboxRow>, Option<u64>), NodeError> {
+        let due = self.store.due(now_ms(), IN_FLIGHT, passed).await?;
+        let mut passed = passed.clone();
+        passed.acts.extend(due.iter().map(|row| row.act));
+        // The peers of what is taken up now may have reached their limit: whoever ends wakes the next look.
+        Ok((due, self.store.next_due(&passed).await?))
     }
 
     /// Sends an act once and settles it if it is answered.
@@ -291,5 +329,43 @@ impl Turn {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(n: u64, peer: &str) -> OutboxRow {
+        OutboxRow {
+            act: Digest::of(&n.to_be_bytes()),
+            exchange: naru_protocol::encoding::Id([0; 16]),
+            peer: peer.to_owned(),
+            method: "POST".to_owned(),
+            path: "/transfers/request".to_owned(),
+            headers: "{}".to_owned(),
+            next_at_ms: 0,
+            attempts: 0,
+            first_at_ms: 0,
+            state: OutboxState::Waiting,
+            last_error: None,
+        }
+    }
+
+    #[test]
+    fn a_peer_that_hangs_holds_up_nobody_else() {
+        let under_way = UnderWay::default();
+        let most = IN_FLIGHT_PEER as u64;
+        assert_eq!((0..100).filter(|n| under_way.take(&row(*n, "hangs"))).count() as u64, most);
+        let passed = under_way.passed();
+        assert_eq!((passed.peers, passed.acts.len() as u64), (vec!["hangs".to_owned()], most));
+        assert!(under_way.take(&row(100, "other")), "somebody else's goes out");
+        assert!(!under_way.take(&row(100, "other")), "once");
+        assert_eq!(under_way.passed().peers, ["hangs"]);
+        under_way.lock().remove(&row(0, "hangs").act);
+        assert!(under_way.passed().peers.is_empty());
+        assert!(under_way.take(&row(101, "hangs")));
+        let all = (1000..3000).filter(|n| under_way.take(&row(*n, &n.to_string()))).count() as u64;
+        assert_eq!(all + most + 1, u64::from(IN_FLIGHT));
     }
 }

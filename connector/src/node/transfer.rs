@@ -31,6 +31,7 @@ use super::{
     deal::Haul,
     inbound::Caller,
     now_ms,
+    omission::is_silence,
     peers::random_id,
     proposal::message,
     received::{Said, fresh_row},
@@ -42,8 +43,28 @@ use crate::{
     store::{ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, StartedBy},
 };
 
-/// Attempts to reach the peer's log before its silence counts as an omission; with their pauses about ten minutes.
+/// Attempts to read the peer's log before its silence counts as an omission; with their pauses about ten minutes.
 const SILENCE: u32 = 16;
+
+/// How often in a row a peer that was there did not answer.
+#[derive(Default)]
+struct Silence(u32);
+
+impl Silence {
+    /// Gives what stands against the peer now: what passes is no omission unless it is silence that lasts (TRF-5.3).
+    fn heard(&mut self, proven: Result<(), NodeError>) -> Result<(), NodeError> {
+        match proven {
+            Ok(()) => self.0 = 0,
+            Err(error) if is_silence(&error) => {
+                self.0 += 1;
+                let lasts = self.0 >= SILENCE;
+                return Err(if lasts { NodeError::refused(Code::Omitted, error.to_string()) } else { error });
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
 
 fn code_member(code: Code) -> CodeMember {
     CodeMember { v: V1, code: Some(code.as_str().to_owned()) }
@@ -143,8 +164,8 @@ impl Node {
 
     /// The provider, after it answered 201: verifies that the peer's acts are in its log, asks law again, starts.
     async fn begin_serving(self, id: Id) {
-        let mut tries = 0;
-        while let Err(error) = self.try_begin_serving(id, tries).await {
+        let (mut tries, mut silence) = (0, Silence::default());
+        while let Err(error) = self.try_begin_serving(id, &mut silence).await {
             tracing::warn!(exchange = %id, code = error.code().as_str(), %error, "the transfer does not start");
             if !passes(error.code()) || !self.pause(tries).await {
                 return;
@@ -163,23 +184,20 @@ impl Node {
         }
     }
 
-    async fn try_begin_serving(&self, id: Id, tries: u32) -> Result<(), NodeError> {
+    async fn try_begin_serving(&self, id: Id, silence: &mut Silence) -> Result<(), NodeError> {
         let row = self.store.exchange(id).await?.ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;
         let Data::Haul(haul) = data_of(&row)? else { return Ok(()) };
-        let omitted = self.verify_acts(&row.peer, &[haul.negotiation, id]).await;
-        // A link that broke is no silence yet.
-        if tries < SILENCE
-            && let Err(error) = &omitted
-            && passes(error.code())
-        {
-            return Err(NodeError::refused(error.code(), error.to_string()));
-        }
+        let omitted = match silence.heard(self.verify_acts(&row.peer, &[haul.negotiation, id]).await) {
+            Ok(()) => None,
+            Err(error) if error.code() == Code::Omitted => Some(error),
+            Err(error) => return Err(error),
+        };
         let _locks = self.locks.two(haul.negotiation, id).await;
         let mut turn = self.turn(id).await?;
         if turn.machine.state() != Some(Any::Transfer(State::Requested)) || turn.machine.pending().is_some() {
             return Ok(());
         }
-        if let Err(error) = omitted {
+        if let Some(error) = omitted {
             turn.give_up_transfer(Code::Omitted, vec![error.to_string()])?;
             turn.commit().await?;
             return Ok(());
@@ -228,6 +246,7 @@ impl Node {
         loop {
             tokio::select! {
                 () = self.receive(id) => {}
+                () = run.halted() => {}
                 _ = stop.wait_for(|s| *s) => return,
             }
             if !run.again() {
@@ -238,8 +257,8 @@ impl Node {
 
     /// Verifies that the peer's acts are in its log, fetches, signs for receipt.
     async fn receive(&self, id: Id) {
-        let mut tries = 0;
-        while let Err(error) = self.try_receive(id).await {
+        let (mut tries, mut silence) = (0, Silence::default());
+        while let Err(error) = self.try_receive(id, &mut silence).await {
             tracing::warn!(exchange = %id, code = error.code().as_str(), %error, "the data did not arrive");
             match self.abandon(id, &error).await {
                 // What a later attempt may still bring is tried again, while the transfer runs.
@@ -253,7 +272,7 @@ impl Node {
         }
     }
 
-    async fn try_receive(&self, id: Id) -> Result<(), NodeError> {
+    async fn try_receive(&self, id: Id, silence: &mut Silence) -> Result<(), NodeError> {
         let row = self.store.exchange(id).await?.ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;
         let Data::Haul(haul) = data_of(&row)? else { return Ok(()) };
         let Some(out) = haul.out.clone() else { return Ok(()) };
@@ -262,8 +281,12 @@ impl Node {
         if machine.is_received() || machine.pending().is_some() || row.state != "STARTED" {
             return Ok(());
         }
-        self.verify_acts(&row.peer, &[haul.negotiation, id]).await?;
-        let fetched = self.fetch_into(&row, &haul, &out).await?;
+        silence.heard(self.verify_acts(&row.peer, &[haul.negotiation, id]).await)?;
+        let facts = self.may_receive(id).await?;
+        let fetched = tokio::select! {
+            fetched = self.fetch_into(&row, &haul, &out) => fetched?,
+            error = self.no_longer_receivable(id, facts) => return Err(error),
+        };
         let _lock = self.locks.one(id).await;
         let mut turn = self.turn(id).await?;
         if turn.machine.is_received() || turn.machine.pending().is_some() {

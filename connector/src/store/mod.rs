@@ -39,8 +39,8 @@ pub(crate) use files::replace;
 pub use rows::{
     ActRow, AgreementRow, AgreementState, Approval, CheckpointRow, DatasetRow, Direction, DisclosureRow,
     EntryRow, EvaluationRow, EvaluationSide, ExchangeKind, ExchangeRow, KeySetRow, OurRole, OutboxRow,
-    OutboxState, PeerActRow, PeerLogRow, PeerRow, PeerStatus, Speaks, StartedBy, TicketRow, TicketState,
-    TransferRow,
+    OutboxState, Passed, PeerActRow, PeerLogRow, PeerRow, PeerStatus, Speaks, StartedBy, TicketRow,
+    TicketState, TransferRow,
 };
 pub use signer::LogSigner;
 pub use sqlite::{SqliteOptions, SqliteStore};
@@ -158,10 +158,10 @@ pub trait Store: Send + Sync + 'static {
     /// Our act of an exchange that is still unanswered, if there is one.
     fn unanswered(&self, exchange: Id) -> Reply<'_, Option<ActRow>>;
 
-    /// Acts to be sent at or before `now_ms`, longest due first.
-    fn due(&self, now_ms: u64, limit: u32) -> Reply<'_, Vec<OutboxRow>>;
-    /// When the next act is to be sent, milliseconds.
-    fn next_due(&self) -> Reply<'_, Option<u64>>;
+    /// Acts to be sent at or before `now_ms`, longest due first, but for those passed over.
+    fn due<'a>(&'a self, now_ms: u64, limit: u32, passed: &'a Passed) -> Reply<'a, Vec<OutboxRow>>;
+    /// When the next act is to be sent that is not passed over, milliseconds.
+    fn next_due<'a>(&'a self, passed: &'a Passed) -> Reply<'a, Option<u64>>;
     /// What waits in the outbox for a peer, or for anybody.
     fn outbox<'a>(&'a self, peer: Option<&'a str>, limit: u32) -> Reply<'a, Vec<OutboxRow>>;
 

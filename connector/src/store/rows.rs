@@ -341,6 +341,15 @@ impl fmt::Debug for ActRow {
     }
 }
 
+/// What a look at the outbox passes over: acts that are under way, and peers that have as many of them as they may.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Acts that are being sent now.
+    pub acts: Vec<Digest>,
+    /// Peers, by DID, to whom no further act is sent now.
+    pub peers: Vec<String>,
+}
+
 /// An act that waits to be answered. Its bytes are those of the [`ActRow`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct OutboxRow {

@@ -24,8 +24,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     ActRow, AgreementRow, Batch, CheckpointRow, Counted, DatasetRow, DisclosureRow, EntryRow, EvaluationRow,
-    ExchangeKind, ExchangeQuery, ExchangeRow, FolderLock, KeySetRow, LogSigner, OutboxRow, PeerActRow,
-    PeerLogRow, PeerRow, QUEUE, Reply, Sequenced, Store, StoreError, TicketRow, TransferRow,
+    ExchangeKind, ExchangeQuery, ExchangeRow, FolderLock, KeySetRow, LogSigner, OutboxRow, Passed,
+    PeerActRow, PeerLogRow, PeerRow, QUEUE, Reply, Sequenced, Store, StoreError, TicketRow, TransferRow,
     highwater::{self, HighWater, Marker},
     ledger::Ledger,
     sequencer::{Job, Message, Sequencer, Work},
@@ -275,12 +275,12 @@ impl Store for SqliteStore {
         Box::pin(read::unanswered(&self.read, exchange))
     }
 
-    fn due(&self, now_ms: u64, limit: u32) -> Reply<'_, Vec<OutboxRow>> {
-        Box::pin(read::due(&self.read, now_ms, limit))
+    fn due<'a>(&'a self, now_ms: u64, limit: u32, passed: &'a Passed) -> Reply<'a, Vec<OutboxRow>> {
+        Box::pin(read::due(&self.read, now_ms, limit, passed))
     }
 
-    fn next_due(&self) -> Reply<'_, Option<u64>> {
-        Box::pin(read::next_due(&self.read))
+    fn next_due<'a>(&'a self, passed: &'a Passed) -> Reply<'a, Option<u64>> {
+        Box::pin(read::next_due(&self.read, passed))
     }
 
     fn outbox<'a>(&'a self, peer: Option<&'a str>, limit: u32) -> Reply<'a, Vec<OutboxRow>> {

@@ -85,6 +85,10 @@ pub(crate) struct Firm {
 impl Firm {
     /// Makes the folder and opens the node; port 0 only dials out.
     pub(crate) async fn start(dir: PathBuf, name: &str, country: &str, port: Option<u16>) -> Self {
+        // `NARU_LOG=debug cargo test … -- --nocapture` shows what both nodes say.
+        if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("NARU_LOG") {
+            let _ = tracing_subscriber::fmt().with_env_filter(filter).try_init();
+        }
         let made = init::create(&init(&dir, name, country, port)).unwrap();
         let node = Node::open(&Folder::new(&dir)).await.unwrap();
         Self { dir, did: made.did, node: Some(node) }

@@ -226,7 +226,9 @@ impl RangeSource for Loopback {
         let ack = WindowAck::of(&parties(), &progress, 1_700_000_000);
         let text = sign_compact(&ack, 1, &key(1)).unwrap();
         let ack = verify_compact::<WindowAck>(&text, &key(1).public()).unwrap();
-        self.serving.acknowledge(&ack).map(|_| ()).map_err(to_range_error)
+        let advance = self.serving.acknowledge(&ack).map_err(to_range_error)?;
+        advance.into_iter().for_each(|advance| self.serving.advance(advance));
+        Ok(())
     }
 }
 

@@ -11,6 +11,7 @@ use crate::common::{Dials, Pair, approval, core_technology, harmless, private, p
 use naru::node::verbs::ExchangeView;
 use naru_protocol::{
     error::Code,
+    identity::Role,
     log::entry::{EntryType, Side},
 };
 use serde_json::{Value, json};
@@ -40,8 +41,9 @@ async fn large(pair: &Pair, bytes: u64, facts: Value) -> String {
     publish(&pair.seller, &source, facts).await
 }
 
-/// Runs a transfer that `before` allows, writes `after` in the middle of it, and follows it to its end.
-async fn stopped(pair: &Pair, dataset: &str, before: &Value, after: &Value) -> ExchangeView {
+/// Runs a transfer that `before` allows on the seller's side, writes `after` in the middle of it as what that firm knows, and
+/// follows it to its end. Gives what that firm sees.
+async fn stopped(pair: &Pair, whose: Role, dataset: &str, before: &Value, after: &Value) -> ExchangeView {
     pair.seller.facts(before);
     let out = pair.temp.join("out");
     let asked = pair.buyer.request(&pair.seller.did, dataset, Some(out.clone())).await.unwrap();
@@ -51,7 +53,8 @@ async fn stopped(pair: &Pair, dataset: &str, before: &Value, after: &Value) -> E
         assert!(started.elapsed() < Duration::from_secs(30), "nothing arrives");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    pair.seller.facts(after);
+    let firm = if whose == Role::Provider { &pair.seller } else { &pair.buyer };
+    firm.facts(after);
     let (gave, got) = pair.settled(&transfer).await;
     assert_eq!((gave.state.as_str(), got.state.as_str()), ("TERMINATED", "TERMINATED"), "{gave:#?} {got:#?}");
     assert_eq!((&gave.receipt, &got.receipt), (&None, &None));
@@ -62,10 +65,12 @@ async fn stopped(pair: &Pair, dataset: &str, before: &Value, after: &Value) -> E
     // Whoever was told: no further byte comes, though the capability that was shown lives for minutes.
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(received(&out), arrived);
-    let told = got.refusal.as_ref().unwrap();
-    assert_eq!((told.code.as_str(), told.side.as_str()), (Code::Denied.as_str(), "peer"), "{got:#?}");
-    assert_eq!(gave.refusal.as_ref().unwrap().code, Code::Denied.as_str());
-    let (ours, _) = pair.logs_agree(&[&asked.id, &transfer]).await;
+    let (ours, theirs) = pair.logs_agree(&[&asked.id, &transfer]).await;
+    let (stops, stopped, ours) =
+        if whose == Role::Provider { (gave, got, ours) } else { (got, gave, theirs) };
+    let told = stopped.refusal.as_ref().unwrap();
+    assert_eq!((told.code.as_str(), told.side.as_str()), (Code::Denied.as_str(), "peer"), "{stopped:#?}");
+    assert_eq!(stops.refusal.as_ref().unwrap().code, Code::Denied.as_str());
     let end = ours.of(&transfer).find(|l| l.entry.kind() == EntryType::TransferTermination).unwrap();
     assert_eq!(end.entry.side(), Side::Sent, "the side whose law it is ends it");
     // AUD-6.10: the evaluation that ended it is one that the log names, so that the audit holds.
@@ -78,7 +83,7 @@ async fn stopped(pair: &Pair, dataset: &str, before: &Value, after: &Value) -> E
     let anchors = naru::audit::Anchors::read(&path).unwrap();
     let report = naru::audit::verify(std::slice::from_ref(&ours.dir), &anchors).unwrap();
     assert!(report.holds(), "{}", report.to_text());
-    gave
+    stops
 }
 
 fn denied_by(view: &ExchangeView, rule: &str) {
@@ -96,7 +101,18 @@ async fn a_stop_order_stops_a_transfer_that_runs() {
     let before = private(&[&pair.buyer.did], &[]);
     let mut after = before.clone();
     after["stop_orders"] = json!([{"ref": "S-1", "dataset": dataset}]);
-    denied_by(&stopped(&pair, &dataset, &before, &after).await, "CORE-006");
+    denied_by(&stopped(&pair, Role::Provider, &dataset, &before, &after).await, "CORE-006");
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_importers_own_law_stops_what_arrives() {
+    // TRF-7.6
+    let pair = Pair::new(Dials::Buyer, harmless()).await;
+    let dataset = large(&pair, LARGE, harmless()).await;
+    let before = private(&[&pair.buyer.did], &[]);
+    let after = json!({"stop_orders": [{"ref": "S-3", "dataset": dataset}]});
+    denied_by(&stopped(&pair, Role::Consumer, &dataset, &before, &after).await, "CORE-006");
     pair.close().await;
 }
 
@@ -107,7 +123,7 @@ async fn an_approval_that_is_withdrawn_stops_a_transfer_that_runs() {
     let dataset = large(&pair, LARGE, core_technology()).await;
     let before = private(&[&pair.buyer.did], &[approval(&dataset, &pair.buyer.did)]);
     let after = private(&[&pair.buyer.did], &[]);
-    denied_by(&stopped(&pair, &dataset, &before, &after).await, "KR-ITA-001");
+    denied_by(&stopped(&pair, Role::Provider, &dataset, &before, &after).await, "KR-ITA-001");
     pair.close().await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use naru::store::{Batch, Settle, Settled, SqliteStore, Store, StoreError};
+use naru::store::{Batch, Passed, Settle, Settled, SqliteStore, Store, StoreError};
 use naru_protocol::{
     encoding::Digest,
     log::entry::{EntryType, Side},
@@ -54,7 +54,11 @@ async fn they_ride_in_the_next_entry() {
         assert!(row.ack_logged);
         assert_eq!((row.status, row.answer.as_deref()), (Some(201), Some(b"{}".as_slice())));
     }
-    assert_eq!(store.due(u64::MAX >> 1, 10).await.unwrap().len(), 1, "only the third is still sent");
+    assert_eq!(
+        store.due(u64::MAX >> 1, 10, &Passed::default()).await.unwrap().len(),
+        1,
+        "only the third is still sent"
+    );
     tokio::time::sleep(Duration::from_millis(1300)).await;
     assert_eq!(size(&store).await, 5, "nothing is written twice");
 }

@@ -2,7 +2,7 @@
 
 use naru::store::{
     AgreementRow, AgreementState, Approval, Batch, DatasetRow, DatasetWrite, Direction, EvaluationRow,
-    EvaluationSide, ExchangeKind, ExchangeQuery, FileList, KeySetRow, MAX_RANGE, NewAct, OutboxState,
+    EvaluationSide, ExchangeKind, ExchangeQuery, FileList, KeySetRow, MAX_RANGE, NewAct, OutboxState, Passed,
     PeerActRow, PeerLogRow, PeerRow, PeerStatus, Reschedule, Settle, Settled, Speaks, Store, StoreError,
     TransferRow, wrapping::Wrapping,
 };
@@ -116,7 +116,7 @@ async fn exchanges_are_found_and_listed() {
 async fn the_outbox_says_what_is_due() {
     let folder = Folder::new("outbox");
     let store = folder.start().await;
-    assert_eq!(store.next_due().await.unwrap(), None);
+    assert_eq!(store.next_due(&Passed::default()).await.unwrap(), None);
     let mut acts = Vec::new();
     for at in [300, 100, 200] {
         let (mut batch, act) = proposal(&[]);
@@ -124,9 +124,18 @@ async fn the_outbox_says_what_is_due() {
         store.commit(batch).await.unwrap();
         acts.push(act);
     }
-    assert_eq!(store.next_due().await.unwrap(), Some(100));
-    let due: Vec<_> = store.due(200, 10).await.unwrap().into_iter().map(|row| row.act).collect();
+    assert_eq!(store.next_due(&Passed::default()).await.unwrap(), Some(100));
+    let due: Vec<_> =
+        store.due(200, 10, &Passed::default()).await.unwrap().into_iter().map(|row| row.act).collect();
     assert_eq!(due, [acts[1].digest, acts[2].digest]);
+    // What is under way, and peers that have enough of it, hold up nobody else.
+    let passed = Passed { acts: vec![acts[1].digest], peers: Vec::new() };
+    assert_eq!(store.next_due(&passed).await.unwrap(), Some(200));
+    let due: Vec<_> = store.due(300, 1, &passed).await.unwrap().into_iter().map(|row| row.act).collect();
+    assert_eq!(due, [acts[2].digest]);
+    let passed = Passed { acts: Vec::new(), peers: vec![PEER.to_owned()] };
+    assert_eq!(store.next_due(&passed).await.unwrap(), None);
+    assert_eq!(store.due(300, 10, &passed).await.unwrap(), []);
     assert_eq!(store.unanswered(acts[1].exchange).await.unwrap().map(|act| act.digest), Some(acts[1].digest));
 
     let later = Reschedule {
@@ -138,8 +147,8 @@ async fn the_outbox_says_what_is_due() {
     };
     let given_up = Reschedule { act: acts[2].digest, state: OutboxState::Unresolved, ..later.clone() };
     store.commit(Batch { reschedule: vec![later, given_up], ..Batch::default() }).await.unwrap();
-    assert_eq!(store.next_due().await.unwrap(), Some(300));
-    let due = store.due(1_000, 10).await.unwrap();
+    assert_eq!(store.next_due(&Passed::default()).await.unwrap(), Some(300));
+    let due = store.due(1_000, 10, &Passed::default()).await.unwrap();
     assert_eq!(
         due.iter().map(|row| (row.act, row.attempts)).collect::<Vec<_>>(),
         [(acts[0].digest, 0), (acts[1].digest, 1)]

@@ -146,7 +146,21 @@ impl RangeSource for Link {
     }
 
     async fn acknowledge(&self, progress: WindowProgress) -> Result<(), RangeError> {
-        let ack = WindowAck::of(&self.transfer, &progress, now());
+        // A provider takes it for a transfer that it serves: one that resumes may have nothing to ask for before it.
+        self.capability(false).await?;
+        match self.acknowledge_once(&progress).await {
+            Err(RangeError::Refused { code: Some(Code::CapabilityExpired), .. }) => {
+                self.capability(true).await?;
+                self.acknowledge_once(&progress).await
+            }
+            answer => answer,
+        }
+    }
+}
+
+impl Link {
+    async fn acknowledge_once(&self, progress: &WindowProgress) -> Result<(), RangeError> {
+        let ack = WindowAck::of(&self.transfer, progress, now());
         let text = self.node.me.sign(&ack).map_err(|e| RangeError::Interrupted(e.to_string()))?;
         let path = Target::parse(&format!("{}/window", self.base));
         let path = path.map_err(|e| RangeError::Interrupted(e.to_string()))?;

@@ -1,7 +1,8 @@
 //! Which transfers' bytes are being received in this process: each by one task, however often it is started (by a commit,
 //! by a restart, by an act that came twice).
 //!
-//! A start that comes while a task runs is not lost: what it was about is looked at once more when that task is done.
+//! A start that comes while a task runs is not lost: what it was about is looked at once more when that task is done. A task
+//! whose transfer ends or is suspended is halted, so that nothing that is still under way is taken any more.
 
 use std::{
     collections::BTreeMap,
@@ -9,9 +10,17 @@ use std::{
 };
 
 use naru_protocol::encoding::Id;
+use tokio::sync::Notify;
 
-/// The transfers with a task, and whether it was started again meanwhile.
-type Tasks = BTreeMap<Id, bool>;
+/// The transfers with a task.
+type Tasks = BTreeMap<Id, Task>;
+
+#[derive(Debug, Default)]
+struct Task {
+    /// Whether it was started again meanwhile.
+    again: bool,
+    halt: Arc<Notify>,
+}
 
 /// All tasks of a node; clones share them.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +32,7 @@ pub(in crate::node) struct Run {
     all: Runs,
     id: Id,
     open: bool,
+    halt: Arc<Notify>,
 }
 
 impl Runs {
@@ -33,21 +43,34 @@ impl Runs {
     /// Begins, unless a task is at it: that one is told instead.
     pub(in crate::node) fn begin(&self, id: Id) -> Option<Run> {
         let mut tasks = self.lock();
-        if let Some(again) = tasks.get_mut(&id) {
-            *again = true;
+        if let Some(task) = tasks.get_mut(&id) {
+            task.again = true;
             return None;
         }
-        tasks.insert(id, false);
-        Some(Run { all: self.clone(), id, open: true })
+        let halt = Arc::clone(&tasks.entry(id).or_default().halt);
+        Some(Run { all: self.clone(), id, open: true, halt })
+    }
+
+    /// Tells the task of a transfer, if there is one, to leave off and look again.
+    pub(in crate::node) fn halt(&self, id: Id) {
+        if let Some(task) = self.lock().get_mut(&id) {
+            task.again = true;
+            task.halt.notify_one();
+        }
     }
 }
 
 impl Run {
+    /// Resolves when the transfer is to be left off.
+    pub(in crate::node) async fn halted(&self) {
+        self.halt.notified().await;
+    }
+
     /// Ends, unless it was started again meanwhile: then true, once for however many starts.
     pub(in crate::node) fn again(&mut self) -> bool {
         let mut tasks = self.all.lock();
-        if tasks.get(&self.id) == Some(&true) {
-            tasks.insert(self.id, false);
+        if let Some(task) = tasks.get_mut(&self.id).filter(|task| task.again) {
+            task.again = false;
             return true;
         }
         tasks.remove(&self.id);
@@ -96,6 +119,13 @@ mod tests {
         assert!(runs.begin(id).is_none());
         assert!(second.again());
         drop(second);
+        // One that is to leave off looks again; whoever is not there is not told.
+        let mut third = runs.begin(id).unwrap();
+        runs.halt(id);
+        runs.halt(Id([3; 16]));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(third.halted());
+        assert!(third.again() && !third.again());
         assert!(runs.begin(id).is_some());
         drop(other);
         assert!(runs.lock().is_empty());

@@ -16,8 +16,8 @@ use super::{
         Counted, ExchangeQuery, MAX_RANGE, MAX_ROWS, StoreError,
         rows::{
             ActRow, AgreementRow, CheckpointRow, DatasetRow, DisclosureRow, EntryRow, EvaluationRow,
-            ExchangeKind, ExchangeRow, KeySetRow, OutboxRow, PeerActRow, PeerLogRow, PeerRow, TicketRow,
-            TransferRow,
+            ExchangeKind, ExchangeRow, KeySetRow, OutboxRow, Passed, PeerActRow, PeerLogRow, PeerRow,
+            TicketRow, TransferRow,
         },
     },
     columns::{Columns, int},
@@ -215,14 +215,34 @@ pub(super) async fn unanswered(pool: &SqlitePool, exchange: Id) -> Found<ActRow>
     one!(pool, decode::act, sql, exchange.to_string())
 }
 
-pub(super) async fn due(pool: &SqlitePool, now_ms: u64, most: u32) -> List<OutboxRow> {
-    let sql = "SELECT * FROM outbox WHERE state = 'waiting' AND next_at_ms <= ? ORDER BY next_at_ms LIMIT ?";
-    list!(pool, decode::outbox, sql, int(now_ms)?, limit(most))
+/// Rows of the outbox that are not passed over: the binds are two JSON arrays.
+macro_rules! waiting_sql {
+    ($columns:literal, $rest:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM outbox WHERE state = 'waiting' AND act NOT IN (SELECT value FROM json_each(?1)) \
+             AND peer NOT IN (SELECT value FROM json_each(?2)) ",
+            $rest
+        )
+    };
 }
 
-pub(super) async fn next_due(pool: &SqlitePool) -> Found<u64> {
-    let sql = "SELECT next_at_ms AS n FROM outbox WHERE state = 'waiting' ORDER BY next_at_ms LIMIT 1";
-    one!(pool, |row: &SqliteRow| Columns(row).number("n"), sql)
+fn passed_over(passed: &Passed) -> (String, String) {
+    let acts: Vec<String> = passed.acts.iter().map(ToString::to_string).collect();
+    (serde_json::Value::from(acts).to_string(), serde_json::Value::from(passed.peers.clone()).to_string())
+}
+
+pub(super) async fn due(pool: &SqlitePool, now_ms: u64, most: u32, passed: &Passed) -> List<OutboxRow> {
+    let (acts, peers) = passed_over(passed);
+    let sql = waiting_sql!("*", "AND next_at_ms <= ?3 ORDER BY next_at_ms LIMIT ?4");
+    list!(pool, decode::outbox, sql, acts, peers, int(now_ms)?, limit(most))
+}
+
+pub(super) async fn next_due(pool: &SqlitePool, passed: &Passed) -> Found<u64> {
+    let (acts, peers) = passed_over(passed);
+    let sql = waiting_sql!("next_at_ms AS n", "ORDER BY next_at_ms LIMIT 1");
+    one!(pool, |row: &SqliteRow| Columns(row).number("n"), sql, acts, peers)
 }
 
 pub(super) async fn outbox(pool: &SqlitePool, peer: Option<&str>, most: u32) -> List<OutboxRow> {

@@ -1,8 +1,11 @@
 //! What peers know of a log: after a start, and when somebody shows two histories (spec chapter 08, LOG-5 and LOG-9).
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use naru::node::verbs::Publish;
+use naru::{
+    audit::{Reason, Verdict},
+    node::verbs::{Export, Publish},
+};
 use naru_protocol::{error::Code, log::merkle::Hash};
 use serde_json::json;
 
@@ -92,6 +95,31 @@ async fn a_database_whose_peer_holds_more_of_its_log_signs_nothing_any_more() {
     pair.close().await;
 }
 
+/// AUD-11.4: the proof stands in the export, convicts for an auditor, and is missed where it is taken away.
+async fn shown_to_an_auditor(seller: &Seller, hand: &Hand) {
+    let dir = seller.temp.join("log");
+    seller.firm.node().export(Export { out: dir.clone() }).await.unwrap();
+    let anchors = seller.temp.join("anchors.toml");
+    let anchor = |did: &str| format!("[[participant]]\ndid = \"{did}\"\nname = \"a\"\ncountry = \"KR\"\n");
+    std::fs::write(&anchors, format!("version = 1\n{}{}", anchor(&seller.firm.did), anchor(&hand.did())))
+        .unwrap();
+    let anchors = naru::audit::Anchors::read(&anchors).unwrap();
+    let forks = |dirs: &[PathBuf]| {
+        let report = naru::audit::verify(dirs, &anchors).unwrap();
+        let of = report.claims().iter().filter(|claim| claim.name() == "fork");
+        of.map(|claim| (claim.verdict(), claim.reason())).collect::<Vec<_>>()
+    };
+    let dirs = [dir.clone()];
+    assert_eq!(forks(&dirs), [(Verdict::Proved, None)]);
+    let proof = std::fs::read_dir(dir.join("forks")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&proof).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(&proof, &bytes).unwrap();
+    assert_eq!(forks(&dirs), [(Verdict::Failed, Some(Reason::NameDiffers))]);
+    std::fs::remove_file(&proof).unwrap();
+    assert_eq!(forks(&dirs), [(Verdict::Failed, Some(Reason::FileMissing))]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_act_under_a_second_root_of_a_size_that_was_shown_is_refused() {
     // LOG-5.6, LOG-5.2
@@ -107,7 +135,14 @@ async fn an_act_under_a_second_root_of_a_size_that_was_shown_is_refused() {
     forked.token.index = honest.token.index;
     forked.token.checkpoint = Some(hand.signed_head(honest.token.index.unwrap() + 1, Hash([9; 32])));
     hand.carry(&forked).await.refused(409, "log_forked");
-    assert!(seller.size().await <= before + 1, "at most the answer to the honest act");
+    let after = seller.size().await;
+    assert!(after <= before + 2, "at most the answer to the honest act, and the record of the fork");
+    // LOG-5.8: kept, recorded once, and nothing more is taken from that log.
+    hand.carry(&forked).await.refused(409, "log_forked");
+    let (_, honest) = hand.request(&terms);
+    hand.carry(&honest).await.refused(409, "log_forked");
+    assert_eq!(seller.size().await, after);
+    shown_to_an_auditor(&seller, &hand).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -67,6 +67,7 @@ limits! {
     SUMMARY_MEDIA: usize = 64, "media types", "Media types in a summary.";
     COLUMN_NAME: usize = 256, "bytes", "One column name.";
     CATALOG_PAGE: usize = 100, "datasets", "Datasets on one page of a catalog, which also fits a message.";
+    CATALOG: usize = 10_000, "datasets", "Datasets that are read of one catalog.";
 
     TERMS: usize = 128 * KIB, "bytes", "Terms of a deal, as JCS.";
     AGREEMENT: usize = 256 * KIB, "bytes", "Agreement, as JWS in JSON serialization.";

@@ -3,6 +3,7 @@
 //! A catalog request is a read, decided on the pinned participant statement: a dataset that policy does not show is not
 //! there. One dataset that cannot be judged never breaks the catalog; it is left out and said in our own log.
 
+use hyper::{HeaderMap, header};
 use naru_protocol::{
     act::{Method, Path},
     dsp::{
@@ -14,7 +15,7 @@ use naru_protocol::{
     },
     encoding::Digest,
     error::Code,
-    identity::Role,
+    identity::{KeyRing, Role},
     limits,
     terms::{Phase, first_difference},
 };
@@ -23,50 +24,67 @@ use serde_json::{Value, json as object};
 use super::{
     Node, NodeError,
     facts::{self, Use},
+    inbound::Reply,
     link::{Answered, refusal},
     me,
     peers::Peer,
     policy::Question,
     proposal::Listed,
-    route::DSP,
+    route::{AFTER, DSP},
     verbs::{CatalogItem, PeerName},
 };
 use crate::store::{Batch, DatasetRow, MAX_ROWS};
 
-/// Bytes of datasets in one catalog; what is around them needs the rest of a message.
+/// Where catalogs are asked for.
+const REQUEST: &str = "/catalog/request";
+/// Pages that are read of one catalog.
+const PAGES: usize = 1000;
+/// Bytes of datasets on one page; what is around them needs the rest of a message.
 const CATALOG_BYTES: usize = limits::MESSAGE - 8 * 1024;
 /// How the data travel between two nodes of this profile.
 pub(super) const FORMAT: &str = "DXP-PULL";
 
 impl Node {
-    /// `POST /catalog/request`.
-    pub(super) async fn catalog_for(&self, peer: &Peer, content: &[u8]) -> Result<Vec<u8>, NodeError> {
+    /// `POST /catalog/request`: the page behind a dataset, or the first one (CAT-7.7).
+    pub(super) async fn catalog_for(
+        &self,
+        peer: &Peer,
+        after: Option<&str>,
+        content: &[u8],
+    ) -> Result<Reply, NodeError> {
         let ask =
             CatalogRequestMessage::parse(content).map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
         if !ask.filter.is_empty() {
             return Err(NodeError::refused(Code::Malformed, "no filter is supported"));
         }
-        let (mut dataset, mut bytes) = (Vec::new(), 0);
-        for row in self.store.datasets(None, false, MAX_ROWS).await? {
-            match self.shown(peer, &row).await {
-                // As many as a message holds: one too many must not take the others with it.
+        let rows = self.store.datasets(after, false, MAX_ROWS).await?;
+        let (mut dataset, mut bytes, mut looked_at, mut last) = (Vec::new(), 0, 0, None);
+        for row in &rows {
+            match self.shown(peer, row).await {
                 Ok(Some(shown)) => {
-                    bytes += shown.to_bytes().map_or(CATALOG_BYTES, |b| b.len() + 1);
-                    if bytes > CATALOG_BYTES {
-                        tracing::error!(dataset = %row.id, "the catalog is full: left out, with all after it");
+                    let more = shown.to_bytes().map_or(CATALOG_BYTES, |b| b.len() + 1);
+                    if !dataset.is_empty() && bytes + more > CATALOG_BYTES {
                         break;
                     }
+                    bytes += more;
                     dataset.push(shown);
                 }
                 Ok(None) => {}
                 // CAT-7.5: one that cannot be shown never breaks the others.
                 Err(error) => tracing::error!(dataset = %row.id, %error, "left out of the catalog"),
             }
+            (looked_at, last) = (looked_at + 1, Some(&row.id));
+            if dataset.len() == limits::CATALOG_PAGE {
+                break;
+            }
         }
+        let whole = looked_at == rows.len() && rows.len() < MAX_ROWS as usize;
+        let next = last.filter(|_| !whole).map(|id| format!("{DSP}{REQUEST}?{AFTER}{id}"));
         let mut catalog = Catalog::new(format!("{}#catalog", self.me.did), self.me.did.to_string());
         catalog.service.push(self.service());
         catalog.dataset = dataset;
-        catalog.to_bytes().map_err(|e| NodeError::refused(e.code(), e.to_string()))
+        let body = catalog.to_bytes().map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
+        Ok(Reply { next, ..Reply::ok(body) })
     }
 
     /// `GET /catalog/datasets/:id`.
@@ -162,13 +180,36 @@ impl Node {
         Ok(items)
     }
 
+    /// All pages of a peer's catalog (CAT-7.8).
     async fn read_catalog(&self, peer: &Peer) -> Result<Vec<(String, Listed)>, NodeError> {
+        let (mut found, mut at) = (Vec::new(), Some(REQUEST.to_owned()));
+        let mut pages = 0;
+        while let Some(path) = at.take() {
+            let (page, next) = self.read_page(peer, &path).await?;
+            found.extend(page);
+            pages += 1;
+            // Pages may be empty, and their number is the peer's choice.
+            if found.len() < limits::CATALOG && pages < PAGES {
+                at = next;
+            } else if next.is_some() {
+                tracing::warn!(peer = %peer.did(), datasets = found.len(), "the catalog goes on; the rest is not read");
+            }
+        }
+        found.truncate(limits::CATALOG);
+        Ok(found)
+    }
+
+    /// One page, and the path of the next.
+    async fn read_page(
+        &self,
+        peer: &Peer,
+        path: &str,
+    ) -> Result<(Vec<(String, Listed)>, Option<String>), NodeError> {
         let body = CatalogRequestMessage { filter: Vec::new() }
             .to_bytes()
             .map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
-        let path =
-            Path::parse("/catalog/request").map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
-        let Answered { status, body, .. } = self.read(peer, Method::Post, DSP, path, body).await?;
+        let path = Path::parse(path).map_err(|e| NodeError::refused(Code::AnswerMalformed, e.to_string()))?;
+        let Answered { status, body, headers } = self.read(peer, Method::Post, DSP, path, body).await?;
         if status != 200 {
             return Err(refusal(status, &body));
         }
@@ -177,26 +218,17 @@ impl Node {
         if left_out > 0 {
             tracing::warn!(peer = %peer.did(), left_out, "malformed datasets in the peer's catalog");
         }
-        let mut found = Vec::new();
-        let mut batch = Batch::default();
-        for dataset in catalog.dataset {
-            let Some(dxp) = dataset.dxp else { continue };
-            // A listing that does not verify or says something else is not offered by this peer (CAT-7.4).
-            match Listed::read(&dxp.listing, peer.pinned.ring()) {
-                Ok(listed)
-                    if listed.listing.dataset == dataset.id
-                        && is_offer_of(&dataset.has_policy, &listed.listing.policy) =>
-                {
-                    batch.meta.push((format!("listing:{}", listed.digest), dxp.listing));
-                    found.push((dataset.id, listed));
-                }
-                Ok(_) | Err(_) => {
-                    tracing::warn!(dataset = %dataset.id, "refused: the listing does not verify or says something else");
-                }
-            }
-        }
-        self.store.commit(batch).await?;
-        Ok(found)
+        let found: Vec<_> =
+            catalog.dataset.into_iter().filter_map(|dataset| offered(dataset, peer.pinned.ring())).collect();
+        self.remember(&found).await?;
+        Ok((found, next_page(&headers)))
+    }
+
+    /// Keeps the listings that were read: a proposal of the peer names one of them (CAT-7.6).
+    async fn remember(&self, found: &[(String, Listed)]) -> Result<(), NodeError> {
+        let meta = found.iter().map(|(_, l)| (format!("listing:{}", l.digest), l.jws.clone())).collect();
+        self.store.commit(Batch { meta, ..Batch::default() }).await?;
+        Ok(())
     }
 
     /// A listing that we read in some catalog, by its digest.
@@ -206,9 +238,47 @@ impl Node {
 
     /// The newest listing of a peer's dataset.
     pub(super) async fn listing_of(&self, peer: &Peer, dataset: &str) -> Result<Listed, NodeError> {
-        let found = self.read_catalog(peer).await?.into_iter().find(|(id, _)| id == dataset);
-        found.map(|(_, listed)| listed).ok_or_else(|| NodeError::refused(Code::DatasetNotOffered, dataset))
+        let none = || NodeError::refused(Code::DatasetNotOffered, dataset);
+        let path = format!("/catalog/datasets/{dataset}");
+        let path = Path::parse(&path).map_err(|_| none())?;
+        let Answered { status, body, .. } = self.read(peer, Method::Get, DSP, path, Vec::new()).await?;
+        if status != 200 {
+            return Err(refusal(status, &body));
+        }
+        let shown =
+            Dataset::parse(&body).map_err(|e| NodeError::refused(Code::AnswerMalformed, e.to_string()))?;
+        let found = offered(shown, peer.pinned.ring()).filter(|(id, _)| id == dataset).ok_or_else(none)?;
+        self.remember(std::slice::from_ref(&found)).await?;
+        Ok(found.1)
     }
+}
+
+/// What a dataset in a catalog offers; none if its listing does not verify or says something else (CAT-7.4).
+fn offered(dataset: Dataset, ring: &KeyRing) -> Option<(String, Listed)> {
+    let dxp = dataset.dxp?;
+    match Listed::read(&dxp.listing, ring) {
+        Ok(listed)
+            if listed.listing.dataset == dataset.id
+                && is_offer_of(&dataset.has_policy, &listed.listing.policy) =>
+        {
+            Some((dataset.id, listed))
+        }
+        Ok(_) | Err(_) => {
+            tracing::warn!(dataset = %dataset.id, "refused: the listing does not verify or says something else");
+            None
+        }
+    }
+}
+
+/// The path of the next page, if a `Link` header names one of this catalog.
+fn next_page(headers: &HeaderMap) -> Option<String> {
+    let links = headers.get_all(header::LINK).into_iter().filter_map(|value| value.to_str().ok());
+    let mut next = links.filter_map(|link| {
+        let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+        parameters.split(';').any(|p| p.trim() == "rel=\"next\"").then_some(target)
+    });
+    let path = next.next()?.strip_prefix(DSP)?;
+    path.strip_prefix(REQUEST)?.starts_with('?').then(|| path.to_owned())
 }
 
 /// Whether a dataset carries the policy of its listing as its offer, and no other.

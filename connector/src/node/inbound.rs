@@ -45,11 +45,13 @@ pub(super) struct Reply {
     pub(super) body: Vec<u8>,
     /// The acknowledgement, for final answers to acts.
     pub(super) ack: Option<String>,
+    /// Where the next page is.
+    pub(super) next: Option<String>,
 }
 
 impl Reply {
     pub(super) const fn ok(body: Vec<u8>) -> Self {
-        Self { status: 200, body, ack: None }
+        Self { status: 200, body, ack: None, next: None }
     }
 }
 
@@ -113,7 +115,7 @@ pub(super) fn refusal(target: &str, code: Code, detail: &str) -> Reply {
         body["providerPid"] = json!("");
         body["consumerPid"] = json!("");
     }
-    Reply { status, body: naru_protocol::json::canonical(&body).unwrap_or_default(), ack: None }
+    Reply { status, body: naru_protocol::json::canonical(&body).unwrap_or_default(), ack: None, next: None }
 }
 
 /// Writes an answer; content is JSON unless it is empty.
@@ -125,6 +127,9 @@ pub(super) fn write(reply: Reply) -> Response {
     }
     if let Some(ack) = reply.ack {
         response = response.header("DXP-Ack", ack);
+    }
+    if let Some(next) = reply.next {
+        response = response.header(header::LINK, format!("<{next}>; rel=\"next\""));
     }
     response.body(Body::from(reply.body)).unwrap_or_default()
 }
@@ -155,9 +160,9 @@ async fn answer(
             let node = node.clone();
             let status =
                 whole(async move { node.redeemed(&bearer, &content, &connected.peer_id).await }).await?;
-            return Ok(write(Reply { status, body: b"{}".to_vec(), ack: None }));
+            return Ok(write(Reply { status, ..Reply::ok(b"{}".to_vec()) }));
         }
-        Route::Catalog
+        Route::Catalog(_)
         | Route::Dataset(_)
         | Route::State(..)
         | Route::Act(_)
@@ -201,7 +206,7 @@ async fn authenticated(
     content: Bytes,
 ) -> Result<Reply, NodeError> {
     let body = match route {
-        Route::Catalog => node.catalog_for(&caller.peer, &content).await?,
+        Route::Catalog(after) => return node.catalog_for(&caller.peer, after.as_deref(), &content).await,
         Route::Dataset(id) => node.dataset_for(&caller.peer, &id).await?,
         Route::State(kind, pid) => node.state_for(&caller.peer, kind, &pid).await?,
         Route::Keys => node.key_sets().await?.to_string().into_bytes(),

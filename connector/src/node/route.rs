@@ -11,13 +11,16 @@ pub(super) const DSP: &str = "/dsp/2025-1";
 /// Base of the profile's own endpoints.
 pub(super) const DXP: &str = "/dxp/1";
 
+/// Names the dataset behind which a page of a catalog begins.
+pub(super) const AFTER: &str = "after=";
+
 /// What a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Route {
     /// `GET /.well-known/dspace-version`; needs no token.
     Version,
-    /// `POST /catalog/request`.
-    Catalog,
+    /// `POST /catalog/request`, from the start or, with `?after=ID`, behind a dataset.
+    Catalog(Option<String>),
     /// `GET /catalog/datasets/:id`.
     Dataset(String),
     /// `GET /negotiations/:pid` and `GET /transfers/:pid`.
@@ -104,16 +107,18 @@ impl Route {
         }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         if let Some(rest) = path.strip_prefix(DSP) {
-            return Self::dsp(method, &segments(rest)?);
+            return Self::dsp(method, &segments(rest)?, query);
         }
         Self::dxp(method, path.strip_prefix(DXP)?, query)
     }
 
-    fn dsp(method: &str, path: &[&str]) -> Option<Self> {
+    fn dsp(method: &str, path: &[&str], query: &str) -> Option<Self> {
         let negotiation = |kind, pid| Some(act(Posted::Negotiation(kind), pid));
         let transfer = |kind, pid| Some(act(Posted::Transfer(kind), pid));
         match (method, path) {
-            ("POST", ["catalog", "request"]) => Some(Self::Catalog),
+            ("POST", ["catalog", "request"]) => {
+                Some(Self::Catalog(query.strip_prefix(AFTER).map(str::to_owned)))
+            }
             ("GET", ["catalog", "datasets", id]) => Some(Self::Dataset((*id).to_owned())),
             ("GET", ["negotiations", pid]) => Some(Self::State(ExchangeKind::Negotiation, (*pid).to_owned())),
             ("GET", ["transfers", pid]) => Some(Self::State(ExchangeKind::Transfer, (*pid).to_owned())),
@@ -189,6 +194,11 @@ mod tests {
         assert_eq!(
             found("POST", "/dsp/2025-1/negotiations/request"),
             Some(act(Posted::Negotiation(Neg::Request), None))
+        );
+        assert_eq!(found("POST", "/dsp/2025-1/catalog/request"), Some(Route::Catalog(None)));
+        assert_eq!(
+            found("POST", "/dsp/2025-1/catalog/request?after=urn:x:1"),
+            Some(Route::Catalog(Some("urn:x:1".into())))
         );
         for (method, target) in [
             ("GET", "/dsp/2025-1/negotiations//events"),

@@ -428,7 +428,7 @@ impl Turn {
             checkpoint: sequenced.checkpoint,
         };
         let ack = issue_ack(&ack, node.me.ks(), node.me.signing())?;
-        Ok(Reply { status, body, ack: Some(ack) })
+        Ok(Reply { status, ack: Some(ack), ..Reply::ok(body) })
     }
 
     /// Commits without anything received.
@@ -514,7 +514,7 @@ impl Node {
             checkpoint,
         };
         let ack = issue_ack(&ack, u32::try_from(known.ks).unwrap_or_default(), self.me.signing())?;
-        Ok(Reply { status, body, ack: Some(ack) })
+        Ok(Reply { status, ack: Some(ack), ..Reply::ok(body) })
     }
 
     /// A fresh token for an act of ours that is durable.

@@ -49,6 +49,7 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Bytes,
     pub(crate) ack: Option<String>,
+    pub(crate) link: Option<String>,
 }
 
 impl Answer {
@@ -104,6 +105,9 @@ pub(crate) struct Manners {
     /// How often it was asked, and whether it is left without an answer.
     pub(crate) asked: usize,
     pub(crate) keeps_silent: bool,
+    /// A `Link` header beside the first page of the catalog, and how many pages were asked for.
+    pub(crate) link: Option<String>,
+    pub(crate) pages: usize,
 }
 
 struct Inner {
@@ -196,13 +200,19 @@ impl Desk {
     }
 
     fn answer(&self, target: &str, bearer: &str, content: &[u8]) -> Answer {
-        let plain = |status, body: Value| Answer { status, body: body.to_string().into(), ack: None };
+        let plain =
+            |status, body: Value| Answer { status, body: body.to_string().into(), ack: None, link: None };
         let Ok(token) = peek_token(bearer) else { return plain(401, json!({})) };
         let (mut inner, token) = (self.inner(), token.claims().clone());
         if target.starts_with("/dxp/1/log/yours?") {
             inner.manners.asked += 1;
             let held = json!({"v": 1, "checkpoint": inner.manners.holds, "acts": []});
             return if inner.manners.keeps_silent { plain(503, json!({})) } else { plain(200, held) };
+        }
+        if target.starts_with("/dsp/2025-1/catalog/request") {
+            inner.manners.pages += 1;
+            let body = self.read(&inner, target).unwrap();
+            return Answer { link: inner.manners.link.clone(), ..plain(200, body) };
         }
         let Some(act) = token.act() else {
             return self.read(&inner, target).map_or_else(|| plain(404, json!({})), |body| plain(200, body));
@@ -249,7 +259,7 @@ impl Desk {
         let (iss, aud) = (self.did, act.iss);
         let ack = Ack { v: V1, iss, aud, act: digest, status, answer, index, checkpoint };
         let ack = issue_ack(&ack, 1, &self.signing).unwrap();
-        let answer = Answer { status, body: body.into(), ack: Some(ack) };
+        let answer = Answer { status, body: body.into(), ack: Some(ack), link: None };
         inner.answered.insert(act.msg, (digest, answer.clone()));
         answer
     }
@@ -275,6 +285,14 @@ impl Desk {
             ["dxp", "1", "log", "consistency", from] => {
                 let proof = consistency_proof(from.parse().ok()?, size()?, &mut { node }).ok()?;
                 Some(json!(texts(proof)))
+            }
+            ["dsp", "2025-1", "catalog", "datasets", id] => {
+                let (dataset, listing) = inner.listing.clone()?;
+                let mut datasets = inner.more.clone();
+                datasets.push(shown_dataset(&dataset, &[offer_of(&dataset)], &listing));
+                let mut found = datasets.into_iter().find(|dataset| dataset["@id"] == *id)?;
+                found["@context"] = json!([CONTEXT]);
+                Some(found)
             }
             ["dsp", "2025-1", "catalog", "request"] => {
                 let (dataset, listing) = inner.listing.clone()?;
@@ -303,6 +321,9 @@ async fn dispatch(State(desk): State<Arc<Desk>>, request: Request<Body>) -> Resp
     }
     if let Some(ack) = &answer.ack {
         response = response.header("DXP-Ack", ack);
+    }
+    if let Some(link) = &answer.link {
+        response = response.header(header::LINK, link);
     }
     response.body(Body::from(answer.body)).unwrap()
 }
@@ -431,9 +452,10 @@ impl Hand {
         self.transport.connect(&self.peer, &self.addresses).await.unwrap();
         let response = self.transport.request(&self.peer, request).await.unwrap();
         let status = response.status().as_u16();
-        let ack = response.headers().get("DXP-Ack").map(|v| v.to_str().unwrap().to_owned());
+        let header = |name: &str| response.headers().get(name).map(|v| v.to_str().unwrap().to_owned());
+        let (ack, link) = (header("DXP-Ack"), header("Link"));
         let body = response.into_body().bytes(4 << 20).await.unwrap();
-        Answer { status, body, ack }
+        Answer { status, body, ack, link }
     }
 
     fn read_token(&self, method: &str, path: &str, body: &[u8]) -> Token {
@@ -528,6 +550,11 @@ impl Hand {
 
     pub(crate) fn manners(&self, change: impl FnOnce(&mut Manners)) {
         change(&mut self.desk.inner().manners);
+    }
+
+    /// How many pages of the own catalog were asked for.
+    pub(crate) fn pages(&self) -> usize {
+        self.desk.inner().manners.pages
     }
 
     /// The acts that were turned away, oldest first.

@@ -99,7 +99,7 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Load a bundle from its bytes. This compiles the module: tens of milliseconds, no IO.
+    /// Load a bundle from its bytes. This compiles the module: some hundred milliseconds of one core, no IO.
     ///
     /// # Errors
     /// [`BundleError`]: anything that is not such a bundle, and any module that could call its host.

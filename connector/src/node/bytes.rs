@@ -164,6 +164,16 @@ impl Node {
         }
     }
 
+    /// Lets go of what is open for transfers that nobody has a capability for any more; the next one opens it again.
+    pub(super) fn forget_idle(&self) {
+        let at = now();
+        let mut all = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, live| {
+            let until = live.until.load(Ordering::Relaxed);
+            until == 0 || at <= until.saturating_add(limits::SKEW_SECONDS)
+        });
+    }
+
     /// The operator's facts as they lie on disk; none if they cannot be read.
     fn facts_seen(&self) -> Option<Digest> {
         std::fs::read(self.folder.facts()).ok().map(|bytes| Digest::of(&bytes))
@@ -348,7 +358,7 @@ impl Node {
             serving,
             shown: LastChecked::default(),
             until: 0.into(),
-            ring: self.own_ring()?,
+            ring: self.me.ring.clone(),
             peer_ids: peer
                 .pinned
                 .ring()

@@ -106,7 +106,7 @@ impl Node {
 
     /// A dataset as this peer may see it; none if policy does not show it.
     pub(super) async fn shown(&self, peer: &Peer, row: &DatasetRow) -> Result<Option<Dataset>, NodeError> {
-        let listed = Listed::read(&row.listing, &self.own_ring()?)?;
+        let listed = Listed::read(&row.listing, &self.me.ring)?;
         if !self.visible(peer, Role::Provider, &listed).await?.0 {
             return Ok(None);
         }

@@ -1,11 +1,14 @@
 //! Deadlines that pass while nobody speaks: a negotiation that was not concluded in time reads TERMINATED (NEG-14).
 //!
 //! Only where nothing of ours is unanswered: what is on its way is judged by its receiver. Writes no entry, since no act
-//! was signed, accepted or refused.
+//! was signed, accepted or refused. What is open for transfers whose capability has run out is let go of at the same time.
 
 use std::time::Duration;
 
-use naru_protocol::exchange::{Effect, Input};
+use naru_protocol::{
+    encoding::Id,
+    exchange::{Effect, Input},
+};
 
 use super::{Node, NodeError, now};
 use crate::store::MAX_ROWS;
@@ -20,6 +23,7 @@ pub(super) async fn run(node: Node) {
         if let Err(error) = node.lapse_overdue().await {
             tracing::error!(%error, "deadlines could not be looked at");
         }
+        node.forget_idle();
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}
             _ = stop.wait_for(|s| *s) => return,
@@ -30,12 +34,19 @@ pub(super) async fn run(node: Node) {
 impl Node {
     async fn lapse_overdue(&self) -> Result<(), NodeError> {
         for row in self.store.overdue(now(), MAX_ROWS).await? {
-            let _lock = self.locks.one(row.id).await;
-            let mut turn = self.turn(row.id).await?;
-            let effects = turn.tick()?;
-            if effects.contains(&Effect::Lapsed) {
-                turn.commit().await?;
+            // One that cannot be read must not keep the others open.
+            if let Err(error) = self.lapse(row.id).await {
+                tracing::error!(exchange = %row.id, %error, "its deadline could not be looked at");
             }
+        }
+        Ok(())
+    }
+
+    async fn lapse(&self, id: Id) -> Result<(), NodeError> {
+        let _lock = self.locks.one(id).await;
+        let mut turn = self.turn(id).await?;
+        if turn.tick()?.contains(&Effect::Lapsed) {
+            turn.commit().await?;
         }
         Ok(())
     }

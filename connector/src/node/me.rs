@@ -2,7 +2,7 @@
 
 use naru_protocol::{
     encoding::Digest,
-    identity::{Did, KeySet, Participant, peer_id, verify_key_set, verify_participant},
+    identity::{Did, KeyRing, KeySet, Participant, peer_id, verify_key_set, verify_participant},
     jws::{JwsError, Payload, sign_compact},
     signature::SigningKey,
 };
@@ -26,6 +26,8 @@ pub(super) struct Me {
     pub keys: KeySet,
     /// The signed key set, as handed out.
     pub key_set: String,
+    /// All own key sets, for proofs that our own signatures go into.
+    pub ring: KeyRing,
     /// Name of the log.
     pub origin: String,
     secret: NodeKeys,
@@ -37,7 +39,10 @@ impl Me {
         let secret = folder.keys()?;
         let key_set = folder.statement("keys-1.jws")?;
         let statement = folder.statement("participant.jws")?;
-        let keys = verify_key_set(&key_set)?.into_payload();
+        let verified = verify_key_set(&key_set)?;
+        let mut ring = KeyRing::new(verified.payload().iss);
+        ring.accept(&verified)?;
+        let keys = verified.into_payload();
         let participant = verify_participant(&statement)?.into_payload();
         let transport = SigningKey::from_seed(&secret.transport.0).public();
         let same = keys.iss == participant.iss
@@ -50,7 +55,7 @@ impl Me {
             ));
         }
         let origin = format!("naru/{}/{shard}", keys.iss.root_key());
-        Ok(Self { did: keys.iss, participant, statement, keys, key_set, origin, secret })
+        Ok(Self { did: keys.iss, participant, statement, keys, key_set, ring, origin, secret })
     }
 
     /// Number of the key set that signs now.

@@ -129,8 +129,8 @@ fn now_ms() -> u64 {
         .map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The packs that the binary carries, compiled once in a process: each takes about a tenth of a second, so they are
-/// compiled side by side.
+/// The packs that the binary carries, compiled once in a process: each takes some hundred milliseconds of one
+/// core, so they are compiled side by side.
 fn load_packs() -> Result<Engine, NodeError> {
     static COMPILED: Mutex<Option<Engine>> = Mutex::new(None);
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);

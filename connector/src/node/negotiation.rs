@@ -291,8 +291,8 @@ impl Turn {
         let none = || NodeError::refused(Code::HalfSigned, "");
         let second = m.dxp.as_ref().ok_or_else(none)?.signature.clone();
         let jws = self.deal()?.agreement.clone().ok_or_else(none)?;
-        let (own, peer) = (self.node.own_ring()?, self.peer.clone());
-        let both = ProviderSigned::from_evidence(&jws, &own)
+        let (node, peer) = (self.node.clone(), self.peer.clone());
+        let both = ProviderSigned::from_evidence(&jws, &node.me.ring)
             .and_then(|first| first.with_consumer(second, peer.pinned.ring(), When::Now(self.at)))
             .map_err(refused!())?;
         self.deal()?.agreement = Some(both.to_jws());

@@ -1,6 +1,6 @@
 //! Proposing a deal: terms built once, judged by our own policy, signed as one act (spec chapter 06, NEG-4 to NEG-7).
 //!
-//! Also the proofs that rest on stored documents: our own keys as a ring, and that an agreement is in force. What comes
+//! Also the proof, from stored documents, that an agreement is in force. What comes
 //! back from the peer is `negotiation`.
 
 use naru_protocol::{
@@ -75,13 +75,6 @@ impl Listed {
 }
 
 impl Node {
-    /// Own keys as a ring, for proofs that both sides' signatures go into.
-    pub(super) fn own_ring(&self) -> Result<naru_protocol::identity::KeyRing, NodeError> {
-        let mut ring = naru_protocol::identity::KeyRing::new(self.me.did);
-        ring.accept(&naru_protocol::identity::verify_key_set(&self.me.key_set)?)?;
-        Ok(ring)
-    }
-
     pub(super) fn known(&self) -> Known {
         Known {
             did: self.me.did,
@@ -181,7 +174,7 @@ impl Node {
         let unknown = || NodeError::refused(Code::DatasetUnknown, ask.dataset.clone());
         let row =
             self.store.dataset(&ask.dataset, None).await?.filter(|d| !d.withdrawn).ok_or_else(unknown)?;
-        let listed = Listed::read(&row.listing, &self.own_ring()?)?;
+        let listed = Listed::read(&row.listing, &self.me.ring)?;
         self.propose(&peer, Role::Provider, listed, ask).await
     }
 
@@ -281,12 +274,11 @@ impl Node {
         let not = || NodeError::refused(Code::NotInForce, "");
         let deal = turn.deal()?.clone();
         let (jws, finalized) = (deal.agreement.ok_or_else(not)?, deal.finalized.ok_or_else(not)?);
-        let own = self.own_ring()?;
         let theirs = turn.peer.pinned.ring().clone();
         let role = turn.machine.role();
         let rings = match role {
-            Role::Provider => Rings { provider: &own, consumer: &theirs },
-            Role::Consumer => Rings { provider: &theirs, consumer: &own },
+            Role::Provider => Rings { provider: &self.me.ring, consumer: &theirs },
+            Role::Consumer => Rings { provider: &theirs, consumer: &self.me.ring },
         };
         let signed = SignedByBoth::from_evidence(&jws, rings).map_err(refused!())?;
         let act = self.store.act(finalized).await?.ok_or_else(not)?;

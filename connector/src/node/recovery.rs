@@ -97,7 +97,7 @@ impl Node {
         let nonsense = |what: &str| NodeError::refused(Code::AnswerMalformed, what.to_owned());
         let origin =
             Origin::parse(note.lines().next().unwrap_or_default()).map_err(|e| nonsense(&e.to_string()))?;
-        let opened = self.own_ring()?.log_keys().into_iter().find_map(|key| {
+        let opened = self.me.ring.log_keys().into_iter().find_map(|key| {
             let key = origin.key(key).ok()?;
             SignedCheckpoint::open_own(note.as_bytes(), &key).ok()
         });

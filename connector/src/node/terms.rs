@@ -29,7 +29,7 @@ impl Turn {
             Role::Provider => {
                 let row = self.node.store.dataset_by_listing(terms.listing).await?;
                 let row = row.filter(|d| !d.withdrawn).ok_or_else(unknown)?;
-                Listed::read(&row.listing, &self.node.own_ring()?)
+                Listed::read(&row.listing, &self.node.me.ring)
             }
             Role::Consumer => {
                 let jws = self.node.seen_listing(terms.listing).await?.ok_or_else(unknown)?;

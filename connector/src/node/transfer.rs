@@ -78,22 +78,43 @@ pub(super) async fn resume_all(node: &Node) -> Result<(), NodeError> {
         limit: MAX_ROWS,
         ..ExchangeQuery::default()
     };
-    for row in node.store.exchanges(query).await? {
-        node.go_on(&row);
-    }
+    each(node, query, async |row| node.go_on(&row)).await?;
     let concluded = ExchangeQuery {
         states: vec!["FINALIZED".into()],
         kind: Some(ExchangeKind::Negotiation),
         limit: MAX_ROWS,
         ..ExchangeQuery::default()
     };
-    for row in node.store.exchanges(concluded).await? {
-        // Most were served long ago: only what is still wanted is loaded.
-        if row.role == OurRole::Consumer
-            && matches!(data_of(&row)?, Data::Deal(deal) if deal.wants_transfer())
-        {
-            Turn::load(node, row).await?.after().spawn(node);
+    each(node, concluded, async |row| {
+        let id = row.id;
+        // One that cannot be read must not keep the others waiting, nor the node from starting.
+        if let Err(error) = resume(node, row).await {
+            tracing::error!(exchange = %id, %error, "its transfer could not be resumed");
         }
+    })
+    .await
+}
+
+/// Every row of a query, page by page.
+async fn each(
+    node: &Node,
+    mut query: ExchangeQuery,
+    mut work: impl AsyncFnMut(ExchangeRow),
+) -> Result<(), NodeError> {
+    loop {
+        let page = node.store.exchanges(query.clone()).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        query.after = Some((last.updated, last.id));
+        for row in page {
+            work(row).await;
+        }
+    }
+}
+
+/// The transfer of a concluded deal, where it is still wanted; most were served long ago, and are not loaded.
+async fn resume(node: &Node, row: ExchangeRow) -> Result<(), NodeError> {
+    if row.role == OurRole::Consumer && matches!(data_of(&row)?, Data::Deal(deal) if deal.wants_transfer()) {
+        Turn::load(node, row).await?.after().spawn(node);
     }
     Ok(())
 }

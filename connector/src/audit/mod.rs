@@ -24,6 +24,7 @@ mod export;
 mod finding;
 mod halves;
 mod log;
+mod occurrence;
 mod reason;
 mod report;
 mod statements;

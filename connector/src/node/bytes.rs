@@ -27,7 +27,6 @@ use naru_protocol::{
     json, limits,
     listing::Listing,
     permit::PeerAllow,
-    terms::Phase,
     transfer::{self as tra, State},
     window::{Acknowledged, Transfer, WindowAck, WindowProgress},
 };
@@ -201,7 +200,8 @@ impl Node {
         if turn.machine.state() != Some(Any::Transfer(State::Started)) && !pending_start {
             return Err(NodeError::refused(Code::IllegalState, "the transfer is not started"));
         }
-        let negotiation = turn.haul()?.negotiation;
+        // A transfer keeps the number that it started with.
+        let Haul { negotiation, occurrence, .. } = *turn.haul()?;
         let mut deal_turn = self.turn(negotiation).await?;
         if deal_turn.machine.is_ended() {
             return Err(NodeError::refused(Code::AgreementEnded, ""));
@@ -210,8 +210,7 @@ impl Node {
         let deal = deal_turn.deal()?;
         let listing = deal.listing.clone();
         let terms = deal.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
-        let judged =
-            turn.judge(&terms, Role::Provider, Phase::Transfer, &super::transfer::both(&terms)).await?;
+        let judged = turn.judge(&terms, Role::Provider, Some(occurrence)).await?;
         let allow = self.request_allow(&turn.row, &turn.peer).await?;
         match self.permit_transfer(&judged, &terms, Role::Provider, Some(allow)) {
             Ok(_) => Ok((turn, listing)),

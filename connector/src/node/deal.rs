@@ -53,6 +53,9 @@ pub(super) struct Deal {
     pub(super) out: Option<PathBuf>,
     /// The transfer that runs under it.
     pub(super) transfer: Option<Id>,
+    /// Transfers under it that have a number (`Haul::occurrence`). One that was refused before its start has none on the
+    /// provider's side; a consumer asks once for each agreement, so that its request has the first whatever came of it.
+    pub(super) started: u32,
     /// Milliseconds of this node's clock: the first act, and FINALIZED.
     pub(super) began_ms: u64,
     /// See `began_ms`.
@@ -70,6 +73,10 @@ pub(super) struct Haul {
     pub(super) agreement: Digest,
     /// Content root in the agreement.
     pub(super) content_root: Digest,
+    /// Which transfer under the agreement this is: fixed by the consumer's request, and by the provider's START. Until
+    /// then the provider's is that of the first and means nothing.
+    #[serde(default = "first")]
+    pub(super) occurrence: u32,
     /// Our decision at transfer start.
     pub(super) ours: Option<Own>,
     /// The peer's decision at transfer start.
@@ -88,6 +95,10 @@ pub(super) struct Haul {
     pub(super) ended_ms: Option<u64>,
 }
 
+const fn first() -> u32 {
+    1
+}
+
 impl Haul {
     /// A transfer before its first act, under an agreement.
     pub(super) fn new(negotiation: Id, dataset: String, agreement: Digest, content_root: Digest) -> Self {
@@ -96,6 +107,7 @@ impl Haul {
             dataset,
             agreement,
             content_root,
+            occurrence: first(),
             ours: None,
             theirs: None,
             out: None,
@@ -112,5 +124,10 @@ impl Deal {
     /// Whether the consumer wants the data and has not asked for them yet.
     pub(super) const fn wants_transfer(&self) -> bool {
         self.out.is_some() && self.transfer.is_none()
+    }
+
+    /// Which transfer under the agreement the next one is.
+    pub(super) const fn next_occurrence(&self) -> u32 {
+        self.started.saturating_add(1)
     }
 }

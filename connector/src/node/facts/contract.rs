@@ -226,7 +226,10 @@ mod tests {
             constraint("count", "eq", json!("1")),
             constraint("framework", "eq", json!(["KSDPA"])),
         ] {
-            let refused = understood(&with(std::slice::from_ref(&wrong))).unwrap_err();
+            let offer = with(std::slice::from_ref(&wrong));
+            let refused = understood(&offer).unwrap_err();
+            // Nor are terms made of it, whoever published it.
+            assert_eq!(contract(&offer, "SG", &going_to(&["SG"], &["SG"]), "r1", 0), Err(refused.clone()));
             assert!(refused.starts_with("/permission/0/constraint/2"), "{wrong}: {refused}");
         }
         assert_eq!(understood(&with(&[one("count", "lteq", &json!("1"))])), Ok(()));

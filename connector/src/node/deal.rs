@@ -53,8 +53,7 @@ pub(super) struct Deal {
     pub(super) out: Option<PathBuf>,
     /// The transfer that runs under it.
     pub(super) transfer: Option<Id>,
-    /// Transfers under it that have a number (`Haul::occurrence`). One that was refused before its start has none on the
-    /// provider's side; a consumer asks once for each agreement, so that its request has the first whatever came of it.
+    /// Transfers under it whose START we sent or took: they count (POL-10.6). One that was refused before does not.
     pub(super) started: u32,
     /// Milliseconds of this node's clock: the first act, and FINALIZED.
     pub(super) began_ms: u64,
@@ -74,7 +73,7 @@ pub(super) struct Haul {
     /// Content root in the agreement.
     pub(super) content_root: Digest,
     /// Which transfer under the agreement this is: fixed by the consumer's request, and by the provider's START. Until
-    /// then the provider's is that of the first and means nothing.
+    /// then a provider's means nothing.
     #[serde(default = "first")]
     pub(super) occurrence: u32,
     /// Our decision at transfer start.

@@ -137,8 +137,7 @@ impl Node {
         let mut evaluated = judged.row;
         evaluated.exchange = Some(id);
         turn.batch.evaluations.push(evaluated);
-        let deal = deal_turn.deal()?;
-        (deal.transfer, deal.started) = (Some(id), occurrence);
+        deal_turn.deal()?.transfer = Some(id);
         turn.beside.push(deal_turn);
         turn.commit().await?;
         Ok(id)
@@ -423,7 +422,16 @@ impl Turn {
         theirs
             .check_transfer(&Setting::of(&terms)?, Side::of(other(self.machine.role())), self.at)
             .map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
-        self.haul()?.theirs = Some(theirs);
+        let haul = self.haul()?;
+        let first = haul.theirs.replace(theirs).is_none();
+        let negotiation = haul.negotiation;
+        if first {
+            // The caller holds the agreement's lock too.
+            let mut deal_turn = self.node.turn(negotiation).await?;
+            let deal = deal_turn.deal()?;
+            deal.started = deal.next_occurrence();
+            self.beside.push(deal_turn);
+        }
         Ok(Vec::new())
     }
 

@@ -192,7 +192,7 @@ impl Folder {
         self.join("control.json")
     }
 
-    /// The operator's private facts: approvals, stop orders, screening.
+    /// The operator's private facts: approvals, stop orders, and screening, which no rule reads yet.
     #[must_use]
     pub fn facts(&self) -> PathBuf {
         self.join("facts.json")

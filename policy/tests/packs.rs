@@ -345,6 +345,7 @@ fn parts_stay_apart() {
         ("/now", json!(1)),
         ("/consumer/identity", json!({"verified": true})),
         ("/contract/signed_by", json!([])),
+        ("/transfer/occurrence", json!(1)),
     ] {
         let mut shared = case["shared"].clone();
         let (parent, name) = pointer.rsplit_once('/').unwrap();

@@ -227,7 +227,7 @@ fn shared(session: &Session, offered: &Offered, options: &Options, policy: &Json
     let provider = &session.ticket.participant;
     let country = provider.text("country").unwrap_or_default();
     let here = || Json::List(vec![options.country.as_str().into()]);
-    let purposes = purposes(policy);
+    let purposes = texts(policy, "purpose");
     let purpose = purposes.first().cloned().unwrap_or_else(|| "quality_analysis".to_owned());
     object([
         ("dataset", offered.payload.get("facts").cloned().unwrap_or(Json::Null)),
@@ -245,26 +245,11 @@ fn shared(session: &Session, offered: &Offered, options: &Options, policy: &Json
                 ("id", session.desk.me.did().into()),
                 ("country", options.country.as_str().into()),
                 ("size", "sme".into()),
-                ("role", "controller".into()),
-                ("certifications", Vec::new().into()),
-                ("dma_gatekeeper", false.into()),
-                ("is_foreign_government", false.into()),
-                ("foreign_person", (country != options.country).into()),
             ]),
         ),
         ("destination", object([("storage_countries", here()), ("processing_countries", here())])),
-        ("contract", contract(policy, purposes, &options.revision, drafted)),
-        (
-            "transfer",
-            object([
-                ("mode", "provide".into()),
-                ("purpose", purpose.into()),
-                ("encrypted", true.into()),
-                ("occurrence", 1.into()),
-                ("legal_basis", object([("kind", "not_applicable".into())])),
-                ("onward_events", Vec::new().into()),
-            ]),
-        ),
+        ("contract", contract(policy, purposes, options, drafted)),
+        ("transfer", object([("purpose", purpose.into()), ("encrypted", true.into())])),
     ])
 }
 
@@ -284,28 +269,35 @@ fn listed(value: Option<Json>) -> Json {
     }
 }
 
-fn purposes(policy: &Json) -> Vec<String> {
-    let Json::List(items) = listed(operand(policy, "purpose")) else { return Vec::new() };
+fn texts(policy: &Json, name: &str) -> Vec<String> {
+    let Json::List(items) = listed(operand(policy, name)) else { return Vec::new() };
     items.iter().filter_map(Json::as_text).map(str::to_owned).collect()
 }
 
-/// The facts of the contract that follow from the offer's constraints.
-fn contract(policy: &Json, purposes: Vec<String>, revision: &str, drafted: i64) -> Json {
+/// The facts of the contract that follow from the offer's constraints (POL-10.3): countries that the offer does not name are
+/// those of the proposal, which here is the suite's own, and a number that it does not name is the largest.
+fn contract(policy: &Json, purposes: Vec<String>, options: &Options, drafted: i64) -> Json {
     let forbids =
         |action: &str| policy.list("prohibition").iter().any(|rule| rule.text("action") == Some(action));
     let digits = |name: &str, prefix: &str, suffix: &str| {
         let text = operand(policy, name)?.as_text()?.strip_prefix(prefix)?.strip_suffix(suffix)?.to_owned();
         text.parse::<i64>().ok()
     };
-    let countries = listed(operand(policy, "spatial"));
+    let mut countries = texts(policy, "spatial");
+    if countries.is_empty() {
+        countries.push(options.country.clone());
+    }
+    countries.sort_unstable();
+    countries.dedup();
+    let countries = Json::List(countries.into_iter().map(Json::from).collect());
     object([
         ("framework", operand(policy, "framework").unwrap_or_else(|| "none".into())),
-        ("policy_revision", revision.into()),
+        ("policy_revision", options.revision.as_str().into()),
         ("valid_from", drafted.into()),
         ("valid_to", (drafted + 365 * 86_400).into()),
         ("purposes", Json::List(purposes.into_iter().map(Json::from).collect())),
         ("retention_days", digits("elapsedTime", "P", "D").into()),
-        ("max_transfers", digits("count", "", "").into()),
+        ("max_transfers", digits("count", "", "").unwrap_or(9_007_199_254_740_991).into()),
         ("allowed_countries", countries.clone()),
         ("countries_listed", countries),
         (
@@ -313,11 +305,6 @@ fn contract(policy: &Json, purposes: Vec<String>, revision: &str, drafted: i64) 
             object([("allowed", (!forbids("distribute")).into()), ("countries", Vec::new().into())]),
         ),
         ("subprocessors", Vec::new().into()),
-        ("clauses", object([])),
-        ("terms", Vec::new().into()),
-        ("localisation", object([("basis", "none".into())])),
-        ("demands", object([("source_code", false.into()), ("private_keys", false.into())])),
-        ("sandbox", object([("project_id", "none".into())])),
     ])
 }
 

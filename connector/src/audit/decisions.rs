@@ -21,6 +21,7 @@ use super::{
     export::{Direction, EvaluationFile, Folder, PartsFile, Place, decoded},
     finding::{Check, Fault, Findings, Grade, Subject},
     log::Log,
+    occurrence::Transfers,
     reason::Reason,
 };
 
@@ -139,7 +140,8 @@ pub(super) fn compare_parts(parts: &PartsFile, [wasm, data, manifest]: [&str; 3]
 
 /// What the log says of an evaluation.
 struct Bound<'a> {
-    /// Time of the entry that names it.
+    /// Index of the entry that names it, and its time.
+    index: u64,
     at: u64,
     exchange: Option<Id>,
     /// The signed decision over it, if one was sent.
@@ -158,6 +160,7 @@ pub(super) fn read(
 ) {
     let terms = terms_of(acts);
     let bound = bound(log, acts, &terms);
+    let transfers = Transfers::of(log, acts);
     for (digest, known) in &bound {
         if !folder.has(Place::Evaluation(*digest)) {
             let mut about = Subject::new("decision", digest).log(number);
@@ -172,7 +175,9 @@ pub(super) fn read(
         let known = bound.get(&digest);
         about.exchange = known.and_then(|bound| bound.exchange);
         let check = match known {
-            Some(known) => folder.json(place).and_then(|file| repeat(digest, &file, known, packs)),
+            Some(known) => {
+                folder.json(place).and_then(|file| repeat(digest, &file, known, (packs, &transfers)))
+            }
             None if hidden => Err(Fault::open(Reason::NotDisclosed, "no disclosed field names it")),
             None => Err(Fault::failed(Reason::EvaluationUnbound, digest)),
         };
@@ -192,10 +197,10 @@ fn terms_of(acts: &Acts) -> BTreeMap<Digest, Terms> {
 fn bound<'a>(log: &Log, acts: &Acts, terms: &'a BTreeMap<Digest, Terms>) -> BTreeMap<Digest, Bound<'a>> {
     let digest = |value: Option<&Value>| Digest::parse(value?.as_str()?).ok();
     let mut all = BTreeMap::new();
-    for (_, entry, shown) in log.all() {
+    for (index, entry, shown) in log.all() {
         if let (Some(record), Some(exchange)) = (digest(shown.get("decision")), entry.exchange()) {
             let terms = digest(shown.get("terms")).and_then(|digest| terms.get(&digest));
-            let known = Bound { at: entry.at(), exchange: Some(*exchange), decision: None, terms };
+            let known = Bound { index, at: entry.at(), exchange: Some(*exchange), decision: None, terms };
             let kept: &mut Bound<'_> = all.entry(record).or_insert(known);
             kept.terms = kept.terms.or(terms);
         }
@@ -203,7 +208,8 @@ fn bound<'a>(log: &Log, acts: &Acts, terms: &'a BTreeMap<Digest, Terms>) -> BTre
     for seen in acts.seen.values().filter(|seen| seen.direction == Direction::Sent) {
         let Some(decision) = decision_in(seen.kind, &seen.content) else { continue };
         let at = log.entry(seen.index).map_or(0, |(entry, _)| entry.at());
-        let known = Bound { at, exchange: Some(seen.act.exchange), decision: None, terms: None };
+        let (index, exchange) = (seen.index, Some(seen.act.exchange));
+        let known = Bound { index, at, exchange, decision: None, terms: None };
         let kept = all.entry(decision.result).or_insert(known);
         if decision.phase == Phase::Negotiation {
             kept.terms = kept.terms.or_else(|| terms.get(&decision.terms));
@@ -213,8 +219,13 @@ fn bound<'a>(log: &Log, acts: &Acts, terms: &'a BTreeMap<Digest, Terms>) -> BTre
     all
 }
 
-/// One evaluation, from the bytes of its file to the same result (AUD-6.3 to AUD-6.9).
-fn repeat(digest: Digest, file: &EvaluationFile, bound: &Bound<'_>, packs: &Packs) -> Check<String> {
+/// One evaluation, from the bytes of its file to the same result (AUD-6.3 to AUD-6.9, AUD-6.11).
+fn repeat(
+    digest: Digest,
+    file: &EvaluationFile,
+    bound: &Bound<'_>,
+    (packs, transfers): (&Packs, &Transfers),
+) -> Check<String> {
     let bytes = decoded(&file.record, "record")?;
     let changed = |why: &dyn std::fmt::Display| Fault::failed(Reason::RecordChanged, why);
     let record = EvaluationRecord::parse(&bytes).map_err(|e| changed(&e))?;
@@ -224,6 +235,9 @@ fn repeat(digest: Digest, file: &EvaluationFile, bound: &Bound<'_>, packs: &Pack
         return Err(changed(&digest));
     }
     check_time(now, bound)?;
+    if record.phase == Phase::Transfer {
+        transfers.check(bound.exchange, bound.index, &file.host)?;
+    }
     if let Some(terms) = bound.terms.filter(|_| record.phase == Phase::Negotiation) {
         if record.packs != terms.packs {
             return Err(Fault::failed(Reason::PacksDiffer, "the terms name others"));
@@ -312,8 +326,8 @@ const fn side_word(side: Side) -> &'static str {
     }
 }
 
-/// The host part is made of phase, side, clock and parties alone, so that nothing can hide in it; gives
-/// the clock (AUD-6.6).
+/// The host part is made of phase, side, clock, parties and a number alone, so that nothing can hide in it; gives
+/// the clock (AUD-6.6). Whether the number is right is looked at last.
 fn check_host(record: &EvaluationRecord, shared: &Value, host: &Value) -> Check<u64> {
     let changed = |why: &str| Fault::failed(Reason::InputHostChanged, why);
     let now = host.get("now").and_then(Value::as_u64).ok_or_else(|| changed("/now"))?;
@@ -325,6 +339,9 @@ fn check_host(record: &EvaluationRecord, shared: &Value, host: &Value) -> Check<
     if record.phase == Phase::Transfer {
         let signers = ["/provider/id", "/consumer/id"].map(|party| shared.pointer(party));
         expected["contract"] = object!({"signed_by": signers});
+        let number = host.pointer("/transfer/occurrence").and_then(Value::as_u64);
+        let number = number.ok_or_else(|| changed("/transfer/occurrence"))?;
+        expected["transfer"] = object!({"occurrence": number});
     }
     match naru_protocol::terms::first_difference(host, &expected) {
         None => Ok(now),

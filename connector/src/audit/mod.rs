@@ -26,6 +26,7 @@ mod finding;
 mod forks;
 mod halves;
 mod log;
+mod occurrence;
 mod reason;
 mod report;
 mod statements;

@@ -82,6 +82,7 @@ reasons! {
     InputSharedChanged "input_shared_changed" "The shared input is another than the one evaluated";
     InputPrivateChanged "input_private_changed" "The private input is another than the one evaluated";
     InputHostChanged "input_host_changed" "The host's input (clock, phase, side, identities) is another than the one evaluated";
+    OccurrenceDiffers "occurrence_differs" "An evaluation counts the transfers under its agreement otherwise than the log";
     ResultChanged "result_changed" "Executing the packs again gives another result than the record";
     EvaluationWithheld "evaluation_withheld" "A decision names an evaluation whose file is missing";
     EvaluationUnbound "evaluation_unbound" "No entry of the log names the evaluation";

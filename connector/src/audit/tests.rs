@@ -251,6 +251,7 @@ impl Evaluated {
         });
         if phase == Phase::Transfer {
             host["contract"] = object!({"signed_by": [shared["provider"]["id"], shared["consumer"]["id"]]});
+            host["transfer"] = object!({"occurrence": 1});
         }
         let private = object!({"approvals": [], "stop_orders": []});
         let salt = NodeKey::from_bytes([5; 32]).salt(&Id([6; 16]), "input_private");
@@ -610,6 +611,26 @@ fn changed_data_input_and_result_have_their_own_reasons() {
     let name = name(&story);
     story.provider.put(&name, &file);
     assert_eq!(failures(&story.audit())[0], Reason::ResultChanged);
+}
+
+/// AUD-6.6, AUD-6.11
+#[test]
+fn a_transfer_that_is_counted_otherwise_than_the_log_shows_is_named() {
+    let count = |name: &str, occurrence: Value| {
+        let mut deal = deal::Deal::plain(name, deal::Until::Started);
+        let read = |bytes: &Vec<u8>| serde_json::from_slice::<Value>(bytes).unwrap();
+        let files = deal.provider.files.iter().filter(|(name, _)| name.starts_with("evaluations/"));
+        let found = files.map(|(name, bytes)| (name.clone(), read(bytes)));
+        let (name, mut file) = found.into_iter().find(|(_, f)| f["host"]["phase"] == "transfer").unwrap();
+        file["host"]["transfer"]["occurrence"] = occurrence;
+        deal.provider.put(&name, &file);
+        deal.audit()
+    };
+    assert!(count("counted-1", object!(1)).holds());
+    let count = |name, occurrence| failures(&count(name, occurrence));
+    assert_eq!(count("counted-2", object!(2)), [Reason::OccurrenceDiffers]);
+    assert_eq!(count("counted-0", object!(0)), [Reason::OccurrenceDiffers]);
+    assert_eq!(count("counted-none", Value::Null), [Reason::InputHostChanged]);
 }
 
 /// AUD-6.2

@@ -28,7 +28,6 @@ use naru_protocol::{
     json, limits,
     listing::Listing,
     permit::PeerAllow,
-    terms::Phase,
     transfer::{self as tra, State},
     window::{Transfer, WindowAck, WindowProgress},
 };
@@ -214,7 +213,8 @@ impl Node {
         if turn.machine.state() != Some(Any::Transfer(State::Started)) && !pending_start {
             return Err(NodeError::refused(Code::IllegalState, "the transfer is not started"));
         }
-        let negotiation = turn.haul()?.negotiation;
+        // A transfer keeps the number that it started with.
+        let Haul { negotiation, occurrence, .. } = *turn.haul()?;
         let mut deal_turn = self.turn(negotiation).await?;
         if deal_turn.machine.is_ended() {
             return Err(NodeError::refused(Code::AgreementEnded, ""));
@@ -223,7 +223,7 @@ impl Node {
         let deal = deal_turn.deal()?;
         let listing = deal.listing.clone();
         let terms = deal.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
-        let judged = turn.judge(&terms, role, Phase::Transfer, &super::transfer::both(&terms)).await?;
+        let judged = turn.judge(&terms, role, Some(occurrence)).await?;
         let allow = match role {
             Role::Provider => Some(self.request_allow(&turn.row, &turn.peer).await?),
             Role::Consumer => None,

@@ -22,8 +22,7 @@ use naru_protocol::{
 use serde_json::{Value, json as object};
 
 use super::{
-    Node, NodeError,
-    facts::{self, Use},
+    Node, NodeError, facts,
     inbound::Reply,
     link::{Answered, refusal},
     me,
@@ -135,16 +134,14 @@ impl Node {
         let countries = [seller.country.clone(), buyer.country.clone()];
         let countries: Vec<&str> = countries.iter().map(String::as_str).collect();
         let listing = &listed.listing;
-        let purpose = Use { purpose: "unknown".to_owned(), countries: vec![buyer.country.clone()] };
-        let at = listing.valid_from;
-        let shared = facts::shared(&listing.facts, &listing.policy, &seller, &buyer, &purpose, "", at);
+        let shared = facts::known(&listing.facts, &seller, &buyer);
         let question = Question {
             phase: Phase::Catalog,
             role,
             shared: &shared,
             consumer: &buyer.did,
             countries: &countries,
-            signed_by: &[],
+            transfer: None,
             exchange: None,
         };
         let judged = match self.judge(&question).await {

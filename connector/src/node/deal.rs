@@ -53,6 +53,8 @@ pub(super) struct Deal {
     pub(super) out: Option<PathBuf>,
     /// The transfer that runs under it.
     pub(super) transfer: Option<Id>,
+    /// Transfers under it whose START we sent or took: they count (POL-10.6). One that was refused before does not.
+    pub(super) started: u32,
     /// Milliseconds of this node's clock: the first act, and FINALIZED.
     pub(super) began_ms: u64,
     /// See `began_ms`.
@@ -70,6 +72,10 @@ pub(super) struct Haul {
     pub(super) agreement: Digest,
     /// Content root in the agreement.
     pub(super) content_root: Digest,
+    /// Which transfer under the agreement this is: fixed by the consumer's request, and by the provider's START. Until
+    /// then a provider's means nothing.
+    #[serde(default = "first")]
+    pub(super) occurrence: u32,
     /// Our decision at transfer start.
     pub(super) ours: Option<Own>,
     /// The peer's decision at transfer start.
@@ -88,6 +94,10 @@ pub(super) struct Haul {
     pub(super) ended_ms: Option<u64>,
 }
 
+const fn first() -> u32 {
+    1
+}
+
 impl Haul {
     /// A transfer before its first act, under an agreement.
     pub(super) fn new(negotiation: Id, dataset: String, agreement: Digest, content_root: Digest) -> Self {
@@ -96,6 +106,7 @@ impl Haul {
             dataset,
             agreement,
             content_root,
+            occurrence: first(),
             ours: None,
             theirs: None,
             out: None,
@@ -112,5 +123,10 @@ impl Deal {
     /// Whether the consumer wants the data and has not asked for them yet.
     pub(super) const fn wants_transfer(&self) -> bool {
         self.out.is_some() && self.transfer.is_none()
+    }
+
+    /// Which transfer under the agreement the next one is.
+    pub(super) const fn next_occurrence(&self) -> u32 {
+        self.started.saturating_add(1)
     }
 }

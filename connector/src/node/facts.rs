@@ -1,15 +1,23 @@
 //! The document that the policy engine sees: a shared part that stands in the terms, a part private to this side, and
-//! what the host knows (clock, phase, side, identities) (spec chapter 05, POL-2).
+//! what the host knows (clock, phase, side, identities, the count of transfers) (spec chapter 05, POL-1, POL-10).
 //!
 //! Builds documents; evaluates nothing. Only the proposer builds the shared part: the other side compares what it is
-//! the source for and names the pointer that differs.
+//! the source for, and what follows from the listing, and names the pointer that differs. What an offer's constraints
+//! come to is in `contract`.
+
+mod contract;
 
 use std::{collections::BTreeMap, path::Path};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+pub(super) use self::contract::{contract, understood};
+
 /// What the operator knows and the peer must not: kept in `facts.json`, read at each evaluation.
+///
+/// `screening` and `red_flags` go into the input of an exporter, but no rule of the packs that come with this program
+/// reads them: a hit stops nothing by itself. Who must not trade with a peer writes a stop order (CORE-006).
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PrivateFacts {
@@ -17,9 +25,9 @@ pub struct PrivateFacts {
     pub approvals: Vec<Value>,
     /// Orders that stop trade.
     pub stop_orders: Vec<Value>,
-    /// Screening of a peer against sanctions lists, by DID.
+    /// Screening of a peer against sanctions lists, by DID. For packs to come; see above.
     pub screening: BTreeMap<String, Value>,
-    /// Warning signs about a peer, by DID.
+    /// Warning signs about a peer, by DID. For packs to come; see above.
     pub red_flags: BTreeMap<String, Vec<String>>,
 }
 
@@ -73,98 +81,18 @@ pub struct Use {
     pub countries: Vec<String>,
 }
 
-/// What an offer's constraints say, as facts of `contract`.
-fn contract(policy: &Value, at: u64, revision: &str) -> Value {
-    let mut purposes = json!([]);
-    let mut countries = json!([]);
-    let mut retention = Value::Null;
-    let mut transfers = Value::Null;
-    let mut framework = json!("none");
-    for rule in policy.get("permission").and_then(Value::as_array).into_iter().flatten() {
-        for constraint in rule.get("constraint").and_then(Value::as_array).into_iter().flatten() {
-            let right = constraint.get("rightOperand").cloned().unwrap_or(Value::Null);
-            match constraint.get("leftOperand").and_then(Value::as_str) {
-                Some("purpose") => purposes = listed(right),
-                Some("spatial") => countries = listed(right),
-                Some("elapsedTime") => retention = days(&right),
-                Some("count") => transfers = number(&right),
-                Some("framework") => framework = right,
-                Some(_) | None => {}
-            }
-        }
-    }
-    let forbids = |action: &str| {
-        let rules = policy.get("prohibition").and_then(Value::as_array);
-        rules.into_iter().flatten().any(|r| r.get("action").and_then(Value::as_str) == Some(action))
-    };
-    json!({
-        "framework": framework,
-        "policy_revision": revision,
-        "valid_from": at,
-        "valid_to": at + 365 * 86_400,
-        "purposes": purposes,
-        "retention_days": retention,
-        "max_transfers": transfers,
-        "allowed_countries": countries,
-        "countries_listed": countries,
-        "onward_transfer": {"allowed": !forbids("distribute"), "countries": []},
-        "subprocessors": [],
-        "clauses": {},
-        "terms": [],
-        "localisation": {"basis": "none"},
-        "demands": {"source_code": false, "private_keys": false},
-        "sandbox": {"project_id": "none"},
-    })
-}
-
-/// Operators that are understood of an operand; what is not understood would be a promise that nothing keeps.
-fn operators(operand: &str) -> &'static [&'static str] {
-    match operand {
-        "purpose" | "spatial" => &["isAnyOf", "eq"],
-        "elapsedTime" | "count" => &["lteq"],
-        "framework" => &["eq"],
-        _ => &[],
-    }
-}
-
-/// Refuses terms with a constraint that no fact is made of, by its JSON pointer: an operand or operator that is not
-/// understood, a logical constraint, or a second one on the same operand.
-pub(super) fn understood(policy: &Value) -> Result<(), String> {
-    for (n, rule) in policy.get("permission").and_then(Value::as_array).into_iter().flatten().enumerate() {
-        let mut seen = Vec::new();
-        for (m, constraint) in
-            rule.get("constraint").and_then(Value::as_array).into_iter().flatten().enumerate()
-        {
-            let said = |name: &str| constraint.get(name).and_then(Value::as_str).unwrap_or_default();
-            let (operand, operator) = (said("leftOperand"), said("operator"));
-            if !operators(operand).contains(&operator) || seen.contains(&operand.to_owned()) {
-                return Err(format!(
-                    "/permission/{n}/constraint/{m}: {operand} {operator} is not understood here"
-                ));
-            }
-            seen.push(operand.to_owned());
-        }
-    }
-    Ok(())
-}
-
-fn listed(value: Value) -> Value {
-    if value.is_array() { value } else { json!([value]) }
-}
-
-/// `P365D` as 365; anything else says nothing.
-fn days(value: &Value) -> Value {
-    let text = value.as_str().unwrap_or_default();
-    let number = text.strip_prefix('P').and_then(|t| t.strip_suffix('D')).and_then(|t| t.parse::<u32>().ok());
-    number.map_or(Value::Null, Value::from)
-}
-
-fn number(value: &Value) -> Value {
-    value.as_str().and_then(|t| t.parse::<u32>().ok()).map_or(Value::Null, Value::from)
-}
-
-/// The shared document that a proposer writes into its terms.
+/// The parts of the shared document that are known before anybody asks for anything: all that a catalog is judged by.
 #[must_use]
+pub(super) fn known(facts: &Value, provider: &Party, consumer: &Party) -> Value {
+    let party = |p: &Party| json!({"id": p.did, "country": p.country, "size": p.size});
+    json!({"dataset": facts, "provider": party(provider), "consumer": party(consumer)})
+}
+
+/// The shared document that a proposer writes into its terms. What nobody declared is absent from it: a rule that needs
+/// it says so, and is not answered by an invention (POL-10.5).
+///
+/// # Errors
+/// The place in the offer that is not understood, as a JSON pointer with the reason.
 pub fn shared(
     facts: &Value,
     policy: &Value,
@@ -173,37 +101,26 @@ pub fn shared(
     purpose: &Use,
     revision: &str,
     at: u64,
-) -> Value {
-    let party = |p: &Party| json!({"id": p.did, "country": p.country, "size": p.size});
-    let mut buyer = party(consumer);
-    if let Some(buyer) = buyer.as_object_mut() {
-        buyer.insert("role".into(), json!("controller"));
-        buyer.insert("certifications".into(), json!([]));
-        buyer.insert("dma_gatekeeper".into(), json!(false));
-        buyer.insert("is_foreign_government".into(), json!(false));
-        buyer.insert("foreign_person".into(), json!(consumer.country != provider.country));
-    }
-    json!({
-        "dataset": facts,
-        "provider": party(provider),
-        "consumer": buyer,
-        "destination": {"storage_countries": purpose.countries, "processing_countries": purpose.countries},
-        "contract": contract(policy, at, revision),
-        "transfer": {
-            "mode": "provide",
-            "purpose": purpose.purpose,
-            "encrypted": true,
-            "occurrence": 1,
-            "legal_basis": {"kind": "not_applicable"},
-            "onward_events": [],
-        },
-    })
+) -> Result<Value, String> {
+    let mut shared = known(facts, provider, consumer);
+    let destination =
+        json!({"storage_countries": purpose.countries, "processing_countries": purpose.countries});
+    shared["contract"] = contract(policy, &consumer.country, &destination, revision, at)?;
+    shared["destination"] = destination;
+    // Nothing of this profile travels over a channel that is not encrypted.
+    shared["transfer"] = json!({"purpose": purpose.purpose, "encrypted": true});
+    Ok(shared)
 }
 
-/// The members of the shared document that a side is the source for.
+/// The members of the shared document that a side compares: what it is the source for, and what follows from the
+/// listing for either (POL-10.4).
 #[must_use]
-pub fn sourced_by(provider: bool) -> &'static [&'static str] {
-    if provider { &["dataset", "contract", "provider"] } else { &["consumer", "destination", "transfer"] }
+pub(super) const fn compared_by(provider: bool) -> &'static [&'static str] {
+    if provider {
+        &["dataset", "contract", "provider"]
+    } else {
+        &["dataset", "contract", "consumer", "destination", "transfer"]
+    }
 }
 
 /// What the host adds: clock, phase, side, identities, and who has signed.
@@ -217,8 +134,8 @@ pub struct Host<'a> {
     pub now: u64,
     /// Until when the operator's word about the peer's identity holds, seconds.
     pub identity_until: u64,
-    /// Parties whose signature over the agreement was verified.
-    pub signed_by: &'a [String],
+    /// Parties whose signature over the agreement was verified, and which transfer under it this is, 1 for the first.
+    pub transfer: Option<(&'a [String], u32)>,
 }
 
 impl Host<'_> {
@@ -233,8 +150,9 @@ impl Host<'_> {
             "provider": {"identity": identity},
             "consumer": {"identity": identity},
         });
-        if self.phase == "transfer" {
-            host["contract"] = json!({"signed_by": self.signed_by});
+        if let Some((signed_by, occurrence)) = self.transfer {
+            host["contract"] = json!({"signed_by": signed_by});
+            host["transfer"] = json!({"occurrence": occurrence});
         }
         host
     }
@@ -243,40 +161,6 @@ impl Host<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_offers_constraints_become_facts() {
-        let policy = json!({"permission": [{"action": "use", "constraint": [
-            {"leftOperand": "purpose", "operator": "isAnyOf", "rightOperand": ["quality_analysis"]},
-            {"leftOperand": "elapsedTime", "operator": "lteq", "rightOperand": "P365D"},
-            {"leftOperand": "spatial", "operator": "isAnyOf", "rightOperand": ["KR", "SG"]}]}],
-            "prohibition": [{"action": "distribute"}]});
-        let facts = contract(&policy, 1000, "r1");
-        assert_eq!(facts["purposes"], json!(["quality_analysis"]));
-        assert_eq!(facts["retention_days"], json!(365));
-        assert_eq!(facts["onward_transfer"]["allowed"], json!(false));
-        assert_eq!(facts["max_transfers"], Value::Null);
-    }
-
-    #[test]
-    fn terms_that_no_fact_is_made_of_are_refused_by_their_place() {
-        let terms =
-            |constraints: Value| json!({"permission": [{"action": "use", "constraint": constraints}]});
-        let known = json!([
-            {"leftOperand": "purpose", "operator": "isAnyOf", "rightOperand": ["a"]},
-            {"leftOperand": "count", "operator": "lteq", "rightOperand": "1"}]);
-        assert_eq!(understood(&terms(known)), Ok(()));
-        for wrong in [
-            json!([{"leftOperand": "purpose", "operator": "isNoneOf", "rightOperand": ["marketing"]}]),
-            json!([{"leftOperand": "payAmount", "operator": "eq", "rightOperand": "5"}]),
-            json!([{"or": [{"leftOperand": "purpose", "operator": "eq", "rightOperand": "a"}]}]),
-            json!([{"leftOperand": "purpose", "operator": "eq", "rightOperand": "a"},
-                {"leftOperand": "purpose", "operator": "eq", "rightOperand": "b"}]),
-        ] {
-            let said = understood(&terms(wrong)).unwrap_err();
-            assert!(said.starts_with("/permission/0/constraint/"), "{said}");
-        }
-    }
 
     #[test]
     fn private_facts_that_are_no_object_are_no_facts() {
@@ -294,16 +178,53 @@ mod tests {
         let party = |c: &str| Party { did: format!("did:{c}"), country: c.into(), size: "sme".into() };
         let shared = shared(
             &json!({"id": "d"}),
-            &json!({}),
+            &terms(),
             &party("KR"),
             &party("SG"),
             &Use { purpose: "p".into(), countries: vec!["SG".into()] },
             "r",
             5,
-        );
+        )
+        .unwrap();
         let seen = private.document("did:SG", true);
         assert_eq!(seen["approvals"][0]["number"], json!("A-1"));
         assert_eq!(private.document("did:SG", false).get("approvals"), None);
         assert!(!shared.to_string().contains("A-1"));
+    }
+
+    fn terms() -> Value {
+        let constraints = json!([
+            {"leftOperand": "purpose", "operator": "eq", "rightOperand": "p"},
+            {"leftOperand": "elapsedTime", "operator": "lteq", "rightOperand": "P1D"}]);
+        json!({"permission": [{"action": "use", "constraint": constraints}]})
+    }
+
+    /// POL-10.5
+    #[test]
+    fn what_nobody_declared_is_absent() {
+        let party = |c: &str| Party { did: format!("did:{c}"), country: c.into(), size: "sme".into() };
+        let wanted = Use { purpose: "p".into(), countries: vec!["SG".into()] };
+        let shared =
+            shared(&json!({"id": "d"}), &terms(), &party("KR"), &party("SG"), &wanted, "r", 5).unwrap();
+        let members =
+            |of: &str| shared[of].as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>();
+        assert_eq!(members("dataset"), ["id"]);
+        assert_eq!(members("provider"), ["country", "id", "size"]);
+        assert_eq!(members("consumer"), ["country", "id", "size"]);
+        assert_eq!(members("destination"), ["processing_countries", "storage_countries"]);
+        assert_eq!(members("transfer"), ["encrypted", "purpose"]);
+        assert_eq!(shared["contract"]["allowed_countries"], json!(["SG"]));
+    }
+
+    /// POL-1.3
+    #[test]
+    fn the_host_says_which_transfer_it_is_only_where_there_is_one() {
+        let both = ["did:KR".to_owned(), "did:SG".to_owned()];
+        let host =
+            |transfer| Host { phase: "transfer", side: "exporter", now: 1, identity_until: 2, transfer };
+        let said = host(Some((&both[..], 3))).document();
+        assert_eq!(said["transfer"], json!({"occurrence": 3}));
+        assert_eq!(said["contract"]["signed_by"], json!(both));
+        assert_eq!(host(None).document().get("transfer"), None);
     }
 }

@@ -316,6 +316,11 @@ impl Node {
                 let rests_on = self.negotiation_named(&content, &caller.peer).await?;
                 self.locks.two(act.exchange, rests_on.unwrap_or(act.exchange)).await
             }
+            // A start counts under its agreement.
+            (ExchangeKind::Transfer, Some(_)) if route.posted.is_start() => {
+                let rests_on = self.negotiation_of(act.exchange, &caller.peer).await?;
+                self.locks.two(act.exchange, rests_on.unwrap_or(act.exchange)).await
+            }
             (ExchangeKind::Transfer | ExchangeKind::Negotiation, _) => {
                 (self.locks.one(act.exchange).await, None)
             }

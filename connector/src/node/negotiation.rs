@@ -152,7 +152,7 @@ impl Turn {
         content: &[u8],
     ) -> Result<(), NodeError> {
         let role = self.machine.role();
-        let judged = self.judge(&terms, role, Phase::Negotiation, &[]).await?;
+        let judged = self.judge(&terms, role, None).await?;
         self.batch.evaluations.push(judged.row.clone());
         self.remark("decision", object!(judged.row.digest));
         let peer = PeerAllow::from_act(&caller.token, content)
@@ -366,24 +366,25 @@ impl Turn {
         Ok(())
     }
 
-    /// Judges the terms' own shared document now.
+    /// Judges the terms' own shared document now: whether they may be agreed, or whether the data may move for the time
+    /// that `occurrence` counts.
     pub(super) async fn judge(
         &self,
         terms: &Terms,
         role: Role,
-        phase: Phase,
-        signed_by: &[String],
+        occurrence: Option<u32>,
     ) -> Result<Judged, NodeError> {
+        let both = super::transfer::both(terms);
         let consumer = terms.consumer.did.to_string();
         let countries: Vec<String> = terms.lanes.iter().map(ToString::to_string).collect();
         let countries: Vec<&str> = countries.iter().map(String::as_str).collect();
         let question = Question {
-            phase,
+            phase: if occurrence.is_some() { Phase::Transfer } else { Phase::Negotiation },
             role,
             shared: &terms.shared,
             consumer: &consumer,
             countries: &countries,
-            signed_by,
+            transfer: occurrence.map(|n| (&both[..], n)),
             exchange: Some(self.row.id),
         };
         self.node.judge(&question).await

@@ -36,8 +36,8 @@ pub(super) struct Question<'a> {
     pub(super) consumer: &'a str,
     /// Countries whose packs apply.
     pub(super) countries: &'a [&'a str],
-    /// Whose signatures over the agreement were verified.
-    pub(super) signed_by: &'a [String],
+    /// Whose signatures over the agreement were verified, and which transfer under it this is; none before there is one.
+    pub(super) transfer: Option<(&'a [String], u32)>,
     /// The exchange that it is for; none at catalog.
     pub(super) exchange: Option<Id>,
 }
@@ -116,7 +116,7 @@ impl Node {
             side: side_word(side),
             now: at,
             identity_until: at + IDENTITY_HOLDS,
-            signed_by: question.signed_by,
+            transfer: question.transfer,
         }
         .document();
         let engine = self.engine_for(question.countries);

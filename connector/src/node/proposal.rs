@@ -107,14 +107,15 @@ impl Node {
         let countries: Vec<&str> = countries.iter().map(String::as_str).collect();
         let revision = self.revision(&countries);
         let listing = &listed.listing;
-        let shared = facts::shared(&listing.facts, &listing.policy, &seller, &buyer, purpose, &revision, at);
+        let shared = facts::shared(&listing.facts, &listing.policy, &seller, &buyer, purpose, &revision, at)
+            .map_err(|e| NodeError::refused(Code::ListingDiffers, format!("the offer: {e}")))?;
         let question = Question {
             phase: Phase::Negotiation,
             role,
             shared: &shared,
             consumer: &buyer.did,
             countries: &countries,
-            signed_by: &[],
+            transfer: None,
             exchange: Some(exchange),
         };
         let judged = self.judge(&question).await?;

@@ -37,7 +37,7 @@ use super::{
     peers::{Peer, random_id},
     proposal::message,
     route::{ActRoute, Posted},
-    turn::{Data, Reception, Turn},
+    turn::{Data, Reception, Turn, data_of},
 };
 use crate::store::{ExchangeKind, ExchangeRow, OurRole, StartedBy};
 
@@ -279,6 +279,15 @@ impl Node {
         let Some(agreement) = self.store.agreement(dxp.agreement).await? else { return Ok(None) };
         let row = self.store.exchange(agreement.exchange).await?;
         Ok(row.filter(|r| r.peer == peer.did()).map(|r| r.id))
+    }
+
+    /// The negotiation that a transfer of this peer rests on; it never changes.
+    pub(super) async fn negotiation_of(&self, transfer: Id, peer: &Peer) -> Result<Option<Id>, NodeError> {
+        let row = self.store.exchange(transfer).await?.filter(|row| row.peer == peer.did());
+        Ok(match row.as_ref().map(data_of).transpose()? {
+            Some(Data::Haul(haul)) => Some(haul.negotiation),
+            Some(Data::Deal(_)) | None => None,
+        })
     }
 
     /// Meets an act for the first time, under its exchange's lock.

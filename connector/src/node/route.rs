@@ -60,6 +60,13 @@ pub(super) enum Posted {
     Transfer(Tra),
 }
 
+impl Posted {
+    /// START of a transfer.
+    pub(super) const fn is_start(&self) -> bool {
+        matches!(self, Self::Transfer(Tra::Start))
+    }
+}
+
 /// A message and the process that it is for; none for the first message of an exchange.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ActRoute {

@@ -1,5 +1,5 @@
-//! Terms that a peer proposed, against what we know: the listing, the parties, the facts that we are the source for
-//! (spec chapter 06, NEG-4).
+//! Terms that a peer proposed, against what we know: the listing, the parties, the facts that we are the source for and
+//! those that follow from the offer (spec chapters 06, NEG-4, and 05, POL-10).
 //!
 //! Nothing is judged here and nothing rebuilt: the first pointer that differs is named.
 
@@ -82,7 +82,7 @@ impl Turn {
         Ok(())
     }
 
-    /// The members of the shared document that we are the source for, by pointer.
+    /// The members of the shared document that we are the source for, and those that follow from the listing, by pointer.
     fn check_sourced(&self, terms: &Terms, listing: &Listing) -> Result<(), NodeError> {
         let role = self.machine.role();
         let (seller, buyer) = match role {
@@ -96,17 +96,16 @@ impl Turn {
         let countries = countries.and_then(Value::as_array).into_iter().flatten();
         let countries = countries.filter_map(|c| c.as_str().map(str::to_owned)).collect();
         let purpose = Use { purpose: said("/transfer/purpose"), countries };
-        let revision = said("/contract/policy_revision");
-        let expected = facts::shared(
-            &listing.facts,
-            &listing.policy,
-            &seller,
-            &buyer,
-            &purpose,
-            &revision,
-            terms.drafted(),
-        );
-        for member in facts::sourced_by(role == Role::Provider) {
+        let (revision, at) = (said("/contract/policy_revision"), terms.drafted());
+        let misread = |e| NodeError::refused(Code::ListingDiffers, format!("the offer: {e}"));
+        let mut expected =
+            facts::shared(&listing.facts, &listing.policy, &seller, &buyer, &purpose, &revision, at)
+                .map_err(misread)?;
+        // The contract follows from the destination that is said, which the consumer is the source for.
+        let destination = terms.shared.get("destination").unwrap_or(&Value::Null);
+        expected["contract"] =
+            facts::contract(&listing.policy, &buyer.country, destination, &revision, at).map_err(misread)?;
+        for member in facts::compared_by(role == Role::Provider) {
             let said = terms.shared.get(*member).unwrap_or(&Value::Null);
             let ours = expected.get(*member).unwrap_or(&Value::Null);
             if let Some(at) = first_difference(said, ours) {

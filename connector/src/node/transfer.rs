@@ -21,7 +21,7 @@ use naru_protocol::{
     log::entry::ExchangeKey,
     permit::PeerAllow,
     receipt::{DataReceipt, Expected},
-    terms::{Phase, Setting, Side, Terms},
+    terms::{Setting, Side, Terms},
     transfer::State,
 };
 use serde_json::json as object;
@@ -144,7 +144,8 @@ impl Node {
         let deal = deal_turn.deal()?.clone();
         let terms = deal.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
         let agreement_id = terms.agreement.id().to_owned();
-        let judged = deal_turn.judge(&terms, Role::Consumer, Phase::Transfer, &both(&terms)).await?;
+        let occurrence = deal.next_occurrence();
+        let judged = deal_turn.judge(&terms, Role::Consumer, Some(occurrence)).await?;
         let permit = self.permit_transfer(&judged, &terms, Role::Consumer, None)?;
         let own = judged.own(&permit);
         let secret = config::random::<32>().map_err(|e| NodeError::Folder(e.to_string()))?;
@@ -154,6 +155,7 @@ impl Node {
             fresh_row(self, id, ExchangeKind::Transfer, Role::Consumer, &peer, None, StartedBy::Us, &key)?;
         let mut haul = Haul::new(negotiation, deal.dataset.clone(), in_force.agreement(), terms.content_root);
         haul.ours = Some(own.clone());
+        haul.occurrence = occurrence;
         haul.out.clone_from(&deal.out);
         let machine =
             Exchange::transfer(Role::Consumer, in_force.agreement(), in_force.finalized(), Flow::Pull);
@@ -230,9 +232,10 @@ impl Node {
             turn.commit().await?;
             return Ok(());
         }
-        let terms =
-            deal_turn.deal()?.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
-        let judged = turn.judge(&terms, Role::Provider, Phase::Transfer, &both(&terms)).await?;
+        let deal = deal_turn.deal()?;
+        let occurrence = deal.next_occurrence();
+        let terms = deal.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
+        let judged = turn.judge(&terms, Role::Provider, Some(occurrence)).await?;
         turn.batch.evaluations.push(judged.row.clone());
         let peer = self.request_allow(&turn.row, &turn.peer).await?;
         match self.permit_transfer(&judged, &terms, Role::Provider, Some(peer)) {
@@ -247,8 +250,12 @@ impl Node {
                 };
                 let path = format!("/transfers/{}/start", turn.their_pid()?);
                 let fields = vec![("decision", object!(own.record))];
-                turn.haul()?.ours = Some(own);
+                let haul = turn.haul()?;
+                (haul.ours, haul.occurrence) = (Some(own), occurrence);
                 turn.send(SendKind::Start(permit, in_force), &path, m.to_bytes().map_err(message)?, fields)?;
+                // In one commit, under the agreement's lock: no other transfer gets this number.
+                deal_turn.deal()?.started = occurrence;
+                turn.beside.push(deal_turn);
             }
             Err(NodeError::Refused(Code::Denied | Code::Undetermined, _)) => {
                 let reasons = self.peer_reasons(&judged);
@@ -459,7 +466,16 @@ impl Turn {
         theirs
             .check_transfer(&Setting::of(&terms)?, Side::of(other(self.machine.role())), self.at)
             .map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
-        self.haul()?.theirs = Some(theirs);
+        let haul = self.haul()?;
+        let first = haul.theirs.replace(theirs).is_none();
+        let negotiation = haul.negotiation;
+        if first {
+            // The caller holds the agreement's lock too.
+            let mut deal_turn = self.node.turn(negotiation).await?;
+            let deal = deal_turn.deal()?;
+            deal.started = deal.next_occurrence();
+            self.beside.push(deal_turn);
+        }
         Ok(Vec::new())
     }
 

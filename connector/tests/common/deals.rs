@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     Firm, Temp,
     hand::{Hand, message},
-    harmless, now, publish,
+    harmless, now, policy, publish_under,
 };
 
 /// A real node that offers one dataset.
@@ -22,9 +22,14 @@ pub(crate) struct Provider {
 
 impl Provider {
     pub(crate) async fn new() -> Self {
+        Self::under(policy()).await
+    }
+
+    /// One that offers it under these terms.
+    pub(crate) async fn under(policy: Value) -> Self {
         let temp = Temp::new();
         let firm = Firm::start(temp.join("provider"), "provider", "KR", None).await;
-        let dataset = publish(&firm, &temp.join("source"), harmless()).await;
+        let dataset = publish_under(&firm, &temp.join("source"), harmless(), policy).await;
         Self { firm, dataset, temp }
     }
 

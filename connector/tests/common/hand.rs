@@ -611,7 +611,7 @@ impl Hand {
     /// Terms as an honest consumer drafts them, with these duties.
     pub(crate) async fn terms(&self, packs: &Value, obligations: &Value, conclude_by: u64) -> Value {
         let (jws, listing) = self.listing().await;
-        let mut agreement = policy();
+        let mut agreement = listing.policy.clone();
         let at = now();
         agreement["@id"] = json!(urn());
         agreement["@type"] = json!("Agreement");
@@ -637,7 +637,8 @@ impl Hand {
             &purpose,
             core["revision"].as_str().unwrap(),
             at,
-        );
+        )
+        .unwrap();
         let packs: Vec<Value> = packs
             .as_array()
             .unwrap()

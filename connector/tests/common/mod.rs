@@ -343,6 +343,18 @@ pub(crate) fn policy() -> Value {
     serde_json::from_str(include_str!("../../../examples/ev-parts/terms.json")).unwrap()
 }
 
+/// The same with this operand's value, or without its constraint.
+pub(crate) fn policy_with(operand: &str, right: Option<Value>) -> Value {
+    let mut policy = policy();
+    let constraints = policy["permission"][0]["constraint"].as_array_mut().unwrap();
+    let at = constraints.iter().position(|c| c["leftOperand"] == operand).unwrap();
+    match right {
+        Some(right) => constraints[at]["rightOperand"] = right,
+        None => drop(constraints.remove(at)),
+    }
+    policy
+}
+
 /// What the provider declares, free of controlled technology.
 pub(crate) fn harmless() -> Value {
     let mut facts: Value =
@@ -378,9 +390,14 @@ pub(crate) fn approval(dataset: &str, consumer: &str) -> Value {
 
 /// Publishes the files under `facts`; gives the dataset's name.
 pub(crate) async fn publish(seller: &Firm, source: &Path, facts: Value) -> String {
+    publish_under(seller, source, facts, policy()).await
+}
+
+/// The same under other terms.
+pub(crate) async fn publish_under(seller: &Firm, source: &Path, facts: Value, policy: Value) -> String {
     write_files(source);
     let title = [("en".to_owned(), "test records".to_owned())].into();
-    let ask = Publish { path: source.to_owned(), title, policy: policy(), facts };
+    let ask = Publish { path: source.to_owned(), title, policy, facts };
     seller.node().publish(ask).await.unwrap().dataset
 }
 

@@ -320,7 +320,7 @@ async fn a_proposal_names_a_listing_that_its_receiver_knows() {
 }
 
 /// A first offer over these terms.
-fn offer(hand: &Hand, terms: &Value) -> (Id, Prepared) {
+pub(super) fn offer(hand: &Hand, terms: &Value) -> (Id, Prepared) {
     let request: Value = serde_json::from_slice(&hand.request(terms).1.body).unwrap();
     let (exchange, key) = (Id(random()), ExchangeKey::from_bytes(random()));
     let mut body = json!({"@type": "ContractOfferMessage", "providerPid": urn(), "dxp": {"v": 1,

@@ -52,3 +52,55 @@ test_ret_001_a_confirmation_from_before_or_to_come if {
 		fixture.denies(result, "POST-RET-001")
 	}
 }
+
+test_geo_001_one_finding_for_each_country if {
+	elsewhere := [
+		["replace", "/destination/storage_countries", ["SG", "VN"]],
+		["replace", "/destination/processing_countries", ["VN", "US", "KR"]],
+	]
+	every phase in ["negotiation", "transfer", "monitor"] {
+		result := post.result with input as fixture.importer(phase, elsewhere)
+		result.allow == false
+		{finding.detail | some finding in result.deny; finding.id == "POST-GEO-001"} == {"VN", "US"}
+	}
+}
+
+test_geo_001_agreed if {
+	every phase in ["negotiation", "transfer", "monitor"] {
+		post.result.allow == true with input as fixture.exporter(phase, [])
+	}
+}
+
+test_geo_001_a_subprocessor if {
+	cloud := [["replace", "/contract/subprocessors", [{"name": "cloud", "country": "US"}]]]
+	result := post.result with input as fixture.exporter("negotiation", cloud)
+	fixture.denies(result, "POST-GEO-001")
+	agreed := array.concat(cloud, [["replace", "/contract/allowed_countries", ["SG", "US"]]])
+	post.result.allow == true with input as fixture.exporter("negotiation", agreed)
+}
+
+test_geo_001_the_providers_own_country if {
+	own := [
+		["replace", "/destination/storage_countries", ["KR", "SG"]],
+		["replace", "/contract/allowed_countries", ["SG"]],
+	]
+	post.result.allow == true with input as fixture.importer("transfer", own)
+	result := post.result with input as fixture.importer("transfer", array.concat(own, [["replace", "/provider/country", "JP"]]))
+	fixture.denies(result, "POST-GEO-001")
+}
+
+test_cnt_001_the_last_and_the_next if {
+	every phase in ["transfer", "monitor"] {
+		last := post.result with input as fixture.exporter(phase, [["replace", "/transfer/occurrence", 10]])
+		next := post.result with input as fixture.exporter(phase, [["replace", "/transfer/occurrence", 11]])
+		last.allow == true
+		fixture.denies(next, "POST-CNT-001")
+	}
+}
+
+test_cnt_001_is_not_asked_before_a_transfer if {
+	never := [["replace", "/contract/max_transfers", 0]]
+	post.result.allow == true with input as fixture.importer("negotiation", never)
+	result := post.result with input as fixture.importer("transfer", never)
+	fixture.denies(result, "POST-CNT-001")
+}

@@ -152,6 +152,7 @@ fn shared(listing: &Listing, provider: &Actor, consumer: &Actor) -> Value {
     let core = engine().packs().find(|pack| pack.name == "core").unwrap();
     let (provider, consumer) = (party(provider), party(consumer));
     facts::shared(&listing.facts, &listing.policy, &provider, &consumer, &wanted, &core.revision, NOW)
+        .unwrap()
 }
 
 fn terms(provider: &Actor, consumer: &Actor, listing: Digest, shared: Value) -> Terms {

@@ -37,18 +37,48 @@ pub struct Failure {
     pub code: String,
     /// What happened.
     pub message: String,
+    /// Whose side it came from, where that is another than the code's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<String>,
+    /// What to do, where more is known than the code's own hint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Rules that do not allow it, each with its law and the way out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub explained: Vec<Value>,
 }
 
 impl Failure {
     /// From a code and words.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code: code.as_str().to_owned(), message: message.into() }
+        let (side, hint, explained) = Default::default();
+        Self { code: code.as_str().to_owned(), message: message.into(), side, hint, explained }
+    }
+
+    /// With words of its own on what to do.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
     }
 }
 
 impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Self {
-        Self::new(error.code(), error.to_string())
+        let failure = Self::new(error.code(), error.to_string());
+        match error {
+            NodeError::Judged { explained, .. } => Self { explained, ..failure },
+            NodeError::Folder(_)
+            | NodeError::Config(_)
+            | NodeError::Store(_)
+            | NodeError::Transport(_)
+            | NodeError::Identity(_)
+            | NodeError::Jws(_)
+            | NodeError::Ticket(_)
+            | NodeError::Json(_)
+            | NodeError::Bundle(_)
+            | NodeError::Engine(_)
+            | NodeError::Refused(..) => failure,
+        }
     }
 }
 
@@ -105,7 +135,7 @@ fn answer<T: Serialize>(result: Result<T, NodeError>) -> Answer {
 }
 
 fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Failure> {
-    serde_json::from_slice(bytes).map_err(|e| Failure::new(Code::Malformed, e.to_string()))
+    serde_json::from_slice(bytes).map_err(|e| Failure::new(Code::ArgumentInvalid, e.to_string()))
 }
 
 fn routes(node: Node, stop: watch::Sender<bool>) -> Router {
@@ -122,7 +152,7 @@ fn routes(node: Node, stop: watch::Sender<bool>) -> Router {
         .route("/publish", verb!(publish, verbs::Publish))
         .route("/ticket", verb!(issue_ticket, verbs::IssueTicket))
         .route("/trust", verb!(trust, verbs::Trust))
-        .route("/accept", verb!(accept_peer, verbs::PeerName))
+        .route("/accept", verb!(accept_peer, verbs::Accept))
         .route("/peers", get(|State(node): State<Node>| async move { answer(node.peers().await) }))
         .route("/dial", verb!(dial, verbs::PeerName))
         .route("/disconnect", verb!(disconnect, verbs::PeerName))
@@ -131,6 +161,10 @@ fn routes(node: Node, stop: watch::Sender<bool>) -> Router {
         .route("/offer", verb!(offer, verbs::Propose))
         .route("/expect", verb!(expect, verbs::Expect))
         .route("/end", verb!(end, verbs::End))
+        .route("/cancel", verb!(cancel, verbs::Cancel))
+        .route("/retry", verb!(retry, verbs::Retry))
+        .route("/withdraw", verb!(withdraw, verbs::DatasetName))
+        .route("/datasets", get(|State(node): State<Node>| async move { answer(node.datasets().await) }))
         .route("/exchange", verb!(exchange, verbs::ExchangeName))
         .route("/exchanges", get(|State(node): State<Node>| async move { answer(node.exchanges().await) }))
         .route("/export", verb!(export, verbs::Export))

@@ -26,8 +26,10 @@ pub(super) enum After {
     RequestTransfer(Id),
     /// Provider in REQUESTED, consumer in STARTED.
     GoOn(Id),
-    /// The receipt is acknowledged: what would resume the fetch is of no use any more.
+    /// The receipt is acknowledged, or the transfer has ended without: what would resume the fetch is of no use any more.
     Tidy(PathBuf, Digest),
+    /// The operator wants it ended, and now that may be said.
+    Cancel(Id),
 }
 
 impl After {
@@ -35,14 +37,15 @@ impl After {
         let node = node.clone();
         match self {
             Self::Nothing => {}
-            Self::RequestTransfer(id) => drop(tokio::spawn(async move {
-                if let Err(error) = node.request_transfer(id).await {
-                    tracing::warn!(exchange = %id, %error, "the transfer was not requested");
+            Self::RequestTransfer(id) => drop(tokio::spawn(async move { node.want_transfer(id).await })),
+            Self::Tidy(out, root) => drop(tokio::spawn(async move {
+                if let Err(error) = node.tidy(&out, root).await {
+                    tracing::warn!(out = %out.display(), %error, "what the fetch left could not be removed");
                 }
             })),
-            Self::Tidy(out, root) => drop(tokio::task::spawn_blocking(move || {
-                if let Err(error) = crate::data::part::discard(&out, &root) {
-                    tracing::warn!(out = %out.display(), %error, "what the fetch left could not be removed");
+            Self::Cancel(id) => drop(tokio::spawn(async move {
+                if let Err(error) = node.cancel_as_wished(id).await {
+                    tracing::error!(exchange = %id, %error, "it could not be ended as the operator wished");
                 }
             })),
             Self::GoOn(id) => drop(tokio::spawn(async move {
@@ -60,6 +63,9 @@ impl Turn {
     /// What is to be done once this turn is durable.
     pub(super) fn after(&self) -> After {
         let role = self.machine.role();
+        if self.may_cancel() {
+            return After::Cancel(self.row.id);
+        }
         match (&self.data, self.machine.state()) {
             (Data::Deal(deal), Some(Any::Negotiation(neg::State::Finalized)))
                 if role == Role::Consumer && deal.wants_transfer() =>
@@ -76,7 +82,10 @@ impl Turn {
             {
                 After::GoOn(self.row.id)
             }
-            (Data::Haul(haul), _) if role == Role::Consumer && haul.receipt.is_some() => {
+            (Data::Haul(haul), state)
+                if role == Role::Consumer
+                    && (haul.receipt.is_some() || state == Some(Any::Transfer(tra::State::Terminated))) =>
+            {
                 haul.out.clone().map_or(After::Nothing, |out| After::Tidy(out, haul.content_root))
             }
             (Data::Deal(_) | Data::Haul(_), _) => After::Nothing,

@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use naru_protocol::identity::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -217,6 +218,8 @@ pub struct Host<'a> {
     pub now: u64,
     /// Until when the operator's word about the peer's identity holds, seconds.
     pub identity_until: u64,
+    /// The party, if any, for whose identity only a ticket of the operator vouches: nobody compared its fingerprint.
+    pub by_ticket: Option<Role>,
     /// Parties whose signature over the agreement was verified.
     pub signed_by: &'a [String],
 }
@@ -225,13 +228,16 @@ impl Host<'_> {
     /// The host part of the input.
     #[must_use]
     pub fn document(&self) -> Value {
-        let identity = json!({"verified": true, "expires_at": self.identity_until, "provenance": "operator"});
+        let identity = |role| {
+            let word = if self.by_ticket == Some(role) { "ticket" } else { "operator" };
+            json!({"verified": true, "expires_at": self.identity_until, "provenance": word})
+        };
         let mut host = json!({
             "phase": self.phase,
             "side": self.side,
             "now": self.now,
-            "provider": {"identity": identity},
-            "consumer": {"identity": identity},
+            "provider": {"identity": identity(Role::Provider)},
+            "consumer": {"identity": identity(Role::Consumer)},
         });
         if self.phase == "transfer" {
             host["contract"] = json!({"signed_by": self.signed_by});

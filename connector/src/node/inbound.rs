@@ -16,7 +16,7 @@ use hyper::{HeaderMap, StatusCode, body::Bytes, header};
 use naru_protocol::{
     act::{self, Method, Token, check_token, peek_token},
     dsp::{Version, VersionResponse},
-    error::{Code, Lang},
+    error::{Code, Lang, Side},
     identity::parse_peer_id,
     jws::Verified,
     limits,
@@ -83,10 +83,19 @@ async fn dispatch(State(node): State<Node>, request: Request) -> Response {
             }
             // A stranger is told neither what exists nor why; our own troubles are ours.
             let detail = if let NodeError::Refused(_, detail) = &error { detail.as_str() } else { "" };
-            tracing::debug!(%target, code = code.as_str(), %error, "refused");
+            if ours(code) {
+                tracing::error!(%target, code = code.as_str(), %error, "an error of our own");
+            } else {
+                tracing::debug!(%target, code = code.as_str(), %error, "refused");
+            }
             write(refusal(&target, code, detail))
         }
     }
+}
+
+/// Whether an error is nobody's but ours, so that its details stay in our own log.
+fn ours(code: Code) -> bool {
+    code == Code::Internal || code.side() == Side::Store
 }
 
 /// A DSP error body of the family that the path belongs to, or the profile's own.
@@ -95,7 +104,7 @@ pub(super) fn refusal(target: &str, code: Code, detail: &str) -> Reply {
         200..=299 => 400,
         status => status,
     };
-    let reason = if detail.is_empty() { code.title(Lang::En) } else { detail };
+    let reason = if detail.is_empty() || ours(code) { code.title(Lang::En) } else { detail };
     let kind = if target.starts_with("/dsp/2025-1/catalog") {
         "CatalogError"
     } else if target.starts_with("/dsp/2025-1/transfers") {

@@ -272,9 +272,6 @@ impl Node {
         {
             let _lock = self.locks.one(id).await;
             let mut turn = self.turn(id).await?;
-            if turn.machine.is_ended() {
-                return Err(NodeError::refused(Code::AgreementEnded, ""));
-            }
             let proof = self.in_force(&mut turn).await?;
             let (provider_pid, consumer_pid) = turn.pids()?;
             let end = naru_protocol::dsp::negotiation::End {

@@ -23,7 +23,11 @@ fn side(failure: &Failure) -> &str {
     failure.side.as_deref().unwrap_or_else(|| known.unwrap_or("local"))
 }
 
-/// What to do. Rules bring their own remedies.
+fn word<'a>(rule: &'a Value, pointer: &str) -> &'a str {
+    rule.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What to do, rules apart: they bring their own remedies.
 fn hint(failure: &Failure) -> Option<&str> {
     match (&failure.hint, Code::parse(&failure.code)) {
         (Some(hint), _) => Some(hint),
@@ -33,9 +37,11 @@ fn hint(failure: &Failure) -> Option<&str> {
 }
 
 fn object(failure: &Failure) -> Value {
-    let mut said = json!({
-        "code": failure.code, "side": side(failure), "message": failure.message, "hint": hint(failure),
-    });
+    let remedies =
+        || failure.explained.iter().map(|rule| word(rule, "/en/remedy")).collect::<Vec<_>>().join(" ");
+    let hint = hint(failure).map_or_else(remedies, str::to_owned);
+    let mut said =
+        json!({"code": failure.code, "side": side(failure), "message": failure.message, "hint": hint});
     if !failure.explained.is_empty() {
         said["explained"] = json!(failure.explained);
     }
@@ -45,9 +51,9 @@ fn object(failure: &Failure) -> Value {
 fn text(failure: &Failure) -> String {
     let mut out = format!("error[{}] ({}): {}\n", failure.code, side(failure), failure.message);
     for rule in &failure.explained {
-        let word = |pointer: &str| rule.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let _ = writeln!(out, "  {}  {}: {}", word("/id"), word("/en/law"), word("/en/reason"));
-        let _ = writeln!(out, "    remedy: {}", word("/en/remedy"));
+        let _ =
+            writeln!(out, "  {}  {}: {}", word(rule, "/id"), word(rule, "/en/law"), word(rule, "/en/reason"));
+        let _ = writeln!(out, "    remedy: {}", word(rule, "/en/remedy"));
     }
     if let Some(hint) = hint(failure) {
         let _ = writeln!(out, "  {hint}");
@@ -83,6 +89,6 @@ mod tests {
             "error[denied] (policy): no: X-001 (marketing)\n  X-001  Act 1(2): It may not.\n    remedy: Ask first.\n"
         );
         assert_eq!(object(&failure)["explained"], json!([rule]));
-        assert_eq!(object(&failure)["hint"], Value::Null);
+        assert_eq!(object(&failure)["hint"], "Ask first.");
     }
 }

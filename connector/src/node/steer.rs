@@ -24,7 +24,9 @@ use super::{
 use crate::store::{ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole};
 
 pub(super) fn exchange_id(text: &str) -> Result<Id, NodeError> {
-    Id::parse(text).map_err(|_| NodeError::refused(Code::NotFound, text))
+    Id::parse(text).map_err(|_| {
+        NodeError::refused(Code::ArgumentInvalid, format!("{text:?} is no id as `naru exchanges` prints it"))
+    })
 }
 
 /// Refuses a reason that no message could carry.

@@ -218,7 +218,7 @@ async fn an_offer_is_cancelled_as_soon_as_it_was_heard_even_over_a_restart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_pinned_whose_fingerprint_was_not_told() {
-    // ID-2.4
+    // ID-2.4, ID-8.7
     let temp = Temp::new();
     let (seller, buyer) = tokio::join!(
         Firm::start(temp.join("seller"), "Hangang", "KR", None),
@@ -272,7 +272,7 @@ async fn nobody_is_pinned_whose_fingerprint_was_not_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rules_are_told_who_vouches_for_a_partner_and_the_audit_holds() {
-    // AUD-6.6: the buyer compared the seller's fingerprint; the seller's ticket accepted by itself.
+    // AUD-6.6, ID-8.7: the buyer compared the seller's fingerprint; the seller's ticket accepted by itself.
     let pair = Pair::new(Dials::Buyer, harmless()).await;
     let id = agreed(&pair).await;
     let (ours, theirs) = pair.logs_agree(&[&id]).await;
@@ -345,7 +345,7 @@ async fn countries_that_are_none_are_the_operators_mistake() {
     let error = pair.buyer.node().request(ask).await.unwrap_err();
     assert_eq!(error.code(), Code::ArgumentInvalid, "{error}");
     let unknown = pair.buyer.node().exchange(ExchangeName { id: "x".to_owned() }).await.unwrap_err();
-    assert_eq!(unknown.code(), Code::NotFound);
+    assert_eq!(unknown.code(), Code::ArgumentInvalid);
     let nobody = pair.buyer.node().dial(PeerName { peer: "nobody".to_owned() }).await.unwrap_err();
     assert_eq!(nobody.code(), Code::NotPaired);
     pair.close().await;

@@ -16,7 +16,7 @@ use axum::{
 };
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
-use naru_protocol::error::Code;
+use naru_protocol::error::{Code, Side};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
@@ -53,6 +53,13 @@ impl Failure {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         let (side, hint, explained) = Default::default();
         Self { code: code.as_str().to_owned(), message: message.into(), side, hint, explained }
+    }
+
+    /// Of something that no peer was asked for: what the registry counts to a peer is the operator's own here.
+    #[must_use]
+    pub fn own(self) -> Self {
+        let ours = Code::parse(&self.code).is_ok_and(|code| code.side() == Side::Peer);
+        Self { side: ours.then(|| Side::Local.as_str().to_owned()), ..self }
     }
 
     /// With words of its own on what to do.
@@ -147,27 +154,36 @@ fn routes(node: Node, stop: watch::Sender<bool>) -> Router {
             })
         };
     }
+    // Nothing of these is an answer of a peer.
+    macro_rules! own {
+        ($method:ident, $request:ty) => {
+            post(|State(node): State<Node>, bytes: Bytes| async move {
+                let request: $request = body(&bytes)?;
+                answer(node.$method(request).await).map_err(Failure::own)
+            })
+        };
+    }
     Router::new()
         .route("/status", get(|State(node): State<Node>| async move { answer(node.status().await) }))
-        .route("/publish", verb!(publish, verbs::Publish))
-        .route("/ticket", verb!(issue_ticket, verbs::IssueTicket))
+        .route("/publish", own!(publish, verbs::Publish))
+        .route("/ticket", own!(issue_ticket, verbs::IssueTicket))
         .route("/trust", verb!(trust, verbs::Trust))
-        .route("/accept", verb!(accept_peer, verbs::Accept))
+        .route("/accept", own!(accept_peer, verbs::Accept))
         .route("/peers", get(|State(node): State<Node>| async move { answer(node.peers().await) }))
-        .route("/dial", verb!(dial, verbs::PeerName))
-        .route("/disconnect", verb!(disconnect, verbs::PeerName))
+        .route("/dial", own!(dial, verbs::PeerName))
+        .route("/disconnect", own!(disconnect, verbs::PeerName))
         .route("/catalog", verb!(fetch_catalog, verbs::PeerName))
         .route("/request", verb!(request, verbs::Propose))
-        .route("/offer", verb!(offer, verbs::Propose))
-        .route("/expect", verb!(expect, verbs::Expect))
-        .route("/end", verb!(end, verbs::End))
-        .route("/cancel", verb!(cancel, verbs::Cancel))
-        .route("/retry", verb!(retry, verbs::Retry))
-        .route("/withdraw", verb!(withdraw, verbs::DatasetName))
+        .route("/offer", own!(offer, verbs::Propose))
+        .route("/expect", own!(expect, verbs::Expect))
+        .route("/end", own!(end, verbs::End))
+        .route("/cancel", own!(cancel, verbs::Cancel))
+        .route("/retry", own!(retry, verbs::Retry))
+        .route("/withdraw", own!(withdraw, verbs::DatasetName))
         .route("/datasets", get(|State(node): State<Node>| async move { answer(node.datasets().await) }))
-        .route("/exchange", verb!(exchange, verbs::ExchangeName))
+        .route("/exchange", own!(exchange, verbs::ExchangeName))
         .route("/exchanges", get(|State(node): State<Node>| async move { answer(node.exchanges().await) }))
-        .route("/export", verb!(export, verbs::Export))
+        .route("/export", own!(export, verbs::Export))
         .route(
             "/stop",
             post(move || async move {

@@ -32,8 +32,8 @@ pub(super) async fn of_peer(dir: &Path, peer: &str, told: Option<String>) -> Res
     let word = |row: &Value, name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let mut rows = peers.as_array().into_iter().flatten();
     let found = rows.find(|row| word(row, "alias") == peer || word(row, "did") == peer);
-    let found =
-        found.ok_or_else(|| Failure::new(Code::NotPaired, format!("{peer} redeemed no ticket here")))?;
+    let found = found
+        .ok_or_else(|| Failure::new(Code::NotPaired, format!("{peer} redeemed no ticket here")).own())?;
     compare(&word(found, "name"), &word(found, "country"), word(found, "fingerprint"))
 }
 

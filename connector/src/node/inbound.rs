@@ -333,3 +333,19 @@ impl Node {
         self.first_time(caller, route, target, key, act, digest, content).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_inside_is_not_told() {
+        let said = |code, detail| String::from_utf8(refusal("/dxp/1/keys", code, detail).body).unwrap();
+        for code in [Code::Internal, Code::StoreCorrupt, Code::DiskFull, Code::StoreUnavailable] {
+            let body = said(code, "/srv/naru/naru.db: row 7");
+            assert!(!body.contains("naru.db") && body.contains(code.as_str()), "{body}");
+            assert!(body.contains(code.title(Lang::En)), "{body}");
+        }
+        assert!(said(Code::TermsDiffer, "/shared/dataset").contains("/shared/dataset"));
+    }
+}

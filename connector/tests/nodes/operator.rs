@@ -3,6 +3,7 @@
 
 use std::{fs, path::Path, process::Command};
 
+use naru::config::Folder;
 use naru::node::verbs::{
     Accept, Cancel, DatasetName, ExchangeName, Expect, IssueTicket, PeerName, Publish, Retry, Trust,
 };
@@ -392,6 +393,26 @@ async fn errors_of_commands_are_json_where_that_is_asked_for_and_name_their_side
         );
     }
     assert!(!Path::new(&dir).exists(), "a refused init makes nothing");
+
+    // Through the local door: what no peer was asked for is no peer's fault.
+    let (stop, _) = tokio::sync::watch::channel(false);
+    naru::control::serve(firm.node().clone(), &Folder::new(&firm.dir), stop.clone()).await.unwrap();
+    let (own, id) = (path(&firm.dir), naru_protocol::encoding::Id([7; 16]).to_string());
+    let cases: [(&[&str], &str); 6] = [
+        (&["cancel", &id], "not_found"),
+        (&["retry", &id], "not_found"),
+        (&["end", &id, "--reason", "r"], "not_found"),
+        (&["dial", "nobody"], "not_paired"),
+        (&["withdraw", "urn:dxp:none"], "dataset_unknown"),
+        (&["accept", "nobody"], "not_paired"),
+    ];
+    for (command, code) in cases {
+        let (ok, said) = naru(&[command, &["--json", "--dir", &own]].concat());
+        let said: Value = serde_json::from_str(&said).unwrap_or_else(|e| panic!("{command:?}: {e}: {said}"));
+        assert_eq!((ok, said["code"].as_str()), (false, Some(code)), "{command:?}: {said}");
+        assert_eq!(said["side"], "local", "{command:?}");
+    }
+    stop.send(true).unwrap();
     let (ok, said) = naru(&["status", "--dir", &dir]);
     assert!(!ok && said.starts_with("error[not_running] (local): "), "{said}");
     let view = firm.node().exchanges().await.unwrap();

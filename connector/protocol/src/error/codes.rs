@@ -661,9 +661,9 @@ codes! {
         "파일, 줄, 키가 메시지에 있습니다.";
     ArgumentInvalid "argument_invalid" 400 Local
         "Argument is invalid"
-        "See `naru help` for the form."
+        "The message says what does not fit; `naru help COMMAND` shows the form."
         "인수가 올바르지 않습니다"
-        "`naru help`에서 형식을 확인하세요.";
+        "무엇이 맞지 않는지 메시지에 있습니다. 형식은 `naru help 명령`에서 확인하세요.";
     ClockWrong "clock_wrong" 500 Local
         "Clock of this machine went back"
         "Set the clock and keep it synchronised; signing waits until it has caught up."

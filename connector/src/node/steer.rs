@@ -51,7 +51,7 @@ fn content_of(deal: &Deal) -> Result<Content, NodeError> {
 
 impl Turn {
     /// Ends the exchange if the operator wants that and a message of ours may say so now.
-    fn carry_out(&mut self) -> Result<bool, NodeError> {
+    pub(super) fn carry_out(&mut self) -> Result<bool, NodeError> {
         if !self.may_cancel() {
             return Ok(false);
         }
@@ -264,6 +264,14 @@ impl Node {
     pub(super) async fn keep_refusal(&self, id: Id, error: &NodeError) -> Result<(), NodeError> {
         let _lock = self.locks.one(id).await;
         let mut turn = self.turn(id).await?;
+        let open = match &turn.data {
+            Data::Deal(deal) => deal.wants_transfer(),
+            Data::Haul(_) => turn.machine.state().is_none_or(|state| !state.is_final()),
+        };
+        if !open {
+            // It ended meanwhile, and its end says why.
+            return Ok(());
+        }
         let refusal = Some(views::refusal(error.code(), vec![error.to_string()]));
         let held = match &mut turn.data {
             Data::Deal(deal) => &mut deal.refusal,

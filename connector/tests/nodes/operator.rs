@@ -201,6 +201,8 @@ async fn a_transfer_that_was_cancelled_is_told_to_both_and_can_be_asked_for_agai
 async fn an_offer_is_cancelled_as_soon_as_it_was_heard_even_over_a_restart() {
     let mut pair = Pair::new(Dials::Seller, harmless()).await;
     catalog(&pair.buyer, &pair.seller.did).await;
+    // The other side would take it up at once.
+    pair.buyer.expect(&pair.seller.did, pair.temp.join("out")).await;
     pair.buyer.stop().await;
     let offered = pair.seller.node().offer(proposal(&pair.buyer.did, &pair.dataset, None)).await.unwrap();
     let waits = pair.seller.until(&offered.id, |v| v.trouble.is_some()).await.trouble.unwrap();

@@ -139,7 +139,9 @@ impl Node {
 
     async fn newest_decision(&self, id: Id) -> Result<Option<Value>, NodeError> {
         let rows = self.store.evaluations(id, MAX_ROWS).await?;
-        Ok(rows.last().and_then(|row| self.explain(row)))
+        // Of the same second, the later phase.
+        let newest = rows.iter().max_by_key(|row| (row.created, row.phase == "transfer"));
+        Ok(newest.and_then(|row| self.explain(row)))
     }
 
     /// The node at a glance.

@@ -11,7 +11,7 @@ import tempfile
 
 naru, demo = sys.argv[1], pathlib.Path(sys.argv[2])
 trust = demo / "trust" / "anchors.toml"
-kinds = ["vkey", "checkpoint", "tile/*", "tile/0/*", "tile/entries/*", "acts/*", "evaluations/*", "packs/*", "statements/*", "agreements/*", "disclosures/*"]
+kinds = ["vkey", "checkpoint", "node.json", "tile/*", "tile/0/*", "tile/entries/*", "acts/*", "evaluations/*", "packs/*", "statements/*", "agreements/*", "disclosures/*"]
 pick, tried, missed = random.Random(7), 0, []
 with tempfile.TemporaryDirectory() as scratch:
     for half in ("hangang-log", "merlion-log"):

@@ -103,7 +103,8 @@ seller, buyer = Node("seller", "KR"), Node("buyer", "SG")
 print(f"cold start: {seller.cold_ms:.0f} ms, {buyer.cold_ms:.0f} ms (process start until the node answers)")
 screened = {"screening": {buyer.did: {"hit": False, "screened_at": int(time.time())}}}
 (seller.dir / "facts.json").write_text(json.dumps(screened))
-buyer.call("trust", {"ticket": seller.call("ticket", {"auto_accept": True, "ttl": 3600})["ticket"], "alias": "seller"})
+ticket = seller.call("ticket", {"auto_accept": True, "ttl": 3600})
+buyer.call("trust", {"ticket": ticket["ticket"], "alias": "seller", "fingerprint": ticket["fingerprint"]})
 idle = [seller.memory("VmRSS"), buyer.memory("VmRSS")]
 print(f"resident idle: provider {idle[0]:.0f} MiB, consumer {idle[1]:.0f} MiB; {os.cpu_count()} cores, {load()}")
 

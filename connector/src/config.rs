@@ -50,6 +50,14 @@ pub enum ConfigError {
         /// The folder.
         path: PathBuf,
     },
+    /// Another program listens there.
+    #[error("{host} port {port}: another program listens there")]
+    InUse {
+        /// The address.
+        host: String,
+        /// The port.
+        port: u16,
+    },
     /// A value is outside what the protocol allows.
     #[error("{field}: {reason}")]
     Value {
@@ -65,6 +73,7 @@ impl ConfigError {
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
+            Self::InUse { .. } => Code::PortInUse,
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Code::DiskFull,
             Self::Io { .. }
             | Self::Toml { .. }
@@ -268,10 +277,19 @@ impl Folder {
     }
 }
 
-/// A TCP port of this host that nothing listens on now.
-pub fn free_port(host: &str) -> Result<u16, ConfigError> {
-    let listener = TcpListener::bind((host, 0)).and_then(|l| l.local_addr());
-    listener.map(|a| a.port()).map_err(|source| ConfigError::Io { path: PathBuf::from(host), source })
+/// A TCP port of this address that can be listened on now: the one that is named, or any free one for 0.
+pub fn bindable(host: &str, port: u16) -> Result<u16, ConfigError> {
+    let wrong = |reason: String| ConfigError::Value { field: "host", reason };
+    let address: std::net::IpAddr = host
+        .parse()
+        .map_err(|_| wrong(format!("{host:?} is no IP address, such as 0.0.0.0 or 127.0.0.1")))?;
+    let listener = TcpListener::bind((address, port)).and_then(|l| l.local_addr());
+    listener.map(|a| a.port()).map_err(|source| {
+        if source.kind() == std::io::ErrorKind::AddrInUse {
+            return ConfigError::InUse { host: host.to_owned(), port };
+        }
+        wrong(format!("this machine cannot listen on {host} port {port}: {source}"))
+    })
 }
 
 /// Random bytes of the operating system.
@@ -343,6 +361,20 @@ mod tests {
         fs::write(folder.key("log"), "zz").unwrap();
         assert!(matches!(folder.keys(), Err(ConfigError::Key { .. })));
         fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_listened_on_is_refused_before_anything_is_made() {
+        let held = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = held.local_addr().unwrap().port();
+        assert!(matches!(bindable("127.0.0.1", port), Err(ConfigError::InUse { .. })));
+        assert_ne!(bindable("127.0.0.1", 0).unwrap(), 0);
+        // TEST-NET-1 is nobody's; names are not looked up.
+        for host in ["192.0.2.1", "localhost", "", "/ip4/0.0.0.0"] {
+            let error = bindable(host, 0).unwrap_err();
+            assert_eq!(error.code(), Code::ConfigInvalid, "{host}");
+            assert!(error.to_string().starts_with("host: "), "{error}");
+        }
     }
 
     #[test]

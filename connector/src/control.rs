@@ -16,7 +16,7 @@ use axum::{
 };
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::rt::TokioIo;
-use naru_protocol::error::Code;
+use naru_protocol::error::{Code, Side};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
@@ -37,18 +37,55 @@ pub struct Failure {
     pub code: String,
     /// What happened.
     pub message: String,
+    /// Whose side it came from, where that is another than the code's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub side: Option<String>,
+    /// What to do, where more is known than the code's own hint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Rules that do not allow it, each with its law and the way out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub explained: Vec<Value>,
 }
 
 impl Failure {
     /// From a code and words.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code: code.as_str().to_owned(), message: message.into() }
+        let (side, hint, explained) = Default::default();
+        Self { code: code.as_str().to_owned(), message: message.into(), side, hint, explained }
+    }
+
+    /// Of something that no peer was asked for: what the registry counts to a peer is the operator's own here.
+    #[must_use]
+    pub fn own(self) -> Self {
+        let ours = Code::parse(&self.code).is_ok_and(|code| code.side() == Side::Peer);
+        Self { side: ours.then(|| Side::Local.as_str().to_owned()), ..self }
+    }
+
+    /// With words of its own on what to do.
+    #[must_use]
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
     }
 }
 
 impl From<NodeError> for Failure {
     fn from(error: NodeError) -> Self {
-        Self::new(error.code(), error.to_string())
+        let failure = Self::new(error.code(), error.to_string());
+        match error {
+            NodeError::Judged { explained, .. } => Self { explained, ..failure },
+            NodeError::Folder(_)
+            | NodeError::Config(_)
+            | NodeError::Store(_)
+            | NodeError::Transport(_)
+            | NodeError::Identity(_)
+            | NodeError::Jws(_)
+            | NodeError::Ticket(_)
+            | NodeError::Json(_)
+            | NodeError::Bundle(_)
+            | NodeError::Engine(_)
+            | NodeError::Refused(..) => failure,
+        }
     }
 }
 
@@ -105,7 +142,7 @@ fn answer<T: Serialize>(result: Result<T, NodeError>) -> Answer {
 }
 
 fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Failure> {
-    serde_json::from_slice(bytes).map_err(|e| Failure::new(Code::Malformed, e.to_string()))
+    serde_json::from_slice(bytes).map_err(|e| Failure::new(Code::ArgumentInvalid, e.to_string()))
 }
 
 fn routes(node: Node, stop: watch::Sender<bool>) -> Router {
@@ -117,23 +154,36 @@ fn routes(node: Node, stop: watch::Sender<bool>) -> Router {
             })
         };
     }
+    // Nothing of these is an answer of a peer.
+    macro_rules! own {
+        ($method:ident, $request:ty) => {
+            post(|State(node): State<Node>, bytes: Bytes| async move {
+                let request: $request = body(&bytes)?;
+                answer(node.$method(request).await).map_err(Failure::own)
+            })
+        };
+    }
     Router::new()
         .route("/status", get(|State(node): State<Node>| async move { answer(node.status().await) }))
-        .route("/publish", verb!(publish, verbs::Publish))
-        .route("/ticket", verb!(issue_ticket, verbs::IssueTicket))
+        .route("/publish", own!(publish, verbs::Publish))
+        .route("/ticket", own!(issue_ticket, verbs::IssueTicket))
         .route("/trust", verb!(trust, verbs::Trust))
-        .route("/accept", verb!(accept_peer, verbs::PeerName))
+        .route("/accept", own!(accept_peer, verbs::Accept))
         .route("/peers", get(|State(node): State<Node>| async move { answer(node.peers().await) }))
-        .route("/dial", verb!(dial, verbs::PeerName))
-        .route("/disconnect", verb!(disconnect, verbs::PeerName))
+        .route("/dial", own!(dial, verbs::PeerName))
+        .route("/disconnect", own!(disconnect, verbs::PeerName))
         .route("/catalog", verb!(fetch_catalog, verbs::PeerName))
         .route("/request", verb!(request, verbs::Propose))
-        .route("/offer", verb!(offer, verbs::Propose))
-        .route("/expect", verb!(expect, verbs::Expect))
-        .route("/end", verb!(end, verbs::End))
-        .route("/exchange", verb!(exchange, verbs::ExchangeName))
+        .route("/offer", own!(offer, verbs::Propose))
+        .route("/expect", own!(expect, verbs::Expect))
+        .route("/end", own!(end, verbs::End))
+        .route("/cancel", own!(cancel, verbs::Cancel))
+        .route("/retry", own!(retry, verbs::Retry))
+        .route("/withdraw", own!(withdraw, verbs::DatasetName))
+        .route("/datasets", get(|State(node): State<Node>| async move { answer(node.datasets().await) }))
+        .route("/exchange", own!(exchange, verbs::ExchangeName))
         .route("/exchanges", get(|State(node): State<Node>| async move { answer(node.exchanges().await) }))
-        .route("/export", verb!(export, verbs::Export))
+        .route("/export", own!(export, verbs::Export))
         .route(
             "/stop",
             post(move || async move {

@@ -3,8 +3,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    naru::cli::run(naru::cli::Cli::parse())
+    naru::cli::main()
 }

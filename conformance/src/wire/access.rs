@@ -38,7 +38,7 @@ pub(super) async fn redeem(session: &Session) -> Check {
 /// The same secret in the hands of another participant (API-1.2).
 pub(super) async fn used_ticket(stranger: &Session) -> Check {
     let answer = stranger.call(&stranger.redemption()).await?;
-    refused_unsigned(&answer, &[404], "ticket_unknown")
+    refused_unsigned(&answer, &[409], "ticket_used")
 }
 
 /// A redemption whose key set names another transport key than that of the connection (API-1.1).

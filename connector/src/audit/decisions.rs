@@ -331,10 +331,15 @@ const fn side_word(side: Side) -> &'static str {
 fn check_host(record: &EvaluationRecord, shared: &Value, host: &Value) -> Check<u64> {
     let changed = |why: &str| Fault::failed(Reason::InputHostChanged, why);
     let now = host.get("now").and_then(Value::as_u64).ok_or_else(|| changed("/now"))?;
-    let identity = object!({"verified": true, "expires_at": now.saturating_add(IDENTITY_HOLDS), "provenance": "operator"});
+    let identity = |party: &str| {
+        // Who vouches: the operator, or a ticket alone. Anything else is none of the two words.
+        let said = host.pointer(&format!("/{party}/identity/provenance")).and_then(Value::as_str);
+        let word = if said == Some("ticket") { "ticket" } else { "operator" };
+        object!({"verified": true, "expires_at": now.saturating_add(IDENTITY_HOLDS), "provenance": word})
+    };
     let mut expected = object!({
         "phase": phase_word(record.phase), "side": side_word(record.side), "now": now,
-        "provider": {"identity": identity}, "consumer": {"identity": identity},
+        "provider": {"identity": identity("provider")}, "consumer": {"identity": identity("consumer")},
     });
     if record.phase == Phase::Transfer {
         let signers = ["/provider/id", "/consumer/id"].map(|party| shared.pointer(party));

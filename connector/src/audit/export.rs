@@ -12,6 +12,7 @@ use std::{
 use naru_protocol::{
     act::Act,
     encoding::{Digest, from_base64url},
+    identity::{Country, Did, Size},
     json::{self, V1},
     limits,
     log::{
@@ -256,6 +257,18 @@ pub(super) struct PartsFile {
     pub(super) data: Digest,
     pub(super) manifest: Digest,
     pub(super) archive: Digest,
+}
+
+/// `node.json` (AUD-1.9): what the exporter says of itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NodeFile {
+    pub(super) v: V1,
+    pub(super) did: Did,
+    pub(super) origin: String,
+    pub(super) name: String,
+    pub(super) country: Country,
+    pub(super) size: Size,
 }
 
 #[cfg(test)]

@@ -93,7 +93,11 @@ fn verify_with(dirs: &[PathBuf], anchors: &Anchors, packs: &mut Packs) -> Result
     let mut logs: Vec<(usize, Log)> = Vec::new();
     for (number, folder) in &folders {
         match log::read(folder, *number, &statements, anchors, &mut findings) {
-            Some(log) => logs.push((*number, log)),
+            Some(log) => {
+                let about = Subject::new("node", dirs[*number].display()).log(*number);
+                findings.take(about, Grade::Own, statements.of_exporter(folder, &log));
+                logs.push((*number, log));
+            }
             None => {
                 let fault = Fault::unsupported(Reason::LogUnusable, "acts and decisions were not looked at");
                 findings.fault(Subject::new("acts", dirs[*number].display()).log(*number), fault);

@@ -39,6 +39,7 @@ reasons! {
     FileUnexpected "file_unexpected" "A file is no part of an export of this log";
     FileMalformed "file_malformed" "A file is not the canonical form of what its kind holds";
     NameDiffers "name_differs" "A file's content has another digest than its name says";
+    NodeDiffers "node_differs" "`node.json` says something else than the log and the exporter's signed statement";
 
     NotAnchored "not_anchored" "The log's participant is not among the auditor's anchors";
     AnchorDiffers "anchor_differs" "A signed statement says another name or country than the anchor";

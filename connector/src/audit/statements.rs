@@ -17,8 +17,9 @@ use naru_protocol::{
 
 use super::{
     anchors::Anchors,
-    export::{Folder, Place},
+    export::{Folder, NodeFile, Place},
     finding::{Check, Fault, Findings, Grade, Subject},
+    log::Log,
     reason::Reason,
 };
 
@@ -26,6 +27,7 @@ use super::{
 #[derive(Debug, Default)]
 pub(super) struct Statements {
     rings: BTreeMap<Did, KeyRing>,
+    participants: Vec<Participant>,
     pub(super) listings: BTreeMap<Digest, Listing>,
     /// Digests of all statements that verified.
     known: BTreeSet<Digest>,
@@ -86,6 +88,7 @@ impl Statements {
                     }
                     Statement::Participant(said) => {
                         all.known.insert(digest);
+                        all.participants.push(said.payload().clone());
                         let check = anchored(said.payload(), anchors);
                         if let Some(detail) = findings.need(about.clone(), check) {
                             findings.proved(about, Grade::Own, detail);
@@ -110,6 +113,23 @@ impl Statements {
             }
         }
         all
+    }
+
+    /// What the exporter says of itself beside its log is what that log and its root say (AUD-1.9).
+    pub(super) fn of_exporter(&self, folder: &Folder, log: &Log) -> Check<()> {
+        let file: NodeFile = folder.json(Place::Node)?;
+        let differs = |what: &str| Err(Fault::failed(Reason::NodeDiffers, what));
+        if file.did != log.did || file.origin != log.origin.to_string() {
+            return differs("did or origin");
+        }
+        let mut own = self.participants.iter().filter(|said| said.iss == log.did).peekable();
+        if own.peek().is_none() {
+            return Err(Fault::open(Reason::NotDisclosed, "the exporter's participant statement"));
+        }
+        if own.any(|said| said.name == file.name && said.country == file.country && said.size == file.size) {
+            return Ok(());
+        }
+        differs("name, country or size")
     }
 
     fn listing(&self, text: &str) -> Check<Listing> {

@@ -69,6 +69,9 @@ impl Actor {
             let name = format!("statements/{}.jws", Digest::of(statement.as_bytes()));
             actor.files.insert(name, statement.into_bytes());
         }
+        let said = object!({"v": 1, "did": did, "origin": actor.origin().to_string(),
+            "name": format!("Firm {seed}"), "country": country, "size": "sme"});
+        actor.put("node.json", &said);
         actor
     }
 
@@ -506,6 +509,32 @@ fn anchors() -> Anchors {
         )
     };
     Anchors::parse(&format!("version = 1\n{}{}", person(0, "KR"), person(1, "SG"))).unwrap()
+}
+
+/// AUD-1.9: each member of `node.json` is the log's or the signed statement's.
+#[test]
+fn what_an_exporter_says_of_itself_is_what_it_signed() {
+    let story = Story::new("node");
+    let dirs = story.dirs();
+    let path = dirs[0].join("node.json");
+    let good: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let mut packs = Packs::default();
+    let mut audit = || verify_with(&dirs, &anchors(), &mut packs).unwrap();
+    assert!(audit().holds());
+    let other = story.consumer.did.to_string();
+    for (member, value) in [
+        ("did", other.as_str()),
+        ("origin", "naru/x/1"),
+        ("name", "Another Firm"),
+        ("country", "SG"),
+        ("size", "large"),
+    ] {
+        let mut bad = good.clone();
+        bad[member] = object!(value);
+        fs::write(&path, json::canonical(&bad).unwrap()).unwrap();
+        let report = audit();
+        assert_eq!(failures(&report), [Reason::NodeDiffers], "{member}");
+    }
 }
 
 /// Reasons of the failed claims.

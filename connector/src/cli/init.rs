@@ -16,6 +16,7 @@ use naru_protocol::{
 use crate::{
     config::{self, Config, Folder, Listen},
     control::Failure,
+    node::country,
 };
 
 /// What a new node is told.
@@ -55,9 +56,14 @@ pub struct Made {
 /// Makes the folder; refuses one that holds a node.
 pub fn create(args: &Init) -> Result<Made, Failure> {
     let config_error = |e: config::ConfigError| Failure::new(e.code(), e.to_string());
+    if !country::is_assigned(&args.country) {
+        let why = format!("--country {:?}: two capital letters of ISO 3166-1, such as KR", args.country);
+        return Err(Failure::new(Code::ConfigInvalid, why));
+    }
     let port = match args.port {
-        Some(port) => port,
-        None => config::free_port(&args.host).map_err(config_error)?,
+        // Nobody listens.
+        Some(0) => 0,
+        port => config::bindable(&args.host, port.unwrap_or(0)).map_err(config_error)?,
     };
     let config = Config {
         version: 1,

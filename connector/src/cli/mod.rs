@@ -1,8 +1,11 @@
 //! The command line: one verb a file where a verb does more than ask the running node.
 //!
 //! Prints results for people on standard output, or JSON with `--json`; errors go to standard error with a stable code,
-//! whose side they came from and what to do. Exit code 0 means that what was asked was done.
+//! whose side they came from and what to do, as one JSON object with `--json`. Exit code 0 means that what was asked was done.
 
+mod args;
+mod complain;
+mod confirm;
 pub mod init;
 mod run;
 mod show;
@@ -12,249 +15,97 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
-use naru_protocol::error::{Code, Lang};
+use clap::Parser as _;
+use naru_protocol::error::Code;
 use serde_json::{Value, json};
 
+pub(crate) use self::run::signalled;
+use self::{
+    args::{Audit, Cli, Get, Log, Offer, Publish, Retry, Verb},
+    complain::complain,
+    show::Goal,
+};
 use crate::{audit, control, control::Failure, demo};
 
-/// Naru: trade datasets across borders, with the law checked and every step provable.
-#[derive(Debug, Parser)]
-#[command(name = "naru", version, max_term_width = 100)]
-pub struct Cli {
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-#[derive(Debug, Subcommand)]
-enum Verb {
-    /// Show the whole story on this machine: two nodes, one deal refused, two concluded, both logs verified.
-    Demo(demo::Demo),
-    /// Make a node's folder: keys, statements, a free port.
-    Init(init::Init),
-    /// Run the node of a folder until it is told to stop.
-    Run(Dir),
-    /// Stop the running node.
-    Stop(Dir),
-    /// Say how the running node is.
-    Status(Json),
-    /// Publish a folder or file: terms and facts are JSON files.
-    Publish(Publish),
-    /// Print a ticket for a partner; its last line is the ticket.
-    Ticket(Ticket),
-    /// Redeem a partner's ticket.
-    Trust(Trust),
-    /// List peers.
-    Peers(Json),
-    /// Accept a peer that redeemed one of our tickets.
-    Accept(Peer),
-    /// List what a peer offers.
-    Catalog(Peer),
-    /// Ask for a dataset, wait for the agreement, and receive it.
-    Get(Get),
-    /// List negotiations and transfers.
-    Exchanges(Json),
-    /// The log.
-    #[command(subcommand)]
-    Log(Log),
-    /// Verify exported logs without any node.
-    #[command(subcommand)]
-    Audit(Audit),
-}
-
-#[derive(Debug, Clone, clap::Args)]
-struct Dir {
-    /// The node's folder.
-    #[arg(long, env = "NARU_DIR")]
-    dir: PathBuf,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-struct Json {
-    #[command(flatten)]
-    at: Dir,
-    /// JSON instead of text.
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-struct Peer {
-    #[command(flatten)]
-    at: Dir,
-    /// Alias or DID.
-    peer: String,
-    /// JSON instead of text.
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-struct Publish {
-    #[command(flatten)]
-    at: Dir,
-    /// The folder or file; it stays where it is.
-    path: PathBuf,
-    /// A title.
-    #[arg(long)]
-    title: String,
-    /// What the other may do: a file with an ODRL offer (JSON).
-    #[arg(long)]
-    terms: PathBuf,
-    /// What the data are: a file with the declared facts (JSON).
-    #[arg(long)]
-    facts: PathBuf,
-    /// JSON instead of text.
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-struct Ticket {
-    #[command(flatten)]
-    at: Dir,
-    /// Accept whoever redeems it.
-    #[arg(long)]
-    auto_accept: bool,
-    /// Seconds until it lapses.
-    #[arg(long, default_value_t = 86_400)]
-    ttl: u64,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-struct Trust {
-    #[command(flatten)]
-    at: Dir,
-    /// The ticket.
-    ticket: String,
-    /// A short name for the peer.
-    #[arg(long = "as")]
-    alias: String,
-    /// JSON instead of text.
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Clone, clap::Args)]
-struct Get {
-    #[command(flatten)]
-    at: Dir,
-    /// PEER/DATASET, as `catalog` prints it.
-    dataset: String,
-    /// What it is for.
-    #[arg(long)]
-    purpose: String,
-    /// Where the files go.
-    #[arg(long)]
-    out: PathBuf,
-    /// Countries where the data are kept and processed; the own country otherwise.
-    #[arg(long)]
-    country: Vec<String>,
-    /// JSON instead of text.
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-enum Log {
-    /// Write the log and what an auditor needs as static files.
-    Export {
-        #[command(flatten)]
-        at: Dir,
-        /// A folder that is new or empty.
-        #[arg(long)]
-        out: PathBuf,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-enum Audit {
-    /// Verify one or both halves from files alone.
-    Verify {
-        /// Exported folders.
-        #[arg(required = true)]
-        dirs: Vec<PathBuf>,
-        /// The auditor's own trust anchors (TOML).
-        #[arg(long)]
-        trust: PathBuf,
-        /// JSON instead of text.
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-/// Runs one command.
+/// Reads the command line and does what it says.
 #[must_use]
-pub fn run(cli: Cli) -> ExitCode {
+pub fn main() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(error) if error.use_stderr() && std::env::args_os().any(|arg| arg == "--json") => {
+            let said = error.to_string();
+            let said = said.lines().next().unwrap_or_default().trim_start_matches("error: ");
+            complain(&Failure::new(Code::ArgumentInvalid, said), true)
+        }
+        Err(error) => error.exit(),
+    }
+}
+
+fn run(cli: Cli) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return complain(&Failure::new(Code::FileUnusable, format!("cannot start: {error}"))),
+        Err(error) => {
+            let failure = Failure::new(Code::FileUnusable, format!("cannot start: {error}"));
+            return complain(&failure, cli.json);
+        }
     };
-    match runtime.block_on(dispatch(cli.verb)) {
+    match runtime.block_on(dispatch(cli.verb, cli.json)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(failure) => complain(&failure),
+        Err(failure) => complain(&failure, cli.json),
     }
 }
 
-/// What, whose side, what to do: in English on standard error.
-fn complain(failure: &Failure) -> ExitCode {
-    match Code::parse(&failure.code) {
-        Ok(code) => {
-            eprintln!(
-                "error[{}] ({}): {}\n  {}",
-                failure.code,
-                code.side().as_str(),
-                failure.message,
-                code.hint(Lang::En)
-            );
-        }
-        Err(_) => eprintln!("error[{}]: {}", failure.code, failure.message),
-    }
-    ExitCode::FAILURE
-}
-
-async fn dispatch(verb: Verb) -> Result<bool, Failure> {
+async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
+    let ask = |verb: &'static str, dir: PathBuf, request: Value| async move {
+        tell(&dir, verb, Some(request), json).await
+    };
     match verb {
-        Verb::Demo(args) => Ok(demo::run(&args).await),
-        Verb::Init(args) => {
-            let made = init::create(&args)?;
-            println!(
-                "{}\nfingerprint {}\nport {}\nnext: naru run --dir {}",
-                made.did,
-                made.fingerprint,
-                made.port,
-                args.dir.display()
-            );
-            Ok(true)
-        }
+        Verb::Demo(args) => Ok(demo::run(&args, json).await),
+        Verb::Init(args) => made(&args, json),
         Verb::Run(at) => run::run(&at.dir).await,
-        Verb::Stop(at) => tell(&at.dir, "stop", Some(json!({})), true).await,
-        Verb::Status(args) => tell(&args.at.dir, "status", None, args.json).await,
-        Verb::Peers(args) => tell(&args.at.dir, "peers", None, args.json).await,
-        Verb::Exchanges(args) => tell(&args.at.dir, "exchanges", None, args.json).await,
-        Verb::Publish(args) => publish(args).await,
+        Verb::Stop(at) => ask("stop", at.dir, json!({})).await,
+        Verb::Status(at) => tell(&at.dir, "status", None, json).await,
+        Verb::Peers(at) => tell(&at.dir, "peers", None, json).await,
+        Verb::Datasets(at) => tell(&at.dir, "datasets", None, json).await,
+        Verb::Exchanges(at) => tell(&at.dir, "exchanges", None, json).await,
+        Verb::Publish(args) => publish(args, json).await,
+        Verb::Withdraw(args) => ask("withdraw", args.at.dir, json!({"dataset": args.dataset})).await,
         Verb::Ticket(args) => {
             let request = json!({"auto_accept": args.auto_accept, "ttl": args.ttl});
             let made = control::call(&args.at.dir, "ticket", Some(&request)).await?;
             let text = |name: &str| made.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            println!("fingerprint {}\n{}", text("fingerprint"), text("ticket"));
+            if json {
+                println!("{made}");
+            } else {
+                println!("fingerprint {}\n{}", text("fingerprint"), text("ticket"));
+            }
             Ok(true)
         }
         Verb::Trust(args) => {
-            let request = json!({"ticket": args.ticket, "alias": args.alias});
-            tell(&args.at.dir, "trust", Some(request), args.json).await
+            let fingerprint = confirm::of_ticket(&args.ticket, args.fingerprint)?;
+            let request = json!({"ticket": args.ticket, "alias": args.alias, "fingerprint": fingerprint});
+            ask("trust", args.at.dir, request).await
         }
-        Verb::Accept(args) => tell(&args.at.dir, "accept", Some(json!({"peer": args.peer})), args.json).await,
-        Verb::Catalog(args) => {
-            tell(&args.at.dir, "catalog", Some(json!({"peer": args.peer})), args.json).await
+        Verb::Accept(args) => {
+            let fingerprint = confirm::of_peer(&args.at.dir, &args.peer, args.fingerprint).await?;
+            ask("accept", args.at.dir, json!({"peer": args.peer, "fingerprint": fingerprint})).await
         }
-        Verb::Get(args) => get(args).await,
-        Verb::Log(Log::Export { at, out }) => {
-            let out = absolute(&out)?;
-            tell(&at.dir, "export", Some(json!({"out": out})), false).await
+        Verb::Dial(args) => ask("dial", args.at.dir, json!({"peer": args.peer})).await,
+        Verb::Catalog(args) => ask("catalog", args.at.dir, json!({"peer": args.peer})).await,
+        Verb::Get(args) => get(args, json).await,
+        Verb::Offer(args) => offer(args, json).await,
+        Verb::Expect(args) => {
+            let out = absolute(&args.out)?;
+            let request =
+                json!({"peer": args.peer, "out": out, "purpose": args.purpose, "countries": args.country});
+            ask("expect", args.at.dir, request).await
         }
-        Verb::Audit(Audit::Verify { dirs, trust, json }) => {
+        Verb::Cancel(args) => ask("cancel", args.at.dir, json!({"id": args.id, "reason": args.reason})).await,
+        Verb::End(args) => ask("end", args.at.dir, json!({"id": args.id, "reason": args.reason})).await,
+        Verb::Retry(args) => retry(args, json).await,
+        Verb::Log(Log::Export { at, out }) => ask("export", at.dir, json!({"out": absolute(&out)?})).await,
+        Verb::Audit(Audit::Verify { dirs, trust }) => {
             let report = audit::verify(&dirs, &audit::Anchors::read(&trust)?)?;
             if json {
                 println!("{}", report.to_json())
@@ -276,6 +127,22 @@ async fn tell(dir: &Path, verb: &str, request: Option<Value>, json: bool) -> Res
     Ok(true)
 }
 
+fn made(args: &init::Init, json: bool) -> Result<bool, Failure> {
+    let made = init::create(args)?;
+    if json {
+        println!("{}", json!({"did": made.did, "fingerprint": made.fingerprint, "port": made.port}));
+    } else {
+        println!(
+            "{}\nfingerprint {}\nport {}\nnext: naru run --dir {}",
+            made.did,
+            made.fingerprint,
+            made.port,
+            args.dir.display()
+        );
+    }
+    Ok(true)
+}
+
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path)
         .map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", path.display())))
@@ -285,26 +152,42 @@ fn read_json(path: &Path) -> Result<Value, Failure> {
     let bytes = std::fs::read(path)
         .map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", path.display())))?;
     serde_json::from_slice(&bytes)
-        .map_err(|e| Failure::new(Code::Malformed, format!("{}: {e}", path.display())))
+        .map_err(|e| Failure::new(Code::ArgumentInvalid, format!("{}: {e}", path.display())))
 }
 
-async fn publish(args: Publish) -> Result<bool, Failure> {
+async fn publish(args: Publish, json: bool) -> Result<bool, Failure> {
     let request = json!({
         "path": absolute(&args.path)?,
         "title": {"en": args.title},
         "policy": read_json(&args.terms)?,
         "facts": read_json(&args.facts)?,
     });
-    tell(&args.at.dir, "publish", Some(request), args.json).await
+    tell(&args.at.dir, "publish", Some(request), json).await
 }
 
-async fn get(args: Get) -> Result<bool, Failure> {
-    let usage =
-        || Failure::new(Code::Malformed, "name the dataset as PEER/DATASET, as `naru catalog` prints it");
+async fn get(args: Get, json: bool) -> Result<bool, Failure> {
+    let usage = || {
+        Failure::new(Code::ArgumentInvalid, "name the dataset as PEER/DATASET, as `naru catalog` prints it")
+    };
     let (peer, dataset) = args.dataset.split_once('/').ok_or_else(usage)?;
     let request = json!({
         "peer": peer, "dataset": dataset, "purpose": args.purpose, "countries": args.country, "out": absolute(&args.out)?,
     });
     let asked = control::call(&args.at.dir, "request", Some(&request)).await?;
-    show::follow(&args.at.dir, asked, args.json).await
+    show::follow(&args.at.dir, asked, Goal::Data, json).await
+}
+
+async fn offer(args: Offer, json: bool) -> Result<bool, Failure> {
+    let request = json!({
+        "peer": args.peer, "dataset": args.dataset, "purpose": args.purpose, "countries": args.country, "out": null,
+    });
+    let asked = control::call(&args.at.dir, "offer", Some(&request)).await?;
+    show::follow(&args.at.dir, asked, Goal::Agreement, json).await
+}
+
+async fn retry(args: Retry, json: bool) -> Result<bool, Failure> {
+    let out = args.out.as_deref().map(absolute).transpose()?;
+    let request = json!({"id": args.id, "out": out});
+    let view = control::call(&args.at.dir, "retry", Some(&request)).await?;
+    show::follow(&args.at.dir, view, Goal::Data, json).await
 }

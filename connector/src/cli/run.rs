@@ -36,8 +36,9 @@ pub(super) async fn run(dir: &Path) -> Result<bool, Failure> {
     Ok(true)
 }
 
+/// Ends with ctrl-c or a termination signal.
 #[cfg(unix)]
-async fn signalled() {
+pub(crate) async fn signalled() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut terminate) => {
@@ -50,7 +51,8 @@ async fn signalled() {
     }
 }
 
+/// Ends with ctrl-c.
 #[cfg(not(unix))]
-async fn signalled() {
+pub(crate) async fn signalled() {
     drop(tokio::signal::ctrl_c().await);
 }

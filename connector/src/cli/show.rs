@@ -52,34 +52,184 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Follows a negotiation and the transfer under it; true if the data arrived and the receipt was acknowledged.
-pub(super) async fn follow(dir: &Path, first: Value, json: bool) -> Result<bool, Failure> {
+/// What is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// The files are there and their receipt is acknowledged.
+    Data,
+    /// The agreement is in force.
+    Agreement,
+}
+
+/// Where following leads after a look at an exchange.
+#[derive(Debug)]
+enum Next {
+    /// Look again.
+    Wait,
+    /// It is over; whether the goal is reached.
+    Over(bool),
+    /// Nothing more comes by itself.
+    Stuck(Failure),
+}
+
+/// Follows an exchange to the goal; true if it is reached. Ctrl-c ends only the looking.
+pub(super) async fn follow(dir: &Path, first: Value, goal: Goal, json: bool) -> Result<bool, Failure> {
+    tokio::select! {
+        end = follow_on(dir, first, goal, json) => end,
+        _ = tokio::signal::ctrl_c() => {
+            let dir = dir.display();
+            eprintln!(
+                "the deal goes on in the node: `naru exchanges --dir {dir}` shows it, `naru cancel --dir {dir} ID` ends it"
+            );
+            Ok(false)
+        }
+    }
+}
+
+async fn follow_on(dir: &Path, first: Value, goal: Goal, json: bool) -> Result<bool, Failure> {
     let mut view = first;
-    let mut said = String::new();
+    let (mut state, mut trouble) = (String::new(), String::new());
     loop {
-        let word = |name: &str| view.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let state =
-            format!("{} {} {}", word("kind"), word("state").replace("NONE", "asked"), word("waits_for"));
-        if !json && state != said {
-            println!("{}", state.trim());
-            said = state;
+        if !json {
+            say(&mut state, state_line(&view));
+            say(&mut trouble, trouble_line(&view));
         }
-        let over = match word("state").as_str() {
-            "TERMINATED" => Some(false),
-            "COMPLETED" if word("waits_for").is_empty() => Some(true),
-            _ => None,
-        };
-        if let Some(arrived) = over {
-            if json {
-                println!("{view}")
-            } else {
-                print!("{}", text(&view))
+        match next(dir, &view, goal) {
+            Next::Wait => {}
+            Next::Over(reached) => {
+                if json {
+                    println!("{view}")
+                } else {
+                    print!("{}", text(&view))
+                }
+                return Ok(reached);
             }
-            return Ok(arrived);
+            Next::Stuck(failure) => return Err(failure),
         }
-        let transfer = word("other");
-        let next = if word("kind") == "negotiation" && !transfer.is_empty() { transfer } else { word("id") };
+        let transfer = word(&view, "other");
+        let negotiation = word(&view, "kind") == "negotiation";
+        let id = if negotiation && goal == Goal::Data && !transfer.is_empty() {
+            transfer
+        } else {
+            word(&view, "id")
+        };
         tokio::time::sleep(Duration::from_millis(100)).await;
-        view = control::call(dir, "exchange", Some(&json!({"id": next}))).await?;
+        view = control::call(dir, "exchange", Some(&json!({"id": id}))).await?;
+    }
+}
+
+fn word(view: &Value, name: &str) -> String {
+    view.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+/// Prints a line once, until it is another.
+fn say(said: &mut String, line: String) {
+    if *said != line {
+        if !line.is_empty() {
+            println!("{line}");
+        }
+        *said = line;
+    }
+}
+
+fn state_line(view: &Value) -> String {
+    let state = word(view, "state").replace("NONE", "asked");
+    format!("{} {state} {}", word(view, "kind"), word(view, "waits_for")).trim().to_owned()
+}
+
+/// What keeps it from going on while that may pass; what does not pass ends the following and is told there.
+fn trouble_line(view: &Value) -> String {
+    let Some(trouble) = view.get("trouble").filter(|t| t.get("goes_on") == Some(&Value::Bool(true))) else {
+        return String::new();
+    };
+    format!("  waits: {}: {}; tried again by itself", word(trouble, "code"), word(trouble, "message"))
+}
+
+fn next(dir: &Path, view: &Value, goal: Goal) -> Next {
+    let waits = !word(view, "waits_for").is_empty();
+    match word(view, "state").as_str() {
+        "TERMINATED" => return Next::Over(false),
+        "COMPLETED" if !waits => return Next::Over(true),
+        "FINALIZED" if goal == Goal::Agreement && !waits => return Next::Over(true),
+        _ => {}
+    }
+    let Some(trouble) = view.get("trouble").filter(|t| t.is_object()) else { return Next::Wait };
+    if trouble.get("goes_on") == Some(&Value::Bool(true)) {
+        return Next::Wait;
+    }
+    let (dir, id) = (dir.display(), word(view, "id"));
+    let hint = if word(view, "role") == "consumer" && word(view, "kind") == "transfer"
+        || word(view, "state") == "FINALIZED"
+    {
+        format!(
+            "Mend what it says, then `naru retry --dir {dir} {id}`, with --out FOLDER for another folder."
+        )
+    } else {
+        format!("`naru exchanges --dir {dir}` shows it; `naru cancel --dir {dir} {id}` ends it.")
+    };
+    let mut failure = Failure {
+        code: word(trouble, "code"),
+        side: Some(word(trouble, "side")),
+        ..Failure::new(naru_protocol::error::Code::Internal, word(trouble, "message"))
+    };
+    let findings = view.pointer("/decision/explained").and_then(Value::as_array);
+    if failure.side.as_deref() == Some("policy") {
+        failure.explained = findings.cloned().unwrap_or_default();
+    }
+    Next::Stuck(failure.hint(hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(state: &str, waits: Value, trouble: Value) -> Value {
+        json!({"id": "X", "kind": "transfer", "role": "consumer", "state": state, "waits_for": waits, "trouble": trouble})
+    }
+
+    fn trouble(code: &str, goes_on: bool) -> Value {
+        json!({"code": code, "side": "store", "message": "/data/got: the disk is full", "goes_on": goes_on})
+    }
+
+    #[test]
+    fn what_passes_is_said_once_and_waited_for() {
+        let here = view("STARTED", json!("the next act"), trouble("disk_full", true));
+        assert_eq!(
+            trouble_line(&here),
+            "  waits: disk_full: /data/got: the disk is full; tried again by itself"
+        );
+        assert!(matches!(next(Path::new("n"), &here, Goal::Data), Next::Wait));
+        let clear = view("STARTED", json!("the next act"), Value::Null);
+        assert_eq!(trouble_line(&clear), "");
+        assert!(matches!(next(Path::new("n"), &clear, Goal::Data), Next::Wait));
+    }
+
+    #[test]
+    fn what_does_not_pass_ends_with_its_code_and_what_to_do() {
+        let here = view("STARTED", json!("the next act"), trouble("file_unusable", false));
+        let Next::Stuck(failure) = next(Path::new("n"), &here, Goal::Data) else {
+            panic!("it would wait for ever")
+        };
+        assert_eq!((failure.code.as_str(), failure.side.as_deref()), ("file_unusable", Some("store")));
+        assert!(failure.message.contains("/data/got"));
+        assert!(failure.hint.unwrap().contains("naru retry --dir n X"));
+    }
+
+    #[test]
+    fn the_end_is_the_goal_or_is_not() {
+        let over = |state: &str, waits: Value, goal| match next(
+            Path::new("n"),
+            &view(state, waits, Value::Null),
+            goal,
+        ) {
+            Next::Over(reached) => Some(reached),
+            Next::Wait => None,
+            Next::Stuck(failure) => panic!("{failure}"),
+        };
+        assert_eq!(over("COMPLETED", Value::Null, Goal::Data), Some(true));
+        assert_eq!(over("COMPLETED", json!("peer: the answer"), Goal::Data), None);
+        assert_eq!(over("TERMINATED", Value::Null, Goal::Data), Some(false));
+        assert_eq!(over("FINALIZED", Value::Null, Goal::Data), None);
+        assert_eq!(over("FINALIZED", Value::Null, Goal::Agreement), Some(true));
     }
 }

@@ -290,8 +290,54 @@ impl PartFolder {
     }
 }
 
+/// The first name in a folder that keeps this content from being fetched into it: anything but the unfinished part of the same
+/// content. Once its files get their names, they are where they belong.
+pub fn in_the_way(out: &Path, content_root: Option<&Digest>) -> io::Result<Option<String>> {
+    let own = content_root.map(ToString::to_string);
+    if let Some(own) = &own {
+        let mark = fs::read(out.join(PART_FOLDER).join(own).join("progress")).ok();
+        let mark = mark.and_then(|text| serde_json::from_slice::<Mark>(&text).ok());
+        if mark.is_some_and(|mark| mark.v == 1 && mark.placing) {
+            return Ok(None);
+        }
+    }
+    for name in names(out)? {
+        if name != PART_FOLDER {
+            return Ok(Some(name));
+        }
+        if let Some(other) = names(&out.join(PART_FOLDER))?.into_iter().find(|n| Some(n) != own.as_ref()) {
+            return Ok(Some(format!("{PART_FOLDER}/{other}")));
+        }
+    }
+    Ok(None)
+}
+
+/// Bytes of this content that lie in a folder from an earlier fetch.
+pub fn held(out: &Path, content_root: &Digest) -> u64 {
+    let files = fs::read_dir(out.join(PART_FOLDER).join(content_root.to_string()).join("files"));
+    let sizes = files.into_iter().flatten().filter_map(|entry| entry.ok()?.metadata().ok());
+    sizes.map(|found| found.len()).sum()
+}
+
+/// Names in a folder, in order; none if it does not exist.
+fn names(folder: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
 /// Removes what is left of a transfer, finished or given up: once the receipt is durable, or when nobody will resume it.
 pub fn discard(out: &Path, content_root: &Digest) -> Result<(), FetchError> {
+    if !out.join(PART_FOLDER).join(content_root.to_string()).exists() {
+        return Ok(());
+    }
     let folder = PartFolder::open(out, content_root)?;
     let path = folder.folder.clone();
     drop(folder);

@@ -22,6 +22,7 @@ use self::stage::Actor;
 pub use self::tell::{Lang, Teller};
 use crate::{
     audit::{self, Anchors},
+    cli::signalled,
     control::Failure,
 };
 
@@ -31,9 +32,6 @@ const DIALS: u64 = 10;
 /// What the reader chose.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Demo {
-    /// One JSON object per line instead of text.
-    #[arg(long)]
-    pub json: bool,
     /// Where both nodes' folders go; a new one under the temporary folder otherwise.
     #[arg(long)]
     pub dir: Option<PathBuf>,
@@ -45,23 +43,28 @@ pub struct Demo {
     pub lang: Lang,
 }
 
-/// Runs the demo; true only if all of it held.
-pub async fn run(args: &Demo) -> bool {
-    let mut teller = Teller::new(args.json, args.lang);
-    let dir = match folder(args.dir.as_deref()) {
-        Ok(dir) => dir,
-        Err(failure) => {
-            complain(&mut teller, &failure);
-            return false;
+/// Runs the demo, told in JSON lines or text; true only if all of it held. A signal ends it and, with it, both nodes.
+pub async fn run(args: &Demo, json: bool) -> bool {
+    let mut teller = Teller::new(json, args.lang);
+    let dir = folder(args.dir.as_deref());
+    let ended = match &dir {
+        Ok(dir) => {
+            let played = tokio::select! {
+                played = play(args, &mut teller, dir) => played,
+                () = signalled() => Err(Failure::new(Code::Cancelled, "stopped by a signal, with both nodes")),
+            };
+            played.map_err(|failure| (failure, Some(dir)))
         }
+        Err(failure) => Err((failure.clone(), None)),
     };
-    match play(args, &mut teller, &dir).await {
+    match ended {
         Ok(summary) => {
             teller.summary(&summary);
             teller.held()
         }
-        Err(failure) => {
+        Err((failure, dir)) => {
             complain(&mut teller, &failure);
+            let dir = dir.or(args.dir.as_ref());
             teller.summary(
                 &json!({"step": "summary", "ok": false, "node": "", "dir": dir, "code": failure.code}),
             );
@@ -188,15 +191,21 @@ async fn publish(teller: &mut Teller, seller: &Actor, dir: &Path, buyer: &str) -
 }
 
 async fn discover(teller: &mut Teller, seller: &Actor, buyer: &Actor, dataset: &str) -> Result<(), Failure> {
-    let ticket = seller.post("ticket", json!({"auto_accept": true, "ttl": 3600})).await?;
+    let ticket = seller.post("ticket", json!({"auto_accept": false, "ttl": 3600})).await?;
     let print = text(&ticket, "fingerprint").to_owned();
-    let peer = buyer.post("trust", json!({"ticket": text(&ticket, "ticket"), "alias": "hangang"})).await?;
+    let redeem = json!({"ticket": text(&ticket, "ticket"), "alias": "hangang", "fingerprint": print});
+    let peer = buyer.post("trust", redeem).await?;
+    let accepted =
+        seller.post("accept", json!({"peer": buyer.did, "fingerprint": buyer.fingerprint})).await?;
     teller.tell(
         "discover",
-        text(&peer, "fingerprint") == print && text(&peer, "status") == "accepted",
+        text(&peer, "fingerprint") == print && text(&accepted, "status") == "accepted",
         buyer.name,
-        &format!("redeemed a single-use ticket; both sides read fingerprint {print}"),
-        &format!("일회용 티켓 사용, 양쪽이 같은 지문 {print} 을(를) 확인"),
+        &format!(
+            "redeemed a single-use ticket; each side confirmed the other's fingerprint, {print} and {}",
+            buyer.fingerprint
+        ),
+        &format!("일회용 티켓 사용, 서로 상대의 지문 {print} · {} 을(를) 확인", buyer.fingerprint),
         peer,
     );
     let catalog = buyer.post("catalog", json!({"peer": "hangang"})).await?;

@@ -32,6 +32,8 @@ pub(super) struct Actor {
     pub dir: PathBuf,
     /// Its root identity.
     pub did: String,
+    /// What partners compare.
+    pub fingerprint: String,
     child: Option<Child>,
 }
 
@@ -52,7 +54,7 @@ impl Actor {
             host: "127.0.0.1".to_owned(),
             port: None,
         })?;
-        let mut actor = Self { name, dir, did: made.did, child: None };
+        let mut actor = Self { name, dir, did: made.did, fingerprint: made.fingerprint, child: None };
         actor.run().await?;
         Ok(actor)
     }

@@ -26,10 +26,13 @@ pub(super) enum After {
     RequestTransfer(Id),
     /// Provider in REQUESTED, consumer in STARTED.
     GoOn(Id),
-    /// The consumer's transfer ended or is suspended: what is still under way is not taken.
+    /// The consumer's transfer is suspended: what is still under way is not taken.
     Halt(Id),
-    /// The receipt is acknowledged: what would resume the fetch is of no use any more.
-    Tidy(PathBuf, Digest),
+    /// The receipt is acknowledged, or the transfer has ended without: nothing more is taken, and what would resume the fetch is
+    /// of no use any more.
+    Tidy(Id, PathBuf, Digest),
+    /// The operator wants it ended, and now that may be said.
+    Cancel(Id),
 }
 
 impl After {
@@ -38,14 +41,16 @@ impl After {
         match self {
             Self::Nothing => {}
             Self::Halt(id) => node.receiving.halt(id),
-            Self::RequestTransfer(id) => drop(tokio::spawn(async move {
-                if let Err(error) = node.request_transfer(id).await {
-                    tracing::warn!(exchange = %id, %error, "the transfer was not requested");
+            Self::RequestTransfer(id) => drop(tokio::spawn(async move { node.want_transfer(id).await })),
+            Self::Tidy(id, out, root) => drop(tokio::spawn(async move {
+                node.receiving.halt(id);
+                if let Err(error) = node.tidy(&out, root).await {
+                    tracing::warn!(out = %out.display(), %error, "what the fetch left could not be removed");
                 }
             })),
-            Self::Tidy(out, root) => drop(tokio::task::spawn_blocking(move || {
-                if let Err(error) = crate::data::part::discard(&out, &root) {
-                    tracing::warn!(out = %out.display(), %error, "what the fetch left could not be removed");
+            Self::Cancel(id) => drop(tokio::spawn(async move {
+                if let Err(error) = node.cancel_as_wished(id).await {
+                    tracing::error!(exchange = %id, %error, "it could not be ended as the operator wished");
                 }
             })),
             Self::GoOn(id) => drop(tokio::spawn(async move {
@@ -63,6 +68,9 @@ impl Turn {
     /// What is to be done once this turn is durable.
     pub(super) fn after(&self) -> After {
         let role = self.machine.role();
+        if self.may_cancel() {
+            return After::Cancel(self.row.id);
+        }
         match (&self.data, self.machine.state()) {
             (Data::Deal(deal), Some(Any::Negotiation(neg::State::Finalized)))
                 if role == Role::Consumer && deal.wants_transfer() =>
@@ -79,12 +87,15 @@ impl Turn {
             {
                 After::GoOn(self.row.id)
             }
-            (Data::Haul(haul), _) if role == Role::Consumer && haul.receipt.is_some() => {
-                haul.out.clone().map_or(After::Nothing, |out| After::Tidy(out, haul.content_root))
-            }
-            (Data::Haul(_), Some(Any::Transfer(tra::State::Terminated | tra::State::Suspended)))
-                if role == Role::Consumer =>
+            (Data::Haul(haul), state)
+                if role == Role::Consumer
+                    && (haul.receipt.is_some() || state == Some(Any::Transfer(tra::State::Terminated))) =>
             {
+                haul.out
+                    .clone()
+                    .map_or(After::Nothing, |out| After::Tidy(self.row.id, out, haul.content_root))
+            }
+            (Data::Haul(_), Some(Any::Transfer(tra::State::Suspended))) if role == Role::Consumer => {
                 After::Halt(self.row.id)
             }
             (Data::Deal(_) | Data::Haul(_), _) => After::Nothing,

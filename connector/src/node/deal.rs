@@ -55,6 +55,8 @@ pub(super) struct Deal {
     pub(super) transfer: Option<Id>,
     /// Transfers under it whose START we sent or took: they count (POL-10.6). One that was refused before does not.
     pub(super) started: u32,
+    /// The operator's reason to end it, for as long as no message of ours may say so yet.
+    pub(super) cancel: Option<String>,
     /// Milliseconds of this node's clock: the first act, and FINALIZED.
     pub(super) began_ms: u64,
     /// See `began_ms`.
@@ -88,6 +90,9 @@ pub(super) struct Haul {
     pub(super) receipt: Option<Digest>,
     /// Why it was refused or ended.
     pub(super) refusal: Option<Refusal>,
+    /// The operator's reason to end it, for as long as no message of ours may say so yet.
+    #[serde(default)]
+    pub(super) cancel: Option<String>,
     /// Milliseconds of this node's clock: the first act, and the receipt's acknowledgement.
     pub(super) began_ms: u64,
     /// See `began_ms`.
@@ -113,6 +118,7 @@ impl Haul {
             bytes: 0,
             receipt: None,
             refusal: None,
+            cancel: None,
             began_ms: now_ms(),
             ended_ms: None,
         }
@@ -122,7 +128,7 @@ impl Haul {
 impl Deal {
     /// Whether the consumer wants the data and has not asked for them yet.
     pub(super) const fn wants_transfer(&self) -> bool {
-        self.out.is_some() && self.transfer.is_none()
+        self.out.is_some() && self.transfer.is_none() && self.cancel.is_none()
     }
 
     /// Which transfer under the agreement the next one is.

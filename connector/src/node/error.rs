@@ -40,6 +40,16 @@ pub enum NodeError {
     /// Refused for a reason of the registry: by us, by the peer or by law.
     #[error("{}{}", .0.title(naru_protocol::error::Lang::En), if .1.is_empty() { String::new() } else { format!(": {}", .1) })]
     Refused(Code, String),
+    /// Our own rules do not allow it; each finding with its law and the way out, as the operator may see them.
+    #[error("{}: {rules}", .code.title(naru_protocol::error::Lang::En))]
+    Judged {
+        /// Denied, undetermined, or a pack that is broken.
+        code: Code,
+        /// Rule ids with their details.
+        rules: String,
+        /// As in the view of an evaluation.
+        explained: Vec<serde_json::Value>,
+    },
 }
 
 impl NodeError {
@@ -62,7 +72,7 @@ impl NodeError {
             Self::Json(e) => e.code(),
             Self::Bundle(e) => Code::parse(e.code()).unwrap_or(Code::PolicyBroken),
             Self::Engine(_) => Code::PolicyBroken,
-            Self::Refused(code, _) => *code,
+            Self::Refused(code, _) | Self::Judged { code, .. } => *code,
         }
     }
 }

@@ -9,6 +9,7 @@ mod contract;
 
 use std::{collections::BTreeMap, path::Path};
 
+use naru_protocol::identity::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -136,19 +137,24 @@ pub struct Host<'a> {
     pub identity_until: u64,
     /// Parties whose signature over the agreement was verified, and which transfer under it this is, 1 for the first.
     pub transfer: Option<(&'a [String], u32)>,
+    /// The party, if any, for whose identity only a ticket of the operator vouches: nobody compared its fingerprint.
+    pub by_ticket: Option<Role>,
 }
 
 impl Host<'_> {
     /// The host part of the input.
     #[must_use]
     pub fn document(&self) -> Value {
-        let identity = json!({"verified": true, "expires_at": self.identity_until, "provenance": "operator"});
+        let identity = |role| {
+            let word = if self.by_ticket == Some(role) { "ticket" } else { "operator" };
+            json!({"verified": true, "expires_at": self.identity_until, "provenance": word})
+        };
         let mut host = json!({
             "phase": self.phase,
             "side": self.side,
             "now": self.now,
-            "provider": {"identity": identity},
-            "consumer": {"identity": identity},
+            "provider": {"identity": identity(Role::Provider)},
+            "consumer": {"identity": identity(Role::Consumer)},
         });
         if let Some((signed_by, occurrence)) = self.transfer {
             host["contract"] = json!({"signed_by": signed_by});
@@ -220,8 +226,14 @@ mod tests {
     #[test]
     fn the_host_says_which_transfer_it_is_only_where_there_is_one() {
         let both = ["did:KR".to_owned(), "did:SG".to_owned()];
-        let host =
-            |transfer| Host { phase: "transfer", side: "exporter", now: 1, identity_until: 2, transfer };
+        let host = |transfer| Host {
+            phase: "transfer",
+            side: "exporter",
+            now: 1,
+            identity_until: 2,
+            transfer,
+            by_ticket: None,
+        };
         let said = host(Some((&both[..], 3))).document();
         assert_eq!(said["transfer"], json!({"occurrence": 3}));
         assert_eq!(said["contract"]["signed_by"], json!(both));

@@ -16,7 +16,7 @@ use hyper::{HeaderMap, StatusCode, body::Bytes, header};
 use naru_protocol::{
     act::{self, Method, Token, check_token, peek_token},
     dsp::{Version, VersionResponse},
-    error::{Code, Lang},
+    error::{Code, Lang, Side},
     identity::parse_peer_id,
     jws::Verified,
     limits,
@@ -85,10 +85,19 @@ async fn dispatch(State(node): State<Node>, request: Request) -> Response {
             }
             // A stranger is told neither what exists nor why; our own troubles are ours.
             let detail = if let NodeError::Refused(_, detail) = &error { detail.as_str() } else { "" };
-            tracing::debug!(%target, code = code.as_str(), %error, "refused");
+            if ours(code) {
+                tracing::error!(%target, code = code.as_str(), %error, "an error of our own");
+            } else {
+                tracing::debug!(%target, code = code.as_str(), %error, "refused");
+            }
             write(refusal(&target, code, detail))
         }
     }
+}
+
+/// Whether an error is nobody's but ours, so that its details stay in our own log.
+fn ours(code: Code) -> bool {
+    code == Code::Internal || code.side() == Side::Store
 }
 
 /// A DSP error body of the family that the path belongs to, or the profile's own.
@@ -97,7 +106,7 @@ pub(super) fn refusal(target: &str, code: Code, detail: &str) -> Reply {
         200..=299 => 400,
         status => status,
     };
-    let reason = if detail.is_empty() { code.title(Lang::En) } else { detail };
+    let reason = if detail.is_empty() || ours(code) { code.title(Lang::En) } else { detail };
     let kind = if target.starts_with("/dsp/2025-1/catalog") {
         "CatalogError"
     } else if target.starts_with("/dsp/2025-1/transfers") {
@@ -332,5 +341,21 @@ impl Node {
             return self.stored_answer(&known).await;
         }
         self.first_time(caller, route, target, key, act, digest, content).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_inside_is_not_told() {
+        let said = |code, detail| String::from_utf8(refusal("/dxp/1/keys", code, detail).body).unwrap();
+        for code in [Code::Internal, Code::StoreCorrupt, Code::DiskFull, Code::StoreUnavailable] {
+            let body = said(code, "/srv/naru/naru.db: row 7");
+            assert!(!body.contains("naru.db") && body.contains(code.as_str()), "{body}");
+            assert!(body.contains(code.title(Lang::En)), "{body}");
+        }
+        assert!(said(Code::TermsDiffer, "/shared/dataset").contains("/shared/dataset"));
     }
 }

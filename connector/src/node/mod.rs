@@ -9,6 +9,7 @@
 //! | `outbox` | repeating unanswered acts |
 //! | `policy`, `facts` | documents, evaluations, permits |
 //! | `peers`, `contact`, `catalog`, `publish` | first contact, staying in contact, listings |
+//! | `out`, `steer` | the folder that data go to; ending and trying again by hand |
 //! | `bytes` | serving and fetching the data, one task for each |
 //! | `omission` | the peer's log: claims, consistency, its entries verified before data move |
 //! | `recovery` | after a start: what peers hold of our log |
@@ -21,6 +22,7 @@ mod bytes;
 mod catalog;
 mod contact;
 mod counter;
+pub mod country;
 mod deadlines;
 mod deal;
 mod error;
@@ -33,6 +35,7 @@ mod locks;
 mod me;
 mod negotiation;
 mod omission;
+mod out;
 mod outbox;
 mod peers;
 mod policy;
@@ -42,6 +45,7 @@ mod received;
 mod recovery;
 mod route;
 mod standing;
+mod steer;
 mod terms;
 mod transfer;
 mod turn;
@@ -104,6 +108,10 @@ pub struct Inner {
     recovery: recovery::Recovery,
     /// Peers are pinned one after the other: names and limits are looked at before they are written.
     pinning: tokio::sync::Mutex<()>,
+    /// Folders for fetched files are given out one after the other.
+    outs: tokio::sync::Mutex<()>,
+    /// Somebody asked that what waits is tried again now.
+    nudge: Notify,
     /// The outbox has something new.
     wake: Notify,
     stop: watch::Sender<bool>,
@@ -181,6 +189,8 @@ impl Node {
             budgets: budget::Budgets::default(),
             recovery: recovery::Recovery::default(),
             pinning: tokio::sync::Mutex::default(),
+            outs: tokio::sync::Mutex::default(),
+            nudge: Notify::new(),
             wake: Notify::new(),
             stop,
         }));

@@ -62,6 +62,24 @@ impl Turn {
         said: &Said,
         content: &[u8],
     ) -> Result<Vec<u8>, NodeError> {
+        let signs = match said {
+            Said::Agreement(_) | Said::Verification(_) => true,
+            Said::Event(m) => m.event_type == EventType::Accepted,
+            Said::Request(_)
+            | Said::Offer(_)
+            | Said::Termination(_)
+            | Said::End(_)
+            | Said::TransferRequest(_)
+            | Said::Start(_)
+            | Said::Suspension(_)
+            | Said::Completion(_)
+            | Said::TransferTermination(_)
+            | Said::Receipt(_) => false,
+        };
+        // What our answer would sign or close, the operator may have wanted ended.
+        if signs && self.carry_out()? {
+            return Ok(Vec::new());
+        }
         match said {
             Said::Request(m) => {
                 let dxp = m.dxp.as_ref().ok_or_else(|| NodeError::refused(Code::Downgraded, ""))?;

@@ -65,7 +65,8 @@ fn unproven(error: NodeError) -> NodeError {
         | NodeError::Transport(_)
         | NodeError::Ticket(_)
         | NodeError::Bundle(_)
-        | NodeError::Engine(_) => error,
+        | NodeError::Engine(_)
+        | NodeError::Judged { .. } => error,
     }
 }
 

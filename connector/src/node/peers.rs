@@ -9,7 +9,7 @@ use naru_protocol::{
     act::{Method, Path, Request, check_token, peek_token},
     encoding::{Digest, Id},
     error::Code,
-    identity::{PinnedPeer, fingerprint, peer_id},
+    identity::{Did, PinnedPeer, fingerprint, peer_id},
     json, limits,
     log::entry::{EntryDraft, EntryType, FieldKey, Genesis, NodeKey, Side},
     ticket::{Address, Secret, Ticket},
@@ -21,7 +21,7 @@ use super::{
     Node, NodeError,
     link::Answered,
     now,
-    verbs::{IssueTicket, PeerName, PeerView, TicketText, Trust},
+    verbs::{Accept, IssueTicket, PeerName, PeerView, TicketText, Trust},
 };
 use crate::{
     config,
@@ -37,6 +37,8 @@ use crate::{
 pub(super) struct Peer {
     pub(super) row: PeerRow,
     pub(super) pinned: PinnedPeer,
+    /// A person compared its fingerprint; otherwise a ticket of ours alone vouches for it.
+    pub(super) confirmed: bool,
 }
 
 impl Peer {
@@ -61,6 +63,7 @@ impl Peer {
             country: self.row.country.clone(),
             fingerprint: fingerprint(self.pinned.did()),
             status: self.row.status.to_string(),
+            confirmed: self.confirmed,
             connected,
         }
     }
@@ -131,7 +134,8 @@ impl Node {
         let Some(row) = self.store.peer(did).await? else { return Ok(None) };
         let sets = self.store.key_sets(did, 1, MAX_ROWS).await?;
         let pinned = PinnedPeer::pin(&row.statement, sets.iter().map(|s| s.jws.as_str()))?;
-        let peer = Arc::new(Peer { row, pinned });
+        let confirmed = self.store.meta(&confirmed(did)).await?.is_some();
+        let peer = Arc::new(Peer { row, pinned, confirmed });
         self.peers.lock().unwrap_or_else(PoisonError::into_inner).insert(did.to_owned(), Arc::clone(&peer));
         Ok(Some(peer))
     }
@@ -144,7 +148,13 @@ impl Node {
         };
         match self.peer(&did).await? {
             Some(peer) if peer.row.status == PeerStatus::Accepted => Ok(peer),
-            Some(_) => Err(NodeError::refused(Code::NotPaired, format!("{name} is not accepted yet"))),
+            Some(peer) if peer.row.status == PeerStatus::Blocked => {
+                Err(NodeError::refused(Code::PeerBlocked, name))
+            }
+            Some(_) => Err(NodeError::refused(
+                Code::NotPaired,
+                format!("{name} is not accepted yet; `naru accept` does that"),
+            )),
             None => Err(NodeError::refused(Code::NotPaired, name)),
         }
     }
@@ -161,10 +171,22 @@ impl Node {
 
     /// Makes a ticket with a single-use secret.
     pub async fn issue_ticket(&self, ask: IssueTicket) -> Result<TicketText, NodeError> {
+        if ask.ttl == 0 || ask.ttl > limits::TICKET_SECONDS {
+            let why = format!("a ticket lives 1 to {} seconds", limits::TICKET_SECONDS);
+            return Err(NodeError::refused(Code::ArgumentInvalid, why));
+        }
         let at = now();
         let secret = config::random::<16>().map_err(|e| NodeError::Folder(e.to_string()))?;
         let secret = Secret::of(secret);
-        let addresses: Result<Vec<_>, _> = self.addresses().iter().map(|a| Address::parse(a)).collect();
+        let addresses: Result<Vec<_>, _> =
+            self.addresses().iter().take(limits::TICKET_ADDRESSES).map(|a| Address::parse(a)).collect();
+        if addresses.as_ref().is_ok_and(Vec::is_empty) {
+            return Err(NodeError::refused(
+                Code::ConfigInvalid,
+                "this node only dials out (naru.toml, listen, port = 0), so that nobody could redeem a ticket of it: let \
+                 the partner issue one",
+            ));
+        }
         let ticket = Ticket::new(
             addresses?,
             self.me.statement.clone(),
@@ -196,6 +218,12 @@ impl Node {
     /// Redeems a ticket: dials its issuer, proves who we are, and pins it.
     pub async fn trust(&self, ask: Trust) -> Result<PeerView, NodeError> {
         let ticket = Ticket::parse(&ask.ticket, now())?;
+        let did = *ticket.peer().did();
+        if did == self.me.did {
+            return Err(NodeError::refused(Code::ArgumentInvalid, "this ticket is this node's own"));
+        }
+        same_fingerprint(&did, &ask.fingerprint)?;
+        self.alias_for(&ask.alias, &did.to_string()).await?;
         let redemption = Redemption {
             v: json::V1,
             secret: ticket.secret().reveal(),
@@ -207,6 +235,7 @@ impl Node {
         let peer = Peer {
             row: row_of(ticket.peer(), ticket.participant(), &ask.alias, &addresses, PeerStatus::Accepted),
             pinned: ticket.peer().clone(),
+            confirmed: true,
         };
         let body = json::to_canonical(&redemption)?;
         let path = Path::parse("/tickets").map_err(|e| NodeError::Folder(e.to_string()))?;
@@ -216,7 +245,8 @@ impl Node {
         }
         {
             let _one = self.pinning.lock().await;
-            self.pin(&peer.row, ticket.keys(), Vec::new()).await?;
+            self.alias_for(&ask.alias, &peer.row.did).await?;
+            self.pin(&peer.row, ticket.keys(), Vec::new(), true).await?;
         }
         let peer =
             self.peer(&peer.row.did).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, ask.alias))?;
@@ -227,9 +257,30 @@ impl Node {
         Ok(view)
     }
 
-    /// Makes a peer durable with its key set and the ticket that it redeemed, and logs it, in one commit. The caller holds
-    /// `pinning`.
-    async fn pin(&self, row: &PeerRow, keys: &str, tickets: Vec<TicketChange>) -> Result<(), NodeError> {
+    /// Refuses a short name that could be taken for something else, or that another peer has.
+    async fn alias_for(&self, alias: &str, did: &str) -> Result<(), NodeError> {
+        let wrong = |why: String| Err(NodeError::refused(Code::ArgumentInvalid, why));
+        let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '/';
+        if alias.is_empty() || alias.len() > 64 || !alias.chars().all(plain) || alias.starts_with("did:") {
+            return wrong(format!("{alias:?} is no short name: 1 to 64 bytes, no space, no `/`, not a DID"));
+        }
+        match self.store.peer_by_alias(alias).await? {
+            Some(row) if row.did != did => {
+                wrong(format!("{alias} is the short name of {} ({})", row.name, row.did))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Makes a peer durable with its key set and the ticket that it redeemed, and logs it, in one commit; notes whether a person
+    /// compared its fingerprint. The caller holds `pinning`.
+    async fn pin(
+        &self,
+        row: &PeerRow,
+        keys: &str,
+        tickets: Vec<TicketChange>,
+        by_person: bool,
+    ) -> Result<(), NodeError> {
         self.may_sign()?;
         if self.store.peer(&row.did).await?.is_none() {
             self.room(Counted::Peers, limits::PEERS, "peers are pinned").await?;
@@ -253,6 +304,7 @@ impl Node {
             peers: vec![row.clone()],
             key_sets: vec![set],
             tickets,
+            meta: by_person.then(|| (confirmed(&row.did), at.to_string())).into_iter().collect(),
             ..Batch::default()
         };
         self.store.commit(batch).await?;
@@ -290,6 +342,9 @@ impl Node {
         let row = self.store.ticket(secret.digest()).await?.ok_or_else(void)?;
         let did = pinned.did().to_string();
         let again = row.state == TicketState::Redeemed && row.redeemed_by.as_deref() == Some(did.as_str());
+        if !again && row.state == TicketState::Redeemed {
+            return Err(NodeError::refused(Code::TicketUsed, ""));
+        }
         if !again && (row.state != TicketState::Open || row.expires <= now()) {
             return Err(void());
         }
@@ -302,7 +357,7 @@ impl Node {
         // Whoever is known keeps the name that it has here, and is no less accepted for a second ticket.
         let known = self.store.peer(&did).await?;
         let status = match &known {
-            Some(row) if row.status == PeerStatus::Accepted => PeerStatus::Accepted,
+            Some(row) if row.status != PeerStatus::Pending => row.status,
             Some(_) | None => status,
         };
         let alias = match known {
@@ -311,7 +366,7 @@ impl Node {
         };
         let peer = row_of(&pinned, &redemption.participant, &alias, &addresses, status);
         let change = TicketChange::Redeem { secret_hash: secret.digest(), by: did };
-        self.pin(&peer, &redemption.keys, vec![change]).await?;
+        self.pin(&peer, &redemption.keys, vec![change], false).await?;
         Ok(if status == PeerStatus::Accepted { 200 } else { 202 })
     }
 
@@ -328,8 +383,8 @@ impl Node {
         Ok(did.to_owned())
     }
 
-    /// Accepts a peer that redeemed one of our tickets.
-    pub async fn accept_peer(&self, ask: PeerName) -> Result<PeerView, NodeError> {
+    /// Accepts a peer that redeemed one of our tickets, once the operator compared its fingerprint.
+    pub async fn accept_peer(&self, ask: Accept) -> Result<PeerView, NodeError> {
         let did = match self.store.peer_by_alias(&ask.peer).await? {
             Some(row) => row.did,
             None => ask.peer.clone(),
@@ -337,9 +392,10 @@ impl Node {
         let unknown = || NodeError::refused(Code::NotPaired, ask.peer.clone());
         let _one = self.pinning.lock().await;
         let peer = self.peer(&did).await?.ok_or_else(unknown)?;
+        same_fingerprint(peer.pinned.did(), &ask.fingerprint)?;
         let row = PeerRow { status: PeerStatus::Accepted, ..peer.row.clone() };
         let keys = self.store.key_sets(&did, 1, MAX_ROWS).await?.pop().ok_or_else(unknown)?;
-        self.pin(&row, &keys.jws, Vec::new()).await?;
+        self.pin(&row, &keys.jws, Vec::new(), true).await?;
         let peer = self.peer(&did).await?.ok_or_else(unknown)?;
         Ok(peer.view(self.connected_to(&peer)))
     }
@@ -387,6 +443,21 @@ impl Node {
         let jws: Vec<String> = sets.into_iter().map(|s| s.jws).collect();
         Ok(object!({"v": 1, "participant": self.me.statement, "keys": jws}))
     }
+}
+
+/// Under which setting it is kept that a person compared a peer's fingerprint.
+fn confirmed(did: &str) -> String {
+    format!("confirmed:{did}")
+}
+
+/// The fingerprint that the operator was told is this participant's.
+fn same_fingerprint(did: &Did, told: &str) -> Result<(), NodeError> {
+    let plain = |text: &str| text.split_whitespace().collect::<String>().to_lowercase();
+    let own = fingerprint(did);
+    if plain(told) == plain(&own) {
+        return Ok(());
+    }
+    Err(NodeError::refused(Code::FingerprintDiffers, format!("it is {own}; nothing was sent or pinned")))
 }
 
 fn row_of(

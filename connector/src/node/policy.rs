@@ -104,6 +104,19 @@ impl Node {
         self.engine.for_countries(countries)
     }
 
+    /// The parties whose identity rests on a ticket alone, since nobody compared their fingerprint.
+    async fn by_ticket(&self, question: &Question<'_>) -> Result<Option<Role>, NodeError> {
+        let (role, did) = match question.role {
+            Role::Provider => (Role::Consumer, Some(question.consumer)),
+            Role::Consumer => {
+                (Role::Provider, question.shared.pointer("/provider/id").and_then(Value::as_str))
+            }
+        };
+        let Some(did) = did else { return Ok(None) };
+        let peer = self.peer(did).await?;
+        Ok(peer.filter(|peer| !peer.confirmed).map(|_| role))
+    }
+
     /// Asks the packs. An engine that breaks gives a result that does not allow.
     pub(super) async fn judge(&self, question: &Question<'_>) -> Result<Judged, NodeError> {
         let at = now();
@@ -117,6 +130,7 @@ impl Node {
             now: at,
             identity_until: at + IDENTITY_HOLDS,
             transfer: question.transfer,
+            by_ticket: self.by_ticket(question).await?,
         }
         .document();
         let engine = self.engine_for(question.countries);

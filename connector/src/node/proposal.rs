@@ -26,13 +26,15 @@ use naru_protocol::{
 use serde_json::{Value, json as object};
 
 use super::{
-    Node, NodeError,
+    Node, NodeError, country,
     deal::Deal,
     facts::{self, Use},
     me, now, now_ms,
+    out::Content,
     peers::{Peer, random_id},
     policy::{Judged, Question},
     received::fresh_row,
+    steer::{exchange_id, reason_fits},
     turn::{Data, Turn},
     verbs::{End, ExchangeView, Propose},
 };
@@ -156,22 +158,32 @@ impl Node {
         Ok(())
     }
 
-    fn own_refusal(&self, judged: &Judged) -> NodeError {
+    pub(super) fn own_refusal(&self, judged: &Judged) -> NodeError {
         let ids = judged.result.deny.iter().chain(&judged.result.undetermined);
-        let ids: Vec<String> = ids.map(|f| format!("{} ({})", f.id, f.detail)).collect();
-        NodeError::refused(judged.code(), ids.join(", "))
+        let rules: Vec<String> = ids.map(|f| format!("{} ({})", f.id, f.detail)).collect();
+        let explained = self.explain(&judged.row).unwrap_or_default();
+        let explained = explained.get("explained").and_then(Value::as_array).cloned().unwrap_or_default();
+        NodeError::Judged { code: judged.code(), rules: rules.join(", "), explained }
     }
 
     /// Asks a peer for a dataset: terms, our decision, one act.
     pub async fn request(&self, ask: Propose) -> Result<ExchangeView, NodeError> {
         let peer = self.named(&ask.peer).await?;
+        country::known(&ask.countries)?;
         let listed = self.listing_of(&peer, &ask.dataset).await?;
+        let Some(out) = ask.out.clone() else {
+            return self.propose(&peer, Role::Consumer, listed, ask).await;
+        };
+        let _outs = self.outs.lock().await;
+        let content = Content { root: listed.listing.content_root, bytes: listed.listing.summary.bytes };
+        self.check_out(&out, Some(content), &[], None).await?;
         self.propose(&peer, Role::Consumer, listed, ask).await
     }
 
     /// Offers a dataset of ours to a peer.
     pub async fn offer(&self, ask: Propose) -> Result<ExchangeView, NodeError> {
         let peer = self.named(&ask.peer).await?;
+        country::known(&ask.countries)?;
         let unknown = || NodeError::refused(Code::DatasetUnknown, ask.dataset.clone());
         let row =
             self.store.dataset(&ask.dataset, None).await?.filter(|d| !d.withdrawn).ok_or_else(unknown)?;
@@ -249,7 +261,8 @@ impl Node {
 
     /// Ends an agreement in force, with a reason that both sides see.
     pub async fn end(&self, ask: End) -> Result<ExchangeView, NodeError> {
-        let id = Id::parse(&ask.id).map_err(|_| NodeError::refused(Code::NotFound, ask.id.clone()))?;
+        let id = exchange_id(&ask.id)?;
+        reason_fits(&ask.reason)?;
         {
             let _lock = self.locks.one(id).await;
             let mut turn = self.turn(id).await?;

@@ -18,11 +18,11 @@ use serde_json::{Value, json as object};
 use super::{
     Node, NodeError, facts, now,
     peers::random_id,
-    verbs::{Publish, Published},
+    verbs::{DatasetName, DatasetView, Publish, Published},
 };
 use crate::{
     data::publish::{self, PublishOptions},
-    store::{Approval, Batch, DatasetRow, DatasetWrite},
+    store::{Approval, Batch, DatasetRow, DatasetWrite, MAX_ROWS},
 };
 
 /// Seconds for which a listing holds.
@@ -47,7 +47,26 @@ impl Node {
         })
         .await
         .map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?
-        .map_err(|e| NodeError::refused(publish_code(&e), e.to_string()))?;
+        .map_err(|e| NodeError::refused(publish_code(&e), e.to_string()));
+        let listed = match hashed {
+            Ok(hashed) => self.list(ask, dataset, policy, hashed).await,
+            Err(error) => Err(error),
+        };
+        if listed.is_err() {
+            // The index of what nobody can see is of no use.
+            let _ = std::fs::remove_dir_all(&index);
+        }
+        listed
+    }
+
+    /// Signs the listing of what was hashed, and makes it durable.
+    async fn list(
+        &self,
+        ask: Publish,
+        dataset: String,
+        policy: Value,
+        hashed: publish::Published,
+    ) -> Result<Published, NodeError> {
         let mut facts = ask.facts;
         if let Some(members) = facts.as_object_mut() {
             members.insert("id".into(), object!(dataset));
@@ -79,6 +98,33 @@ impl Node {
             files: hashed.summary.files,
             bytes: hashed.summary.bytes,
         })
+    }
+
+    /// Takes a dataset out of the catalog: nobody sees it and no new deal about it is taken up. Agreements in force go on. The
+    /// log has no word for it: what was published stays published.
+    pub async fn withdraw(&self, ask: DatasetName) -> Result<DatasetView, NodeError> {
+        let unknown = || NodeError::refused(Code::DatasetUnknown, ask.dataset.clone());
+        let row = self.store.dataset(&ask.dataset, None).await?.ok_or_else(unknown)?;
+        let row = DatasetRow { withdrawn: true, ..row };
+        let view = view(&row)?;
+        let write = DatasetWrite { row, files: None };
+        self.store.commit(Batch { datasets: vec![write], ..Batch::default() }).await?;
+        Ok(view)
+    }
+
+    /// All datasets of our own, those that were withdrawn too.
+    pub async fn datasets(&self) -> Result<Vec<DatasetView>, NodeError> {
+        let (mut views, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let rows = self.store.datasets(after.as_deref(), true, MAX_ROWS).await?;
+            for row in &rows {
+                views.push(view(row)?);
+            }
+            match rows.last() {
+                Some(last) if rows.len() == MAX_ROWS as usize => after = Some(last.id.clone()),
+                Some(_) | None => return Ok(views),
+            }
+        }
     }
 
     /// Refuses what lies in this node's own folder or holds it: keys are nobody's dataset.
@@ -125,6 +171,20 @@ impl Node {
         let write = DatasetWrite { row, files: None };
         Ok(Batch { entries: vec![entry], datasets: vec![write], ..Batch::default() })
     }
+}
+
+fn view(row: &DatasetRow) -> Result<DatasetView, NodeError> {
+    let listing = naru_protocol::jws::peek::<Listing>(&row.listing)?;
+    let listing = listing.claims();
+    Ok(DatasetView {
+        dataset: row.id.clone(),
+        version: row.version,
+        title: object!(listing.title),
+        path: row.root_path.clone(),
+        files: listing.summary.files,
+        bytes: listing.summary.bytes,
+        withdrawn: row.withdrawn,
+    })
 }
 
 /// The operator's terms as an offer of this dataset, without target, as catalogs carry it.

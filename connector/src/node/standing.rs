@@ -7,10 +7,11 @@ use std::{collections::BTreeSet, path::PathBuf};
 use naru_protocol::{error::Code, terms::Terms};
 use serde_json::{Value, json};
 
-use super::{Node, NodeError, verbs::Expect};
+use super::{Node, NodeError, country, verbs::Expect};
 use crate::store::Batch;
 
-fn name(did: &str) -> String {
+/// Under which setting the order for a peer is kept.
+pub(super) fn name(did: &str) -> String {
     format!("expect:{did}")
 }
 
@@ -22,6 +23,9 @@ impl Node {
     /// Takes up the next offer of a peer for this purpose.
     pub async fn expect(&self, ask: Expect) -> Result<Value, NodeError> {
         let peer = self.named(&ask.peer).await?;
+        country::known(&ask.countries)?;
+        let _outs = self.outs.lock().await;
+        self.check_out(&ask.out, None, &[], Some(&peer.did())).await?;
         let order =
             serde_json::to_string(&ask).map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
         let batch = Batch { meta: vec![(name(&peer.did()), order)], ..Batch::default() };

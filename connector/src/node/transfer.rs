@@ -40,7 +40,7 @@ use super::{
 };
 use crate::{
     config,
-    store::{ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, StartedBy},
+    store::{Batch, ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, StartedBy},
 };
 
 /// Attempts to read the peer's log before its silence counts as an omission; with their pauses about ten minutes.
@@ -79,6 +79,7 @@ pub(super) async fn resume_all(node: &Node) -> Result<(), NodeError> {
         ..ExchangeQuery::default()
     };
     each(node, query, async |row| node.go_on(&row)).await?;
+    node.resume_cancels().await?;
     let concluded = ExchangeQuery {
         states: vec!["FINALIZED".into()],
         kind: Some(ExchangeKind::Negotiation),
@@ -140,12 +141,21 @@ impl Node {
         if let Some(known) = deal_turn.deal()?.transfer {
             return Ok(known);
         }
+        if deal_turn.machine.is_ended() {
+            return Err(NodeError::refused(Code::AgreementEnded, ""));
+        }
         let in_force = self.in_force(&mut deal_turn).await?;
         let deal = deal_turn.deal()?.clone();
         let terms = deal.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
         let agreement_id = terms.agreement.id().to_owned();
         let occurrence = deal.next_occurrence();
         let judged = deal_turn.judge(&terms, Role::Consumer, Some(occurrence)).await?;
+        if !judged.result.allows() || judged.broken.is_some() {
+            // Kept, so that it can be explained.
+            let batch = Batch { evaluations: vec![judged.row.clone()], ..Batch::default() };
+            self.store.commit(batch).await?;
+            return Err(self.own_refusal(&judged));
+        }
         let permit = self.permit_transfer(&judged, &terms, Role::Consumer, None)?;
         let own = judged.own(&permit);
         let secret = config::random::<32>().map_err(|e| NodeError::Folder(e.to_string()))?;
@@ -180,6 +190,7 @@ impl Node {
         evaluated.exchange = Some(id);
         turn.batch.evaluations.push(evaluated);
         deal_turn.deal()?.transfer = Some(id);
+        deal_turn.deal()?.refusal = None;
         turn.beside.push(deal_turn);
         turn.commit().await?;
         Ok(id)
@@ -190,6 +201,9 @@ impl Node {
         let (mut tries, mut silence) = (0, Silence::default());
         while let Err(error) = self.try_begin_serving(id, &mut silence).await {
             tracing::warn!(exchange = %id, code = error.code().as_str(), %error, "the transfer does not start");
+            if let Err(error) = self.keep_refusal(id, &error).await {
+                tracing::error!(exchange = %id, %error, "the failure could not be kept");
+            }
             if !passes(error.code()) || !self.pause(tries).await {
                 return;
             }
@@ -197,12 +211,13 @@ impl Node {
         }
     }
 
-    /// Waits longer after each failed attempt; false once the node stops.
-    async fn pause(&self, tries: u32) -> bool {
+    /// Waits longer after each failed attempt, unless somebody asks to go on now; false once the node stops.
+    pub(super) async fn pause(&self, tries: u32) -> bool {
         let millis = limits::RETRY_FIRST_MILLIS.saturating_mul(1 << tries.min(8));
         let mut stop = self.stop.subscribe();
         tokio::select! {
             () = tokio::time::sleep(std::time::Duration::from_millis(millis)) => true,
+            () = self.nudge.notified() => true,
             _ = stop.wait_for(|s| *s) => false,
         }
     }
@@ -251,7 +266,7 @@ impl Node {
                 let path = format!("/transfers/{}/start", turn.their_pid()?);
                 let fields = vec![("decision", object!(own.record))];
                 let haul = turn.haul()?;
-                (haul.ours, haul.occurrence) = (Some(own), occurrence);
+                (haul.ours, haul.occurrence, haul.refusal) = (Some(own), occurrence, None);
                 turn.send(SendKind::Start(permit, in_force), &path, m.to_bytes().map_err(message)?, fields)?;
                 // In one commit, under the agreement's lock: no other transfer gets this number.
                 deal_turn.deal()?.started = occurrence;
@@ -319,6 +334,9 @@ impl Node {
         let mut turn = self.turn(id).await?;
         if turn.machine.is_received() || turn.machine.pending().is_some() {
             return Ok(());
+        }
+        if turn.haul()?.out.as_ref() != Some(&out) {
+            return Err(NodeError::refused(Code::Busy, "the operator chose another folder meanwhile"));
         }
         let expected = turn.expected_receipt().await?;
         let receipt = DataReceipt::of(&expected, turn.at);

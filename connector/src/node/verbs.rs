@@ -65,6 +65,18 @@ pub struct Trust {
     pub ticket: String,
     /// A short name for the peer.
     pub alias: String,
+    /// The fingerprint that the operator compared with the partner; spaces and case do not matter.
+    pub fingerprint: String,
+}
+
+/// Accept a peer that redeemed one of our tickets.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accept {
+    /// Alias or DID.
+    pub peer: String,
+    /// The fingerprint that the operator compared with the partner; spaces and case do not matter.
+    pub fingerprint: String,
 }
 
 /// A peer as people see it.
@@ -82,6 +94,8 @@ pub struct PeerView {
     pub fingerprint: String,
     /// `pending`, `accepted` or `blocked`.
     pub status: String,
+    /// A person compared the fingerprint; otherwise a ticket that accepts by itself vouches alone.
+    pub confirmed: bool,
     /// Connected now, and who dialled (`we dialled`, `peer dialled`).
     pub connected: Option<String>,
 }
@@ -149,6 +163,53 @@ pub struct End {
     pub reason: String,
 }
 
+/// End what is not concluded or not complete yet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cancel {
+    /// The negotiation's or transfer's id.
+    pub id: String,
+    /// Why, for both sides.
+    pub reason: Option<String>,
+}
+
+/// Have the data of an agreement in force received or asked for again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// The negotiation's or transfer's id.
+    pub id: String,
+    /// Another folder for the files.
+    pub out: Option<PathBuf>,
+}
+
+/// Names a dataset of our own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetName {
+    /// As `publish` printed it.
+    pub dataset: String,
+}
+
+/// A dataset of our own as people see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DatasetView {
+    /// Its name.
+    pub dataset: String,
+    /// Version.
+    pub version: u64,
+    /// Titles by language.
+    pub title: Value,
+    /// Where its files lie.
+    pub path: String,
+    /// Files.
+    pub files: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Nobody sees it any more and no new deal about it is taken up.
+    pub withdrawn: bool,
+}
+
 /// Write the log and all that an auditor needs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -191,6 +252,10 @@ pub struct ExchangeView {
     pub other: Option<String>,
     /// Why it was refused or ended.
     pub refusal: Option<Refusal>,
+    /// What keeps it from going on, while it is not over.
+    pub trouble: Option<Trouble>,
+    /// Where the consumer's files go.
+    pub out: Option<PathBuf>,
     /// The own decision, as evaluated.
     pub decision: Option<Value>,
     /// Bytes verified and written so far (transfers).
@@ -199,6 +264,19 @@ pub struct ExchangeView {
     pub receipt: Option<String>,
     /// Milliseconds from the first act to FINALIZED or to the receipt, by this node's clock.
     pub took_ms: Option<u64>,
+}
+
+/// What keeps an exchange from going on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// A code of the error registry.
+    pub code: String,
+    /// Whose side it came from.
+    pub side: String,
+    /// What happened.
+    pub message: String,
+    /// It is tried again by itself; otherwise somebody has to do something.
+    pub goes_on: bool,
 }
 
 /// Why a deal did not come to be.

@@ -1,14 +1,20 @@
 //! Exchanges and the node as people see them.
 
-use naru_protocol::{encoding::Id, error::Code, exchange::Exchange};
+use naru_protocol::{
+    encoding::Id,
+    error::{Code, Lang},
+    exchange::Exchange,
+};
 use serde_json::Value;
 
 use super::{
     Node, NodeError,
+    steer::exchange_id,
+    transfer::passes,
     turn::{Data, data_of},
-    verbs::{ExchangeName, ExchangeView, Refusal, Status},
+    verbs::{ExchangeName, ExchangeView, Refusal, Status, Trouble},
 };
-use crate::store::{ExchangeQuery, ExchangeRow, MAX_ROWS};
+use crate::store::{ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, OutboxState};
 
 /// A refusal of ours, or by law.
 pub(super) fn refusal(code: Code, reasons: Vec<String>) -> Refusal {
@@ -23,8 +29,7 @@ pub(super) fn refusal_by_peer(code: &str, reasons: Vec<String>) -> Refusal {
 impl Node {
     /// One exchange.
     pub async fn exchange(&self, ask: ExchangeName) -> Result<ExchangeView, NodeError> {
-        let id = Id::parse(&ask.id).map_err(|_| NodeError::refused(Code::NotFound, ask.id.clone()))?;
-        self.exchange_view(id).await
+        self.exchange_view(exchange_id(&ask.id)?).await
     }
 
     pub(super) async fn exchange_view(&self, id: Id) -> Result<ExchangeView, NodeError> {
@@ -58,13 +63,18 @@ impl Node {
             in_force: None,
             other: None,
             refusal: None,
+            trouble: None,
+            out: None,
             decision: self.newest_decision(row.id).await?,
             bytes: None,
             receipt: None,
             took_ms: None,
         };
-        match data_of(row)? {
+        let data = data_of(row)?;
+        view.trouble = self.trouble(row, &data).await?;
+        match data {
             Data::Deal(deal) => {
+                view.out = deal.out;
                 view.dataset = deal.dataset;
                 view.in_force = deal.in_force.map(|d| d.to_string());
                 view.other = deal.transfer.map(|id| id.to_string());
@@ -72,6 +82,7 @@ impl Node {
                 view.took_ms = took(deal.began_ms, deal.ended_ms);
             }
             Data::Haul(haul) => {
+                view.out = haul.out;
                 view.dataset = haul.dataset;
                 view.other = Some(haul.negotiation.to_string());
                 view.refusal = haul.refusal;
@@ -83,9 +94,54 @@ impl Node {
         Ok(view)
     }
 
+    /// What keeps an exchange from going on, and whether it will by itself.
+    async fn trouble(&self, row: &ExchangeRow, data: &Data) -> Result<Option<Trouble>, NodeError> {
+        let waits = row.waits_for.as_deref().is_some_and(|w| w.starts_with("peer:"));
+        if waits {
+            return self.unanswered_trouble(row).await;
+        }
+        let (refusal, open) = match data {
+            // Concluded: what may be missing is only that the data are asked for.
+            Data::Deal(deal) if row.state == "FINALIZED" => (&deal.refusal, deal.wants_transfer()),
+            Data::Deal(deal) => (&deal.refusal, row.state != "TERMINATED"),
+            Data::Haul(haul) => (&haul.refusal, !matches!(row.state.as_str(), "TERMINATED" | "COMPLETED")),
+        };
+        let Some(refusal) = refusal.as_ref().filter(|_| open) else { return Ok(None) };
+        // An attempt is repeated where this side's next step is its own.
+        let own_step = match (data, row.role, row.state.as_str()) {
+            (Data::Deal(_), OurRole::Consumer, "FINALIZED")
+            | (Data::Haul(_), OurRole::Consumer, "STARTED")
+            | (Data::Haul(_), OurRole::Provider, "REQUESTED") => true,
+            (Data::Deal(_) | Data::Haul(_), OurRole::Consumer | OurRole::Provider, _) => false,
+        };
+        let goes_on = own_step && Code::parse(&refusal.code).is_ok_and(passes);
+        let message = match refusal.reasons.is_empty() {
+            true => Code::parse(&refusal.code).map_or("", |c| c.title(Lang::En)).to_owned(),
+            false => refusal.reasons.join(", "),
+        };
+        Ok(Some(Trouble { code: refusal.code.clone(), side: refusal.side.clone(), message, goes_on }))
+    }
+
+    /// An act of ours that the peer has not answered, if an attempt failed.
+    async fn unanswered_trouble(&self, row: &ExchangeRow) -> Result<Option<Trouble>, NodeError> {
+        let Some(act) = self.store.unanswered(row.id).await? else { return Ok(None) };
+        let waiting = self.store.outbox(Some(&row.peer), MAX_ROWS).await?;
+        let Some(sent) = waiting.into_iter().find(|o| o.act == act.digest) else { return Ok(None) };
+        let Some(error) = sent.last_error else { return Ok(None) };
+        let (code, message) = error.split_once(": ").unwrap_or(("", &error));
+        let code = match sent.state {
+            OutboxState::Unresolved => Code::Unresolved,
+            OutboxState::Waiting => Code::parse(code).unwrap_or(Code::Unreachable),
+        };
+        let side = code.side().as_str().to_owned();
+        Ok(Some(Trouble { code: code.as_str().to_owned(), side, message: message.to_owned(), goes_on: true }))
+    }
+
     async fn newest_decision(&self, id: Id) -> Result<Option<Value>, NodeError> {
         let rows = self.store.evaluations(id, MAX_ROWS).await?;
-        Ok(rows.last().and_then(|row| self.explain(row)))
+        // Of the same second, the later phase.
+        let newest = rows.iter().max_by_key(|row| (row.created, row.phase == "transfer"));
+        Ok(newest.and_then(|row| self.explain(row)))
     }
 
     /// The node at a glance.

@@ -157,7 +157,8 @@ impl Firm {
 
     /// Pins whoever issued a ticket.
     pub(crate) async fn trust(&self, ticket: String) {
-        let view = self.node().trust(Trust { ticket, alias: "other".to_owned() }).await.unwrap();
+        let ask = Trust { fingerprint: told(&ticket), ticket, alias: "other".to_owned() };
+        let view = self.node().trust(ask).await.unwrap();
         assert_eq!(view.status, "accepted");
     }
 
@@ -198,6 +199,12 @@ impl Firm {
         let made = self.node().export(Export { out: out.clone() }).await.unwrap();
         Log::read(&out, made.size)
     }
+}
+
+/// The fingerprint that the issuer of a ticket would read out.
+pub(crate) fn told(ticket: &str) -> String {
+    let ticket = naru_protocol::ticket::Ticket::parse(ticket, now()).unwrap();
+    naru_protocol::identity::fingerprint(ticket.peer().did())
 }
 
 pub(crate) fn proposal(peer: &str, dataset: &str, out: Option<PathBuf>) -> Propose {

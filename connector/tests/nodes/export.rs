@@ -8,8 +8,8 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use crate::common::{Dials, Log, Pair, files, harmless, policy, same_files, settled};
-use naru::node::verbs::{Export, Publish};
+use crate::common::{Dials, Log, Pair, files, harmless, policy, private, same_files, settled};
+use naru::node::verbs::{Export, Publish, Retry};
 use naru_protocol::{error::Code, log::entry::EntryType};
 
 /// The names in a folder of an export, without their ending.
@@ -103,12 +103,16 @@ async fn an_export_touches_nothing_beside_its_folder() {
 async fn a_receipt_is_given_when_every_file_lies_under_its_name() {
     // TRF-9.2
     let pair = Pair::new(Dials::Buyer, harmless()).await;
-    // Something lies where one of the files must go: it is not written over, and nothing is receipted.
+    // Something comes to lie where one of the files must go: it is not written over, and nothing is receipted.
     let blocked = pair.temp.join("blocked");
+    let asked = pair.buyer.request(&pair.seller.did, &pair.dataset, None).await.unwrap();
+    pair.settled(&asked.id).await;
+    fs::write(pair.seller.dir.join("facts.json"), "not readable for a while").unwrap();
+    let ask = Retry { id: asked.id.clone(), out: Some(blocked.clone()) };
+    let transfer = pair.buyer.node().retry(ask).await.unwrap().id;
     fs::create_dir_all(blocked.join("inspection")).unwrap();
     fs::write(blocked.join("inspection/weld.png"), b"mine").unwrap();
-    let asked = pair.buyer.request(&pair.seller.did, &pair.dataset, Some(blocked.clone())).await.unwrap();
-    let transfer = pair.buyer.until(&asked.id, |v| v.other.is_some()).await.other.unwrap();
+    pair.seller.facts(&private(&[&pair.buyer.did], &[]));
     let view = pair.buyer.until(&transfer, |v| v.refusal.is_some()).await;
     assert_eq!(view.receipt, None);
     for firm in [&pair.seller, &pair.buyer] {

@@ -10,6 +10,7 @@ mod common;
 mod export;
 mod faults;
 mod omission;
+mod operator;
 mod order;
 mod restart;
 mod serving;

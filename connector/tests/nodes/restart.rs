@@ -163,7 +163,12 @@ async fn a_folder_belongs_to_one_process_and_a_port_to_one_node() {
     let error = Node::open(&Folder::new(temp.join("one"))).await.unwrap_err();
     assert_eq!(error.code(), Code::FolderLocked);
     let port = Folder::new(temp.join("one")).config().unwrap().listen.port;
-    create(&init(&temp.join("two"), "two", "SG", Some(port))).unwrap();
+    let taken = create(&init(&temp.join("two"), "two", "SG", Some(port))).unwrap_err();
+    assert_eq!(taken.code, Code::PortInUse.as_str(), "{taken}");
+    let made = create(&init(&temp.join("two"), "two", "SG", None)).unwrap();
+    let toml = temp.join("two").join("naru.toml");
+    let moved = fs::read_to_string(&toml).unwrap().replace(&made.port.to_string(), &port.to_string());
+    fs::write(&toml, moved).unwrap();
     let error = Node::open(&Folder::new(temp.join("two"))).await.unwrap_err();
     assert_eq!(error.code(), Code::PortInUse);
     // The one that is in order goes on, and the other starts once the port is free.

@@ -212,9 +212,9 @@ codes! {
         "새 문서를 그대로 유지합니다. 상대 노드가 복원된 사본일 수 있습니다.";
     NotPaired "not_paired" 401 Peer
         "This participant is not known here"
-        "Exchange a ticket first: one side runs `naru ticket`, the other `naru trust`."
+        "Exchange a ticket first: one side runs `naru ticket`, the other `naru trust`, and the first one then `naru accept`."
         "등록되지 않은 참여자입니다"
-        "먼저 티켓을 교환하세요. 한쪽은 `naru ticket`, 다른 쪽은 `naru trust`를 실행합니다.";
+        "먼저 티켓을 교환하세요. 한쪽은 `naru ticket`, 다른 쪽은 `naru trust`, 이어서 처음 쪽이 `naru accept`를 실행합니다.";
     PeerBlocked "peer_blocked" 401 Local
         "This participant is blocked here"
         "The operator of this node blocked it; only the operator can allow it again."
@@ -279,9 +279,9 @@ codes! {
         "보낸 쪽이 교환 상태를 다시 확인한 뒤 진행해야 합니다.";
     IllegalState "illegal_state" 400 Peer
         "Act is not allowed in this state"
-        "Look at the exchange with `naru status`; the answer says its state."
+        "Look at the exchange with `naru exchanges`; the message says more."
         "현재 상태에서 허용되지 않는 요청입니다"
-        "`naru status`로 교환 상태를 확인하세요. 응답에 현재 상태가 있습니다.";
+        "`naru exchanges`로 교환 상태를 확인하세요. 자세한 내용은 메시지에 있습니다.";
     Lapsed "lapsed" 400 Peer
         "Deadline for concluding has passed"
         "The deal is void for both sides. Start again."
@@ -351,9 +351,9 @@ codes! {
         "서명되었지만 체결되지 않았습니다. 이 계약으로는 아무것도 전송할 수 없습니다.";
     NotInForce "not_in_force" 400 Peer
         "Agreement is not in force"
-        "Both signatures, FINALIZED and its acknowledgement are needed. See `naru status`."
+        "Both signatures, FINALIZED and its acknowledgement are needed. See `naru exchanges`."
         "계약이 발효되지 않았습니다"
-        "두 서명, FINALIZED, 그 수신 확인이 모두 필요합니다. `naru status`를 확인하세요.";
+        "두 서명, FINALIZED, 그 수신 확인이 모두 필요합니다. `naru exchanges`를 확인하세요.";
     AgreementEnded "agreement_ended" 400 Peer
         "Agreement was ended"
         "One side ended it; the reason is in the log. Negotiate anew."
@@ -386,9 +386,9 @@ codes! {
         "카탈로그를 믿지 말고 제공자에게 연락하세요.";
     DatasetNotOffered "dataset_not_offered" 404 Peer
         "Dataset is not offered to this participant"
-        "Ask the provider to select it for you."
+        "Look for its name in `naru catalog`. The provider may have withdrawn it, or the rules do not show it to you; ask the provider."
         "이 참여자에게 제공되지 않는 데이터셋입니다"
-        "제공자에게 선택해 달라고 요청하세요.";
+        "`naru catalog`에서 이름을 확인하세요. 제공자가 철회했거나 규정상 보이지 않을 수 있으니 제공자에게 문의하세요.";
     Rejected "rejected" 201 Peer
         "A person rejected the deal"
         "Ask the other firm for its reason."
@@ -408,14 +408,14 @@ codes! {
     // Policy.
     Denied "denied" 201 Policy
         "The rules forbid this deal"
-        "`naru exchanges` names rule, law and remedy, as far as they may be shown."
+        "Own rules are shown with law and remedy. Of the other side's, `naru exchanges` shows the names that may be told; ask the other side."
         "규정상 허용되지 않는 거래입니다"
-        "`naru exchanges`이 공개 가능한 범위에서 규칙, 법령, 해결 방법을 알려줍니다.";
+        "자기 쪽 규칙은 법령과 해결 방법이 함께 표시됩니다. 상대 쪽 규칙은 공개할 수 있는 이름만 `naru exchanges`에 보이므로 상대에게 문의하세요.";
     Undetermined "undetermined" 201 Policy
         "The rules cannot be judged with the facts at hand"
-        "`naru exchanges` names the facts that are missing. Declare them and try again."
+        "The facts that are missing are shown with the rule that needs them. Whoever is the source for them declares them; then try again."
         "주어진 사실만으로는 규정을 판단할 수 없습니다"
-        "`naru exchanges`이 부족한 사실을 알려줍니다. 입력한 뒤 다시 시도하세요.";
+        "부족한 사실은 그것이 필요한 규칙과 함께 표시됩니다. 그 사실을 아는 쪽이 입력한 뒤 다시 시도하세요.";
     PolicyBroken "policy_broken" 201 Policy
         "A policy pack failed"
         "Nothing was allowed. Install the pack again, or tell its publisher."
@@ -552,19 +552,19 @@ codes! {
     // The way.
     Unreachable "unreachable" 500 Transport
         "Peer cannot be reached"
-        "Check address and network. It is tried again by itself."
+        "Check that the peer's node runs, its address and the network. What is signed is sent again by itself; a command is given again."
         "상대에게 연결할 수 없습니다"
-        "주소와 네트워크를 확인하세요. 자동으로 다시 시도합니다.";
+        "상대 노드가 켜져 있는지, 주소와 네트워크가 맞는지 확인하세요. 서명된 것은 자동으로 다시 보내며, 명령은 다시 실행하세요.";
     TimedOut "timed_out" 504 Transport
         "Peer did not answer in time"
-        "It is tried again by itself; the same act is never done twice."
+        "What is signed is sent again by itself and never done twice; a command is given again."
         "상대가 제때 응답하지 않았습니다"
-        "자동으로 다시 시도합니다. 같은 요청이 두 번 처리되지 않습니다.";
+        "서명된 것은 자동으로 다시 보내며 두 번 처리되지 않습니다. 명령은 다시 실행하세요.";
     ConnectionLost "connection_lost" 500 Transport
         "Connection was lost"
-        "It goes on where it stopped as soon as the peer is reached."
+        "A deal goes on where it stopped as soon as the peer is reached; a command is given again."
         "연결이 끊어졌습니다"
-        "다시 연결되면 멈춘 곳부터 이어집니다.";
+        "다시 연결되면 거래는 멈춘 곳부터 이어집니다. 명령은 다시 실행하세요.";
     TlsFailed "tls_failed" 500 Transport
         "Secure connection failed"
         "Certificate or peer id is not the expected one. A proxy may be inspecting the traffic."
@@ -584,9 +584,9 @@ codes! {
     // The store.
     DiskFull "disk_full" 503 Store
         "Disk is full"
-        "Free space in the data folder. Nothing is lost; the node goes on by itself."
+        "Free space in the folder that the message names. Nothing is lost; what was under way goes on by itself."
         "디스크가 가득 찼습니다"
-        "데이터 폴더의 공간을 비우세요. 잃은 것은 없으며 노드가 알아서 이어갑니다.";
+        "메시지에 적힌 폴더의 공간을 비우세요. 잃은 것은 없으며 진행 중이던 일은 자동으로 이어집니다.";
     StoreUnavailable "store_unavailable" 503 Store
         "Data folder cannot be read or written"
         "Check permissions and the disk. Nothing was promised."
@@ -661,9 +661,9 @@ codes! {
         "파일, 줄, 키가 메시지에 있습니다.";
     ArgumentInvalid "argument_invalid" 400 Local
         "Argument is invalid"
-        "See `naru help` for the form."
+        "The message says what does not fit; `naru help COMMAND` shows the form."
         "인수가 올바르지 않습니다"
-        "`naru help`에서 형식을 확인하세요.";
+        "무엇이 맞지 않는지 메시지에 있습니다. 형식은 `naru help 명령`에서 확인하세요.";
     ClockWrong "clock_wrong" 500 Local
         "Clock of this machine went back"
         "Set the clock and keep it synchronised; signing waits until it has caught up."
@@ -671,9 +671,9 @@ codes! {
         "시계를 맞추고 동기화하세요. 시각이 따라잡을 때까지 서명을 멈춥니다.";
     DatasetUnknown "dataset_unknown" 404 Local
         "No dataset under this name here"
-        "See `naru status` for what is published."
+        "See `naru datasets` for what is published."
         "이 이름의 데이터셋이 없습니다"
-        "게시된 목록은 `naru status`에서 확인하세요.";
+        "게시된 목록은 `naru datasets`에서 확인하세요.";
     DatasetEmpty "dataset_empty" 400 Local
         "Nothing to publish at this path"
         "Name a file, or a folder with at least one file."

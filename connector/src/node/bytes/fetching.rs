@@ -173,7 +173,7 @@ impl Link {
 /// What a failure means to the fetcher: a link that broke is tried again, a refusal is not.
 fn range_error(error: &NodeError) -> RangeError {
     match error {
-        NodeError::Refused(code, _) => {
+        NodeError::Refused(code, _) | NodeError::Judged { code, .. } => {
             // As the answer had it: a code that goes with success is refused with 400.
             let status = if code.http_status() < 300 { 400 } else { code.http_status() };
             meaning(status, Some(*code))

@@ -177,7 +177,9 @@ mod tests {
         let screened = json!({"screening": {consumer: {"hit": false, "screened_at": now() - 60}}});
         fs::write(here.join("facts.json"), screened.to_string()).unwrap();
         let ticket = seller.issue_ticket(IssueTicket { auto_accept: true, ttl: 600 }).await.unwrap().ticket;
-        buyer.trust(Trust { ticket, alias: "seller".to_owned() }).await.unwrap();
+        let issuer = naru_protocol::ticket::Ticket::parse(&ticket, now()).unwrap();
+        let fingerprint = naru_protocol::identity::fingerprint(issuer.peer().did());
+        buyer.trust(Trust { ticket, alias: "seller".to_owned(), fingerprint }).await.unwrap();
         let (dataset, root) = publish(&seller, &temp.join("source")).await;
 
         // Somebody else works in the folder: the task stands still until it is let in.

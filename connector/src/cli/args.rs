@@ -1,0 +1,270 @@
+//! The commands and their arguments, as `naru help` prints them. Does nothing.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use super::init;
+use crate::demo;
+
+/// Naru: trade datasets across borders, with the law checked and every step provable.
+#[derive(Debug, Parser)]
+#[command(name = "naru", version, max_term_width = 100)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+    /// JSON instead of text, for results and errors.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Show the whole story on this machine: two nodes, one deal refused, two concluded, both logs verified.
+    Demo(demo::Demo),
+    /// Make a node's folder: keys, statements, a free port.
+    Init(init::Init),
+    /// Run the node of a folder until it is told to stop.
+    Run(Dir),
+    /// Stop the running node.
+    Stop(Dir),
+    /// Say how the running node is.
+    Status(Dir),
+    /// Publish a folder or file: terms and facts are JSON files.
+    Publish(Publish),
+    /// List what is published.
+    Datasets(Dir),
+    /// Take a dataset out of the catalog; agreements in force go on.
+    Withdraw(Dataset),
+    /// Print a ticket for a partner; its last line is the ticket.
+    Ticket(Ticket),
+    /// Redeem a partner's ticket, once its fingerprint is compared.
+    Trust(Trust),
+    /// List peers.
+    Peers(Dir),
+    /// Accept a peer that redeemed one of our tickets, once its fingerprint is compared.
+    Accept(Accept),
+    /// Connect to a peer now.
+    Dial(Peer),
+    /// List what a peer offers.
+    Catalog(Peer),
+    /// Ask for a dataset, wait for the agreement, and receive it.
+    Get(Get),
+    /// Offer a dataset to a peer, and wait for the agreement.
+    Offer(Offer),
+    /// Take up the next offer of a peer for this purpose, and receive it.
+    Expect(Expect),
+    /// List negotiations and transfers.
+    Exchanges(Dir),
+    /// End a negotiation that is not concluded or a transfer that is not complete.
+    Cancel(Cancel),
+    /// Receive the data of an agreement again, or go on into another folder.
+    Retry(Retry),
+    /// End an agreement in force.
+    End(End),
+    /// The log.
+    #[command(subcommand)]
+    Log(Log),
+    /// Verify exported logs without any node.
+    #[command(subcommand)]
+    Audit(Audit),
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Dir {
+    /// The node's folder.
+    #[arg(long, env = "NARU_DIR")]
+    pub(super) dir: PathBuf,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Peer {
+    #[command(flatten)]
+    pub(super) at: Dir,
+    /// Alias or DID.
+    pub(super) peer: String,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Dataset {
+    #[command(flatten)]
+    pub(super) at: Dir,
+    /// The dataset, as `datasets` prints it.
+    pub(super) dataset: String,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Publish {
+    #[command(flatten)]
+    pub(super) at: Dir,
+    /// The folder or file; it stays where it is.
+    pub(super) path: PathBuf,
+    /// A title.
+    #[arg(long)]
+    pub(super) title: String,
+    /// What the other may do: a file with an ODRL offer (JSON).
+    #[arg(long)]
+    pub(super) terms: PathBuf,
+    /// What the data are: a file with the declared facts (JSON).
+    #[arg(long)]
+    pub(super) facts: PathBuf,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Ticket {
+    #[command(flatten)]
+    pub(super) at: Dir,
+    /// Accept whoever redeems it: no person compares a fingerprint then, and the rules are told that a ticket alone vouches.
+    #[arg(long)]
+    pub(super) auto_accept: bool,
+    /// Seconds until it lapses, at most 30 days.
+    #[arg(long, default_value_t = 86_400)]
+    pub(super) ttl: u64,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Trust {
+    #[command(flatten)]
+    pub(super) at: Dir,
+    /// The ticket.
+    pub(super) ticket: String,
+    /// A short name for the peer.
+    #[arg(long = "as")]
+    pub(super) alias: String,
+    /// The fingerprint that the partner told you; asked on the terminal otherwise.
+    #[arg(long)]
+    pub(super) fingerprint: Option<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Accept {
+    #[command(flatten)]
+    pub(super) at: Dir,
+    /// Alias or DID, as `peers` prints it.
+    pub(super) peer: String,
+    /// The fingerprint that the partner told you; asked on the terminal otherwise.
+    #[arg(long)]
+    pub(super) fingerprint: Option<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Get {
+    #[command(flatten)]
+    pub(super) at: Dir,
+    /// PEER/DATASET, as `catalog` prints it.
+    pub(super) dataset: String,
+    /// What it is for.
+    #[arg(long)]
+    pub(super) purpose: String,
+    /// Where the files go: a folder that is new or empty.
+    #[arg(long)]
+    pub(super) out: PathBuf,
+    /// Countries where the data are kept and processed; the own country otherwise.
+    #[arg(long)]
+    pub(super) country: Vec<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Offer {
+    #[command(flatten)]
+    pub(super) at: Dir,
+    /// Alias or DID.
+    pub(super) peer: String,
+    /// The dataset, as `datasets` prints it.
+    pub(super) dataset: String,
+    /// What the peer wants it for.
+    #[arg(long)]
+    pub(super) purpose: String,
+    /// Countries where the peer keeps and processes the data; the peer's own otherwise.
+    #[arg(long)]
+    pub(super) country: Vec<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Expect {
+    #[command(flatten)]
+    pub(super) at: Dir,
+    /// Alias or DID.
+    pub(super) peer: String,
+    /// Where the files go: a folder that is new or empty.
+    #[arg(long)]
+    pub(super) out: PathBuf,
+    /// The purpose for which an offer is taken up.
+    #[arg(long)]
+    pub(super) purpose: String,
+    /// Countries where the data will be kept and processed: those of the offer, neither more nor fewer.
+    #[arg(long, required = true)]
+    pub(super) country: Vec<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Cancel {
+    #[command(flatten)]
+    pub(super) at: Dir,
+    /// The id, as `exchanges` prints it.
+    pub(super) id: String,
+    /// Why; both sides see it.
+    #[arg(long)]
+    pub(super) reason: Option<String>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct End {
+    #[command(flatten)]
+    pub(super) at: Dir,
+    /// The negotiation's id, as `exchanges` prints it.
+    pub(super) id: String,
+    /// Why; both sides see it.
+    #[arg(long)]
+    pub(super) reason: String,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Retry {
+    #[command(flatten)]
+    pub(super) at: Dir,
+    /// The negotiation's or transfer's id, as `exchanges` prints it.
+    pub(super) id: String,
+    /// Another folder for the files, new or empty.
+    #[arg(long)]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Log {
+    /// Write the log and what an auditor needs as static files.
+    Export {
+        #[command(flatten)]
+        at: Dir,
+        /// A folder that is new or empty.
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Audit {
+    /// Verify one or both halves from files alone.
+    Verify {
+        /// Exported folders.
+        #[arg(required = true)]
+        dirs: Vec<PathBuf>,
+        /// The auditor's own trust anchors (TOML).
+        #[arg(long)]
+        trust: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed_and_take_json_anywhere() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+        for line in ["naru --json status --dir a", "naru status --dir a --json", "naru demo --json"] {
+            assert!(Cli::try_parse_from(line.split(' ')).unwrap().json, "{line}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Who a partner is, a person has to say: the fingerprint that was told by telephone comes as an argument, or is compared on
+//! the terminal. Where neither can be, nothing is done.
+
+use std::{
+    io::{BufRead as _, IsTerminal as _, Write as _},
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use naru_protocol::{error::Code, identity::fingerprint, ticket::Ticket};
+use serde_json::Value;
+
+use crate::control::{self, Failure};
+
+/// The fingerprint that was told of a ticket's issuer.
+pub(super) fn of_ticket(ticket: &str, told: Option<String>) -> Result<String, Failure> {
+    if let Some(told) = told {
+        return Ok(told);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let ticket = Ticket::parse(ticket, now).map_err(|e| Failure::new(e.code(), e.to_string()))?;
+    let who = ticket.peer().participant();
+    compare(&who.name, &who.country.to_string(), fingerprint(ticket.peer().did()))
+}
+
+/// The fingerprint that was told of a peer that redeemed a ticket of ours.
+pub(super) async fn of_peer(dir: &Path, peer: &str, told: Option<String>) -> Result<String, Failure> {
+    if let Some(told) = told {
+        return Ok(told);
+    }
+    let peers = control::call(dir, "peers", None).await?;
+    let word = |row: &Value, name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut rows = peers.as_array().into_iter().flatten();
+    let found = rows.find(|row| word(row, "alias") == peer || word(row, "did") == peer);
+    let found = found
+        .ok_or_else(|| Failure::new(Code::NotPaired, format!("{peer} redeemed no ticket here")).own())?;
+    compare(&word(found, "name"), &word(found, "country"), word(found, "fingerprint"))
+}
+
+/// Shows who it says it is, and asks whether the partner told the same fingerprint.
+fn compare(name: &str, country: &str, fingerprint: String) -> Result<String, Failure> {
+    if !std::io::stdin().is_terminal() {
+        let why = format!("nobody is here to confirm who {name:?} ({country}) is");
+        let hint = "Ask the partner for its fingerprint by telephone and pass it with --fingerprint.";
+        return Err(Failure::new(Code::ArgumentInvalid, why).hint(hint));
+    }
+    // A name is the partner's own word and could paint over what follows.
+    let name: String = name.chars().filter(|c| !c.is_control()).collect();
+    eprint!(
+        "{name} ({country}; both self-declared)\nfingerprint {fingerprint}\n\
+         Did the partner tell you this fingerprint, by telephone or in person? [y/N] "
+    );
+    let mut answer = String::new();
+    let read = std::io::stderr().flush().and_then(|()| std::io::stdin().lock().read_line(&mut answer));
+    if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Ok(fingerprint);
+    }
+    Err(Failure::new(Code::Cancelled, "not confirmed; nothing was sent or pinned")
+        .hint("Ask the partner for its fingerprint by telephone, then run this again."))
+}

@@ -445,20 +445,17 @@ impl Node {
         let (serving, checked) = (Arc::clone(&live), ack.clone());
         let taken = tokio::task::spawn_blocking(move || serving.serving.acknowledge(&checked)).await;
         let taken = taken.map_err(|e| refused(Code::Internal, &e))?.map_err(|e| refused(e.code(), &e))?;
-        match taken {
-            Some(advance) => {
-                let progress = serde_json::json!({"chunks": ack.payload().chunks, "digest": ack.payload().digest,
-                    "window": ack.payload().window});
-                let transfer = TransferRow {
-                    exchange: row.id,
-                    progress: progress.to_string(),
-                    window_ack: Some(text.to_owned()),
-                    receipt: None,
-                };
-                self.store.commit(Batch { transfers: vec![transfer], ..Batch::default() }).await?;
-                live.serving.advance(advance);
-            }
-            None => {}
+        if let Some(advance) = taken {
+            let progress = serde_json::json!({"chunks": ack.payload().chunks, "digest": ack.payload().digest,
+                "window": ack.payload().window});
+            let transfer = TransferRow {
+                exchange: row.id,
+                progress: progress.to_string(),
+                window_ack: Some(text.to_owned()),
+                receipt: None,
+            };
+            self.store.commit(Batch { transfers: vec![transfer], ..Batch::default() }).await?;
+            live.serving.advance(advance);
         }
         Ok(b"{}".to_vec())
     }

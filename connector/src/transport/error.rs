@@ -251,6 +251,8 @@ impl TransportError {
 
 /// Text of a lower layer or of the network, cut to [`REASON_CHARS`] and without control characters.
 pub(super) fn cut(text: &str) -> String {
+    // Some layers say nothing of their own before the colon that leads to their cause.
+    let text = text.trim_start_matches([':', ' ']);
     text.chars().filter(|c| !c.is_control()).take(REASON_CHARS).collect()
 }
 

@@ -2,14 +2,15 @@
 //!
 //! opa-wasm speaks OPA's Wasm ABI. The box around it is this crate's: the wasmtime engine that counts fuel and time, and
 //! for every evaluation a store of its own, with a limit on memory, in which opa-wasm instantiates the module and loads
-//! the data anew, so that nothing is left behind for the next. What opa-wasm would let a module reach beyond its input
+//! the data anew, so that nothing is left behind for the next. That takes longer than the evaluation, and so a thread
+//! keeps one or two stores ready that have been used for nothing yet. What opa-wasm would let a module reach beyond its input
 //! and data is closed before opa-wasm sees the module, by `gate`. Not here: what a result means.
 
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::task::{Context, Poll, Waker};
 
-use opa_wasm::Runtime;
+use opa_wasm::{DefaultContext, Policy, Runtime};
 use serde_json::value::RawValue;
 use tracing::{Dispatch, dispatcher};
 use wasmtime::{Config, Engine, Module, ResourceLimiter, Store, Trap};
@@ -45,7 +46,17 @@ pub(crate) struct Program {
     module: Module,
     data: Arc<RawValue>,
     entrypoint: Arc<str>,
+    spares: Arc<Mutex<Vec<Fresh>>>,
 }
+
+/// Everything of a run that comes before the input. Used once.
+struct Fresh {
+    store: Store<State>,
+    policy: Policy<DefaultContext>,
+}
+
+/// Stores kept ready for each module: one for the next evaluation, one while the first is replaced.
+const SPARES: usize = 2;
 
 impl std::fmt::Debug for Program {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -62,8 +73,11 @@ impl Program {
         let data: Box<RawValue> =
             serde_json::from_slice(data).map_err(|error| ProgramError::Module(error.to_string()))?;
         gate::check(&module, &data, entrypoint)?;
-        let program = Self { module, data: data.into(), entrypoint: entrypoint.into() };
-        program.rehearse().map_err(|fault| ProgramError::Module(fault.reason))?;
+        let (data, entrypoint) = (data.into(), entrypoint.into());
+        let program = Self { module, data, entrypoint, spares: Arc::default() };
+        // A module that lacks a part is refused when it is loaded.
+        let fresh = program.prepare().map_err(|fault| ProgramError::Module(fault.reason))?;
+        program.spares().push(fresh);
         Ok(program)
     }
 
@@ -72,12 +86,11 @@ impl Program {
     pub(crate) fn run(&self, input: &[u8]) -> Result<Box<RawValue>, Fault> {
         let input: &RawValue = serde_json::from_slice(input)
             .map_err(|_| Fault::new(BrokenCode::Input, "the input is no JSON"))?;
-        let data: &RawValue = &self.data;
-        let mut store = store(self.module.engine())?;
-        let answer = at_once(async {
-            let policy = Runtime::new(&mut store, &self.module).await?.with_data(&mut store, &data).await?;
-            policy.evaluate::<_, Box<RawValue>, _>(&mut store, &self.entrypoint, &input).await
-        });
+        let spare = self.spares().pop();
+        let Fresh { mut store, policy } = spare.map_or_else(|| self.prepare(), Ok)?;
+        restock(self);
+        store.set_epoch_deadline(ticks());
+        let answer = at_once(policy.evaluate::<_, Box<RawValue>, _>(&mut store, &self.entrypoint, &input));
         let answer = answer.ok_or_else(waits)?.map_err(|error| {
             if error.is::<serde_json::Error>() {
                 return Fault::new(BrokenCode::Malformed, "the result is no JSON");
@@ -90,23 +103,52 @@ impl Program {
         Ok(answer)
     }
 
-    /// Everything of a run that comes before the input, so that a module that lacks a part is refused when loaded.
-    fn rehearse(&self) -> Result<(), Fault> {
+    fn spares(&self) -> std::sync::MutexGuard<'_, Vec<Fresh>> {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Instantiate the module and load the data, in a store of their own. The fuel that this takes is the evaluation's.
+    fn prepare(&self) -> Result<Fresh, Fault> {
         let data: &RawValue = &self.data;
         let mut store = store(self.module.engine())?;
         let loaded = at_once(async {
             Runtime::new(&mut store, &self.module).await?.with_data(&mut store, &data).await
         });
-        loaded.ok_or_else(waits)?.map_or_else(
-            |error| match fault(store.data(), error.downcast_ref(), is_call(&error.root_cause().to_string()))
-            {
-                Fault { code: BrokenCode::Trap, .. } if !error.is::<Trap>() => {
-                    Err(Fault::new(BrokenCode::Trap, error.to_string()))
+        match loaded.ok_or_else(waits)? {
+            Ok(policy) => Ok(Fresh { store, policy }),
+            Err(error) => {
+                let called = is_call(&error.root_cause().to_string());
+                match fault(store.data(), error.downcast_ref(), called) {
+                    Fault { code: BrokenCode::Trap, .. } if !error.is::<Trap>() => {
+                        Err(Fault::new(BrokenCode::Trap, error.to_string()))
+                    }
+                    fault => Err(fault),
                 }
-                fault => Err(fault),
-            },
-            |_| Ok(()),
-        )
+            }
+        }
+    }
+}
+
+/// Have spares made of a program that was just asked. Where the thread cannot be had, evaluations make their own.
+fn restock(program: &Program) {
+    static WISHES: OnceLock<Option<mpsc::SyncSender<Program>>> = OnceLock::new();
+    let wishes = WISHES.get_or_init(|| {
+        let (wish, wishes) = mpsc::sync_channel::<Program>(limits::PACKS);
+        let work = move || {
+            for program in wishes {
+                while program.spares().len() < SPARES {
+                    match program.prepare() {
+                        Ok(fresh) => program.spares().push(fresh),
+                        Err(_) => break,
+                    }
+                }
+            }
+        };
+        std::thread::Builder::new().name("naru-policy-spares".to_owned()).spawn(work).ok().map(|_| wish)
+    });
+    if let Some(wishes) = wishes {
+        // A full queue means that the thread has enough to do: the next evaluation asks again.
+        let _ = wishes.try_send(program.clone());
     }
 }
 
@@ -157,10 +199,14 @@ impl ResourceLimiter for State {
 pub(crate) fn store(engine: &Engine) -> Result<Store<State>, Fault> {
     let mut store = Store::new(engine, State::default());
     store.limiter(|state| state);
-    let ticks = limits::TIME.as_millis().div_ceil(limits::TICK.as_millis());
-    store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(1));
+    store.set_epoch_deadline(ticks());
     store.set_fuel(limits::FUEL).map_err(|error| Fault::new(BrokenCode::Trap, error.to_string()))?;
     Ok(store)
+}
+
+/// The time that an evaluation may take, in ticks of the engine's clock.
+fn ticks() -> u64 {
+    u64::try_from(limits::TIME.as_millis().div_ceil(limits::TICK.as_millis())).unwrap_or(1)
 }
 
 /// Sort an error by what is known of the run, by its trap, and by whether the module `called` a host function other than

@@ -3,7 +3,8 @@
 use naru_protocol::{
     agreement::Content,
     encoding::{Digest, Id, from_base64url},
-    jws::sign_entry,
+    jws::{SignatureEntry, sign_entry},
+    signature::SigningKey,
 };
 use serde_json::{Value, json};
 
@@ -72,7 +73,7 @@ pub(crate) struct Agreed {
     pub(crate) pid: String,
     pub(crate) own: String,
     pub(crate) terms: Value,
-    agreement: Value,
+    pub(crate) agreement: Value,
 }
 
 impl Agreed {
@@ -88,12 +89,23 @@ impl Agreed {
         format!("/negotiations/{}/{rest}", self.pid)
     }
 
-    /// The verification under the peer's own signature.
-    pub(crate) fn verification(&self, hand: &Hand) -> Value {
-        let content: Content = serde_json::from_slice(&self.payload()).unwrap();
-        let signature = sign_entry(&content, 1, &hand.desk.signing).unwrap().1;
+    pub(crate) fn content(&self) -> Content {
+        serde_json::from_slice(&self.payload()).unwrap()
+    }
+
+    /// The second signature by whichever key, as if it were of that key set.
+    pub(crate) fn signature(&self, ks: u32, key: &SigningKey) -> SignatureEntry {
+        sign_entry(&self.content(), ks, key).unwrap().1
+    }
+
+    pub(crate) fn verification_with(&self, signature: &SignatureEntry) -> Value {
         let extra = json!({"dxp": {"v": 1, "signature": signature}});
         message("ContractAgreementVerificationMessage", &self.pid, &self.own, extra)
+    }
+
+    /// The verification under the peer's own signature.
+    pub(crate) fn verification(&self, hand: &Hand) -> Value {
+        self.verification_with(&self.signature(1, &hand.desk.signing))
     }
 
     /// Countersigns and takes FINALIZED; gives its act's digest.
@@ -102,6 +114,7 @@ impl Agreed {
         hand.act(self.exchange, &self.path("agreement/verification"), &body).await.accepted(200);
         let (finalized, said) = hand.inbox(self.exchange, 2).await;
         assert_eq!(said["eventType"], "FINALIZED");
+        assert_eq!(said["dxp"]["agreement"], json!(self.digest()));
         finalized.digest().unwrap()
     }
 }

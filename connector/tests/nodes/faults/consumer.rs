@@ -8,9 +8,9 @@ use naru_protocol::{
 };
 use serde_json::{Value, json};
 
-use super::{Deal, Seller};
 use crate::common::{
     self,
+    deals::{Agreed, Provider},
     hand::{DSP, DXP, Hand, Prepared, decision, halves, message, termination, urn},
     now, settled,
 };
@@ -18,7 +18,7 @@ use crate::common::{
 #[tokio::test(flavor = "multi_thread")]
 async fn a_known_act_gets_the_same_answer_and_acknowledgement_verbatim_even_after_a_restart() {
     // ACT-6.2, ACT-4.3, ACT-6.4, ACT-2.6
-    let mut seller = Seller::new().await;
+    let mut seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let terms = seller.terms(&hand, now() + 3600).await;
     let (exchange, prepared) = hand.request(&terms);
@@ -41,7 +41,7 @@ async fn a_known_act_gets_the_same_answer_and_acknowledgement_verbatim_even_afte
 #[tokio::test(flavor = "multi_thread")]
 async fn a_known_message_id_over_another_body_is_refused_and_changes_nothing() {
     // ACT-6.3, ACT-1.3
-    let seller = Seller::new().await;
+    let seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let deal = seller.agreed(&hand, now() + 3600).await;
     let before = seller.size().await;
@@ -62,7 +62,7 @@ async fn a_known_message_id_over_another_body_is_refused_and_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_under_a_wrong_token_is_answered_401_and_not_logged() {
     // ACT-2.1, ACT-3.1 to ACT-3.9, ACT-2.2
-    let seller = Seller::new().await;
+    let seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let (_, prepared) = hand.request(&seller.terms(&hand, now() + 3600).await);
     let before = seller.size().await;
@@ -109,7 +109,7 @@ async fn a_request_under_a_wrong_token_is_answered_401_and_not_logged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_and_used_tickets_get_nothing() {
     // ACT-3.1
-    let seller = Seller::new().await;
+    let seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let before = seller.size().await;
     let stranger = Hand::stranger(&seller.firm).await;
@@ -133,7 +133,7 @@ async fn strangers_and_used_tickets_get_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_act_that_the_state_does_not_allow_is_refused_for_good_with_one_entry() {
     // NEG-1.2, NEG-3.9, ACT-4.1, LOG-6.5
-    let seller = Seller::new().await;
+    let seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let deal = seller.agreed(&hand, now() + 3600).await;
     let terms = deal.agreement["dxp"]["terms"].clone();
@@ -158,7 +158,7 @@ async fn an_act_that_the_state_does_not_allow_is_refused_for_good_with_one_entry
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_yours_is_answered_like_what_does_not_exist() {
     // LIM-2.5, LOG-7.3
-    let seller = Seller::new().await;
+    let seller = Provider::new().await;
     let (one, two) = tokio::join!(Hand::paired(&seller.firm), Hand::paired(&seller.firm));
     let deal = seller.agreed(&one, now() + 3600).await;
     let before = seller.size().await;
@@ -188,7 +188,7 @@ async fn what_is_not_yours_is_answered_like_what_does_not_exist() {
 #[tokio::test(flavor = "multi_thread")]
 async fn content_that_is_no_message_is_refused_and_the_node_lives() {
     // LIM-1.1, ENC-3.1, ENC-3.3, NEG-3.1, NEG-3.2, NEG-3.5
-    let seller = Seller::new().await;
+    let seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let deal = seller.agreed(&hand, now() + 3600).await;
     let talk = hand.talk(deal.exchange);
@@ -221,7 +221,7 @@ async fn content_that_is_no_message_is_refused_and_the_node_lives() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_act_without_its_key_or_with_another_callback_begins_nothing() {
     // NEG-3.3
-    let seller = Seller::new().await;
+    let seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let terms = seller.terms(&hand, now() + 3600).await;
     let (_, mut bare) = hand.request(&terms);
@@ -253,7 +253,7 @@ async fn a_first_act_without_its_key_or_with_another_callback_begins_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn terms_that_differ_from_what_the_node_knows_are_refused_with_the_pointer() {
     // NEG-4.13, NEG-4.9, NEG-4.10
-    let seller = Seller::new().await;
+    let seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let terms = seller.terms(&hand, now() + 3600).await;
     for (pointer, value) in [
@@ -276,7 +276,7 @@ async fn terms_that_differ_from_what_the_node_knows_are_refused_with_the_pointer
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agreement_is_finalized_only_under_the_consumers_own_signature() {
     // NEG-8.5, NEG-8.6, NEG-9.1, NEG-3.6
-    let seller = Seller::new().await;
+    let seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let deal = seller.agreed(&hand, now() + 3600).await;
     let mut bits = deal.signature(1, &hand.desk.signing);
@@ -289,7 +289,7 @@ async fn an_agreement_is_finalized_only_under_the_consumers_own_signature() {
     let root = deal.signature(0, hand.root());
     let unknown = deal.signature(7, &hand.desk.signing);
     for wrong in [bits, provider, log_key, root, unknown] {
-        let body = deal.verification(&wrong);
+        let body = deal.verification_with(&wrong);
         let answer = hand.act(deal.exchange, &deal.path("agreement/verification"), &body).await;
         assert_eq!(answer.status, 400, "{}", answer.json());
         assert!(answer.ack.is_some(), "{}", answer.json());
@@ -305,14 +305,14 @@ async fn an_agreement_is_finalized_only_under_the_consumers_own_signature() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_countersignature_after_the_deadline_lapses_the_deal_on_both_sides() {
     // NEG-14.1, NEG-14.3, NEG-8.9
-    let seller = Seller::new().await;
+    let seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let deadline = now() + 3;
     let deal = seller.agreed(&hand, deadline).await;
     while now() <= deadline {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    let body = deal.verification(&deal.signature(1, &hand.desk.signing));
+    let body = deal.verification(&hand);
     let act = hand.prepare(deal.exchange, &deal.path("agreement/verification"), &body);
     let answer = hand.carry(&act).await;
     answer.refused_finally("lapsed");
@@ -327,7 +327,7 @@ async fn a_countersignature_after_the_deadline_lapses_the_deal_on_both_sides() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unanswered_act_is_repeated_and_dropped_when_a_termination_crosses_it() {
     // NEG-12.2, NEG-13.1 to NEG-13.4, ACT-6.8
-    let seller = Seller::new().await;
+    let seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let terms = seller.terms(&hand, now() + 3600).await;
     hand.manners(|m| m.closed = true);
@@ -371,7 +371,7 @@ async fn an_unanswered_act_is_repeated_and_dropped_when_a_termination_crosses_it
 #[tokio::test(flavor = "multi_thread")]
 async fn an_act_that_names_an_unanswered_one_answers_it() {
     // NEG-11.1, NEG-12.3, ACT-1.2: the answer to the agreement is lost for ever, the verification names it.
-    let seller = Seller::new().await;
+    let seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let terms = seller.terms(&hand, now() + 3600).await;
     let (exchange, _) = hand.request(&terms);
@@ -397,7 +397,7 @@ async fn an_act_that_names_an_unanswered_one_answers_it() {
 }
 
 /// The consumer's transfer request under a concluded deal.
-fn transfer_request(hand: &Hand, deal: &Deal, finalized: Digest) -> (Id, Prepared) {
+fn transfer_request(hand: &Hand, deal: &Agreed, finalized: Digest) -> (Id, Prepared) {
     let (exchange, key) = (Id(common::hand::random()), ExchangeKey::from_bytes(common::hand::random()));
     let terms = serde_json::to_value(deal.content().terms).unwrap();
     let mut own = decision(&terms, "importer");
@@ -412,7 +412,7 @@ fn transfer_request(hand: &Hand, deal: &Deal, finalized: Digest) -> (Id, Prepare
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_withholds_its_entries_gets_no_data() {
     // LOG-2.3, LOG-5.6, TRF-3.6: `omitted`.
-    let seller = Seller::new().await;
+    let seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let deal = seller.agreed(&hand, now() + 3600).await;
     let finalized = deal.conclude(&hand).await;
@@ -439,7 +439,7 @@ async fn a_consumer_that_withholds_its_entries_gets_no_data() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transfer_that_does_not_name_the_conclusion_of_its_deal_is_refused() {
     // TRF-2.3, TRF-3.1, TRF-3.2
-    let seller = Seller::new().await;
+    let seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let deal = seller.agreed(&hand, now() + 3600).await;
     let (_, early) = transfer_request(&hand, &deal, Digest::of(b"never"));

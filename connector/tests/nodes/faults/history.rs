@@ -9,9 +9,9 @@ use naru::{
 use naru_protocol::{error::Code, log::merkle::Hash};
 use serde_json::json;
 
-use super::Seller;
 use crate::common::{
     Dials, Pair,
+    deals::Provider,
     hand::{DSP, DXP, Hand, decision},
     harmless, now, policy, proposal,
 };
@@ -19,7 +19,7 @@ use crate::common::{
 #[tokio::test(flavor = "multi_thread")]
 async fn acts_wait_until_their_peer_has_said_what_it_holds_of_our_log() {
     // LOG-9.1, API-3.5
-    let mut seller = Seller::new().await;
+    let mut seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let terms = seller.terms(&hand, now() + 3600).await;
     seller.firm.stop().await;
@@ -43,7 +43,7 @@ async fn acts_wait_until_their_peer_has_said_what_it_holds_of_our_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peers_word_about_our_log_without_our_signature_stops_nobody_but_that_peer() {
     // LOG-9.2
-    let mut seller = Seller::new().await;
+    let mut seller = Provider::new().await;
     let (liar, honest) = (Hand::paired(&seller.firm).await, Hand::paired(&seller.firm).await);
     let terms = seller.terms(&honest, now() + 3600).await;
     let said = liar.head();
@@ -96,7 +96,7 @@ async fn a_database_whose_peer_holds_more_of_its_log_signs_nothing_any_more() {
 }
 
 /// AUD-11.4: the proof stands in the export, convicts for an auditor, and is missed where it is taken away.
-async fn shown_to_an_auditor(seller: &Seller, hand: &Hand) {
+async fn shown_to_an_auditor(seller: &Provider, hand: &Hand) {
     let dir = seller.temp.join("log");
     seller.firm.node().export(Export { out: dir.clone() }).await.unwrap();
     let anchors = seller.temp.join("anchors.toml");
@@ -123,7 +123,7 @@ async fn shown_to_an_auditor(seller: &Seller, hand: &Hand) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_act_under_a_second_root_of_a_size_that_was_shown_is_refused() {
     // LOG-5.6, LOG-5.2
-    let seller = Seller::new().await;
+    let seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let terms = seller.terms(&hand, now() + 3600).await;
     // The node's answers are not taken, so that no acknowledgement shows a larger checkpoint meanwhile.
@@ -148,7 +148,7 @@ async fn an_act_under_a_second_root_of_a_size_that_was_shown_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn terms_without_a_duty_come_back_with_it_once() {
     // NEG-6.1, NEG-4.2, NEG-3.3
-    let seller = Seller::new().await;
+    let seller = Provider::new().await;
     let hand = Hand::paired(&seller.firm).await;
     let packs = seller.firm.node().status().await.unwrap().packs;
     for takes_it_up in [true, false] {

@@ -55,13 +55,24 @@ impl BadSignature {
 #[derive(Clone, Copy)]
 pub struct PublicKey(VerifyingKey);
 
+/// Whether 32 bytes that name a point name it as it is always written: y below p = 2^255 - 19, and no sign where x is 0 (there
+/// y is 1 or p - 1). Compressing the point again would say the same and cost as much as reading it.
+fn is_canonical(bytes: &[u8; 32]) -> bool {
+    let [low, middle @ .., high] = bytes;
+    let all = |byte: u8| middle.iter().all(|other| *other == byte);
+    let beyond = *low >= 0xed && all(0xff) && high & 0x7f == 0x7f;
+    let signed_zero =
+        (*low == 0x01 && all(0) && *high == 0x80) || (*low == 0xec && all(0xff) && *high == 0xff);
+    !beyond && !signed_zero
+}
+
 impl PublicKey {
     /// From 32 bytes; refuses other encodings than the canonical one and points of low order (ENC-6.2).
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, KeyError> {
-        let key = VerifyingKey::from_bytes(&bytes).map_err(|_| KeyError::Encoding)?;
-        if key.to_edwards().compress().to_bytes() != bytes {
+        if !is_canonical(&bytes) {
             return Err(KeyError::Encoding);
         }
+        let key = VerifyingKey::from_bytes(&bytes).map_err(|_| KeyError::Encoding)?;
         if key.is_weak() {
             return Err(KeyError::LowOrder);
         }
@@ -165,5 +176,28 @@ impl SigningKey {
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey(secret of {})", self.public())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn canonical_is_what_compressing_gives() {
+        // ENC-6.2: every encoding near 0 and near p, with and without sign, and some between.
+        let mut seen = [0, 0];
+        for low in 0..=255 {
+            for (middle, high) in [(0, 0), (0, 0x80), (0xff, 0x7f), (0xff, 0xff), (0xff, 0x7e), (0x5a, 0x33)]
+            {
+                let mut bytes = [middle; 32];
+                (bytes[0], bytes[31]) = (low, high);
+                let Ok(key) = VerifyingKey::from_bytes(&bytes) else { continue };
+                let same = key.to_edwards().compress().to_bytes() == bytes;
+                assert_eq!(is_canonical(&bytes), same, "{bytes:?}");
+                seen[usize::from(same)] += 1;
+            }
+        }
+        assert!(seen[0] > 10 && seen[1] > 100, "{seen:?}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, path::Path, time::Duration};
 
+use naru_protocol::error::Code;
 use serde_json::{Value, json};
 
 use crate::control::{self, Failure};
@@ -66,8 +67,10 @@ pub(super) enum Goal {
 enum Next {
     /// Look again.
     Wait,
-    /// It is over; whether the goal is reached.
-    Over(bool),
+    /// It is over, and the goal is reached.
+    Over,
+    /// It is over, and why the goal is not reached.
+    Failed(Failure),
     /// Nothing more comes by itself.
     Stuck(Failure),
 }
@@ -96,13 +99,13 @@ async fn follow_on(dir: &Path, first: Value, goal: Goal, json: bool) -> Result<b
         }
         match next(dir, &view, goal) {
             Next::Wait => {}
-            Next::Over(reached) => {
-                if json {
-                    println!("{view}")
-                } else {
-                    print!("{}", text(&view))
-                }
-                return Ok(reached);
+            Next::Over => {
+                tell(&view, json);
+                return Ok(true);
+            }
+            Next::Failed(failure) => {
+                tell(&view, json);
+                return Err(failure);
             }
             Next::Stuck(failure) => return Err(failure),
         }
@@ -116,6 +119,10 @@ async fn follow_on(dir: &Path, first: Value, goal: Goal, json: bool) -> Result<b
         tokio::time::sleep(Duration::from_millis(100)).await;
         view = control::call(dir, "exchange", Some(&json!({"id": id}))).await?;
     }
+}
+
+fn tell(view: &Value, json: bool) {
+    if json { println!("{view}") } else { print!("{}", text(view)) }
 }
 
 fn word(view: &Value, name: &str) -> String {
@@ -148,9 +155,9 @@ fn trouble_line(view: &Value) -> String {
 fn next(dir: &Path, view: &Value, goal: Goal) -> Next {
     let waits = !word(view, "waits_for").is_empty();
     match word(view, "state").as_str() {
-        "TERMINATED" => return Next::Over(false),
-        "COMPLETED" if !waits => return Next::Over(true),
-        "FINALIZED" if goal == Goal::Agreement && !waits => return Next::Over(true),
+        "TERMINATED" => return Next::Failed(ended(view)),
+        "COMPLETED" if !waits => return Next::Over,
+        "FINALIZED" if goal == Goal::Agreement && !waits => return Next::Over,
         _ => {}
     }
     let Some(trouble) = view.get("trouble").filter(|t| t.is_object()) else { return Next::Wait };
@@ -158,6 +165,10 @@ fn next(dir: &Path, view: &Value, goal: Goal) -> Next {
         return Next::Wait;
     }
     let (dir, id) = (dir.display(), word(view, "id"));
+    if word(view, "state") == "NONE" {
+        // Refused before it began: there is nothing that could be ended.
+        return Next::Stuck(told(view, trouble));
+    }
     let hint = if word(view, "role") == "consumer" && word(view, "kind") == "transfer"
         || word(view, "state") == "FINALIZED"
     {
@@ -167,16 +178,38 @@ fn next(dir: &Path, view: &Value, goal: Goal) -> Next {
     } else {
         format!("`naru exchanges --dir {dir}` shows it; `naru cancel --dir {dir} {id}` ends it.")
     };
+    Next::Stuck(told(view, trouble).hint(hint))
+}
+
+/// Why an exchange ended before its goal, as the view has it.
+fn ended(view: &Value) -> Failure {
+    let none = Value::Null;
+    let refusal = view.get("refusal").filter(|refusal| refusal.is_object()).unwrap_or(&none);
+    let reasons = refusal.get("reasons").and_then(Value::as_array).into_iter().flatten();
+    let reasons: Vec<&str> = reasons.filter_map(Value::as_str).collect();
+    let message = format!("{} {} ended: {}", word(view, "kind"), word(view, "id"), reasons.join(", "));
+    let mut said = refusal.clone();
+    if let Some(said) = said.as_object_mut() {
+        said.insert("message".to_owned(), message.trim_end_matches(": ").into());
+    }
+    match word(&said, "code").is_empty() {
+        true => Failure::new(Code::Cancelled, "it was ended"),
+        false => told(view, &said),
+    }
+}
+
+/// A failure in the words of the view: code, whose side, what happened, and the rules where it was our law.
+fn told(view: &Value, of: &Value) -> Failure {
     let mut failure = Failure {
-        code: word(trouble, "code"),
-        side: Some(word(trouble, "side")),
-        ..Failure::new(naru_protocol::error::Code::Internal, word(trouble, "message"))
+        code: word(of, "code"),
+        side: Some(word(of, "side")),
+        ..Failure::new(Code::Internal, word(of, "message"))
     };
     let findings = view.pointer("/decision/explained").and_then(Value::as_array);
     if failure.side.as_deref() == Some("policy") {
         failure.explained = findings.cloned().unwrap_or_default();
     }
-    Next::Stuck(failure.hint(hint))
+    failure
 }
 
 #[cfg(test)]
@@ -222,7 +255,11 @@ mod tests {
             &view(state, waits, Value::Null),
             goal,
         ) {
-            Next::Over(reached) => Some(reached),
+            Next::Over => Some(true),
+            Next::Failed(failure) => {
+                assert_eq!(failure.code, "cancelled");
+                Some(false)
+            }
             Next::Wait => None,
             Next::Stuck(failure) => panic!("{failure}"),
         };

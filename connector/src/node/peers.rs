@@ -155,7 +155,7 @@ impl Node {
                 Code::NotPaired,
                 format!("{name} is not accepted yet; `naru accept` does that"),
             )),
-            None => Err(NodeError::refused(Code::NotPaired, name)),
+            None => Err(NodeError::refused(Code::ArgumentInvalid, format!("no peer is named {name:?} here"))),
         }
     }
 

@@ -266,6 +266,9 @@ impl Node {
         {
             let _lock = self.locks.one(id).await;
             let mut turn = self.turn(id).await?;
+            if turn.machine.is_ended() {
+                return Err(NodeError::refused(Code::AgreementEnded, "it was ended before"));
+            }
             let proof = self.in_force(&mut turn).await?;
             let (provider_pid, consumer_pid) = turn.pids()?;
             let end = naru_protocol::dsp::negotiation::End {
@@ -277,6 +280,8 @@ impl Node {
                 reason: ask.reason,
             };
             let path = format!("/negotiations/{}/end", turn.their_pid()?);
+            turn.deal()?.refusal =
+                Some(super::views::refusal(Code::AgreementEnded, vec![end.reason.clone()]));
             turn.send(SendKind::End(proof), &path, end.to_bytes().map_err(message)?, Vec::new())?;
             turn.commit().await?;
         }

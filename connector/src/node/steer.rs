@@ -95,6 +95,9 @@ impl Node {
             match turn.row.state.as_str() {
                 "FINALIZED" => return Err(illegal("it is concluded: `naru end` ends the agreement")),
                 "TERMINATED" | "COMPLETED" => return Err(illegal("it is over already")),
+                "NONE" if turn.machine.pending().is_none() => {
+                    return Err(illegal("it was refused before it began: nothing is left to end"));
+                }
                 _ => {}
             }
             match &mut turn.data {
@@ -146,13 +149,21 @@ impl Node {
             Data::Haul(haul) => haul.negotiation,
         };
         let _outs = self.outs.lock().await;
-        let transfer = self.turn(negotiation).await?.deal()?.transfer;
+        let mut concluded = self.turn(negotiation).await?;
+        if concluded.machine.is_ended() {
+            return Err(NodeError::refused(Code::AgreementEnded, ""));
+        }
+        let transfer = concluded.deal()?.transfer;
         let transfer = match transfer {
             Some(id) => self.store.exchange(id).await?,
             None => None,
         };
         match transfer {
-            Some(row) if row.state == "COMPLETED" => Err(illegal("the data have arrived")),
+            // The whole again, as often as the agreement allows; the files of before stay where they are.
+            Some(row) if row.state == "COMPLETED" => match ask.out {
+                Some(out) => self.retry_anew(negotiation, Some(out)).await,
+                None => Err(illegal("the data have arrived; name another folder to receive them once more")),
+            },
             // Ended, or refused before it began.
             Some(row) if row.state == "TERMINATED" || (row.state == "NONE" && row.waits_for.is_none()) => {
                 let before = match data_of(&row)? {
@@ -272,7 +283,8 @@ impl Node {
             // It ended meanwhile, and its end says why.
             return Ok(());
         }
-        let refusal = Some(views::refusal(error.code(), vec![error.to_string()]));
+        let refusal = views::refusal(error.code(), vec![error.to_string()]);
+        let refusal = Some(views::of_whose_data(refusal, turn.machine.role()));
         let held = match &mut turn.data {
             Data::Deal(deal) => &mut deal.refusal,
             Data::Haul(haul) => &mut haul.refusal,

@@ -3,6 +3,8 @@
 //!
 //! Nothing is judged here and nothing rebuilt: the first pointer that differs is named.
 
+use std::time::Duration;
+
 use naru_protocol::{
     dsp::odrl,
     error::Code,
@@ -21,6 +23,9 @@ use super::{
 
 use super::proposal::{Listed, known_of, refused};
 
+/// How long the peer has to show a listing that it proposes; its act waits for our answer meanwhile.
+const READ: Duration = Duration::from_secs(5);
+
 impl Turn {
     /// The listing that terms name: our own dataset's, or one that we read in the peer's catalog.
     pub(super) async fn listing_for(&self, terms: &Terms) -> Result<Listed, NodeError> {
@@ -32,8 +37,14 @@ impl Turn {
                 Listed::read(&row.listing, &self.node.me.ring)
             }
             Role::Consumer => {
-                let jws = self.node.seen_listing(terms.listing).await?.ok_or_else(unknown)?;
-                Listed::read(&jws, self.peer.pinned.ring())
+                if let Some(jws) = self.node.seen_listing(terms.listing).await? {
+                    return Listed::read(&jws, self.peer.pinned.ring());
+                }
+                // One that the peer proposes before we ever read its catalog.
+                let dataset = terms.agreement.target();
+                let read = tokio::time::timeout(READ, self.node.listing_of(&self.peer, dataset)).await;
+                let listed = read.map_err(|_| unknown())?.map_err(|_| unknown())?;
+                if listed.digest == terms.listing { Ok(listed) } else { Err(unknown()) }
             }
         }
     }

@@ -360,7 +360,8 @@ impl Node {
             // It ended meanwhile, and its end says why.
             return Ok(false);
         }
-        turn.haul()?.refusal = Some(views::refusal(error.code(), vec![error.to_string()]));
+        let refusal = views::refusal(error.code(), vec![error.to_string()]);
+        turn.haul()?.refusal = Some(views::of_whose_data(refusal, Role::Consumer));
         let hopeless = matches!(
             error.code(),
             Code::Omitted
@@ -432,7 +433,9 @@ impl Turn {
                 let code = m.code.clone().unwrap_or_else(|| Code::Cancelled.as_str().to_owned());
                 let reasons = m.reason.iter().filter_map(|r| r.as_str().map(str::to_owned)).collect();
                 self.remark("code", object!(code));
-                self.haul()?.refusal = Some(views::refusal_by_peer(&code, reasons));
+                let refusal = views::refusal_by_peer(&code, reasons);
+                let refusal = views::of_whose_data(refusal, self.machine.role());
+                self.haul()?.refusal = Some(refusal);
                 self.stop_serving();
                 Ok(Vec::new())
             }
@@ -572,7 +575,8 @@ impl Turn {
         let path = format!("/transfers/{}/termination", self.their_pid()?);
         let body = m.to_bytes().map_err(message)?;
         self.send(SendKind::TransferTerminate, &path, body, fields)?;
-        self.haul()?.refusal = Some(views::refusal(code, reasons));
+        let refusal = views::of_whose_data(views::refusal(code, reasons), self.machine.role());
+        self.haul()?.refusal = Some(refusal);
         self.stop_serving();
         Ok(())
     }

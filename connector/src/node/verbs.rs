@@ -311,6 +311,8 @@ pub struct Status {
     pub unanswered: u64,
     /// Why nothing is signed any more, where a peer has shown that this database is older than what was signed.
     pub stopped: Option<String>,
+    /// Why `facts.json` cannot be read; until it can, nothing is shown to peers and no deal is decided.
+    pub facts: Option<String>,
     /// Requests of strangers that were turned away since the start.
     pub strangers: u64,
     /// Resident memory in bytes, where the system tells.

@@ -4,11 +4,13 @@ use naru_protocol::{
     encoding::Id,
     error::{Code, Lang},
     exchange::Exchange,
+    identity::Role,
 };
 use serde_json::Value;
 
 use super::{
     Node, NodeError,
+    facts::PrivateFacts,
     steer::exchange_id,
     transfer::passes,
     turn::{Data, data_of},
@@ -24,6 +26,20 @@ pub(super) fn refusal(code: Code, reasons: Vec<String>) -> Refusal {
 /// What the peer said when it ended the exchange.
 pub(super) fn refusal_by_peer(code: &str, reasons: Vec<String>) -> Refusal {
     Refusal { code: code.chars().take(64).collect(), side: "peer".to_owned(), reasons }
+}
+
+/// The same for what is the provider's affair whoever said it: its files, and what it publishes of them.
+pub(super) fn of_whose_data(refusal: Refusal, role: Role) -> Refusal {
+    let data = matches!(
+        Code::parse(&refusal.code),
+        Ok(Code::SourceChanged | Code::SourceMissing | Code::ChunkCorrupt | Code::FileListDiffers)
+    );
+    let side = match role {
+        Role::Provider if data => "local".to_owned(),
+        Role::Consumer if data => "peer".to_owned(),
+        Role::Provider | Role::Consumer => refusal.side,
+    };
+    Refusal { side, ..refusal }
 }
 
 impl Node {
@@ -76,7 +92,7 @@ impl Node {
             Data::Deal(deal) => {
                 view.out = deal.out;
                 view.dataset = deal.dataset;
-                view.in_force = deal.in_force.map(|d| d.to_string());
+                view.in_force = deal.in_force.filter(|_| !is_ended(row)).map(|d| d.to_string());
                 view.other = deal.transfer.map(|id| id.to_string());
                 view.refusal = deal.refusal;
                 view.took_ms = took(deal.began_ms, deal.ended_ms);
@@ -134,7 +150,9 @@ impl Node {
             OutboxState::Waiting => Code::parse(code).unwrap_or(Code::Unreachable),
         };
         let side = code.side().as_str().to_owned();
-        Ok(Some(Trouble { code: code.as_str().to_owned(), side, message: message.to_owned(), goes_on: true }))
+        // Given up, or held back for as long as this database is older than what was signed.
+        let goes_on = !matches!(code, Code::Unresolved | Code::StoreRolledBack);
+        Ok(Some(Trouble { code: code.as_str().to_owned(), side, message: message.to_owned(), goes_on }))
     }
 
     async fn newest_decision(&self, id: Id) -> Result<Option<Value>, NodeError> {
@@ -162,6 +180,7 @@ impl Node {
             packs: Value::from(packs),
             unanswered: u64::try_from(waiting).unwrap_or(u64::MAX),
             stopped: self.behind(),
+            facts: PrivateFacts::read(&self.folder.facts()).err(),
             strangers: self.budgets.strangers(),
             resident: resident(),
         })
@@ -202,6 +221,11 @@ impl Node {
         };
         body.map_err(|e| NodeError::refused(e.code(), e.to_string()))
     }
+}
+
+/// Whether the agreement that this negotiation came to was ended since.
+fn is_ended(row: &ExchangeRow) -> bool {
+    serde_json::from_str::<Exchange>(&row.machine).is_ok_and(|machine| machine.is_ended())
 }
 
 /// Resident memory of this process in bytes, where the system tells.

@@ -11,7 +11,8 @@ use naru_protocol::error::Code;
 use serde_json::{Value, json};
 
 use crate::common::{
-    self, Dials, Firm, Pair, Temp, catalog, harmless, private, proposal, same_files, settled, told,
+    self, Dials, Firm, Pair, Temp, catalog, harmless, private, proposal, publish_under, same_files, settled,
+    told,
 };
 
 async fn size(firm: &Firm) -> u64 {
@@ -198,6 +199,42 @@ async fn a_transfer_that_was_cancelled_is_told_to_both_and_can_be_asked_for_agai
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn data_that_have_arrived_are_received_again_as_often_as_the_agreement_allows() {
+    // TRF-3.1, POL-10.6
+    let mut pair = Pair::new(Dials::Buyer, harmless()).await;
+    let twice = common::policy_with("count", Some(json!("2")));
+    pair.dataset = publish_under(&pair.seller, &pair.temp.join("twice"), harmless(), twice).await;
+    let id = agreed(&pair).await;
+    let out = |n: u8| pair.temp.join(&format!("out-{n}"));
+    let mut seen = vec![id.clone()];
+    for n in [1, 2] {
+        let transfer = pair.buyer.node().retry(retry(&id, Some(&out(n)))).await.unwrap().id;
+        let got = pair.settled(&transfer).await.1;
+        assert_eq!(got.state, "COMPLETED", "{got:#?}");
+        same_files(&out(n));
+        assert!(!seen.contains(&transfer));
+        seen.push(transfer);
+    }
+    let arrived = pair.buyer.node().retry(retry(&id, None)).await.unwrap_err();
+    assert_eq!(arrived.code(), Code::IllegalState, "it would be the same folder");
+    let third = pair.buyer.node().retry(retry(&seen[2], Some(&out(3)))).await.unwrap_err();
+    assert!(third.code() == Code::Denied && third.to_string().contains("POST-CNT-001"), "{third}");
+    pair.logs_agree(&seen.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_of_a_dataset_that_was_never_read_is_read_and_taken_up() {
+    // CAT-7.6
+    let pair = Pair::new(Dials::Buyer, harmless()).await;
+    let out = pair.temp.join("out");
+    pair.buyer.expect(&pair.seller.did, out.clone()).await;
+    let made = pair.seller.node().offer(proposal(&pair.buyer.did, &pair.dataset, None)).await.unwrap();
+    pair.concluded(&made.id, &out).await;
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_offer_is_cancelled_as_soon_as_it_was_heard_even_over_a_restart() {
     let mut pair = Pair::new(Dials::Seller, harmless()).await;
     catalog(&pair.buyer, &pair.seller.did).await;
@@ -350,7 +387,7 @@ async fn countries_that_are_none_are_the_operators_mistake() {
     let unknown = pair.buyer.node().exchange(ExchangeName { id: "x".to_owned() }).await.unwrap_err();
     assert_eq!(unknown.code(), Code::ArgumentInvalid);
     let nobody = pair.buyer.node().dial(PeerName { peer: "nobody".to_owned() }).await.unwrap_err();
-    assert_eq!(nobody.code(), Code::NotPaired);
+    assert_eq!(nobody.code(), Code::ArgumentInvalid);
     pair.close().await;
 }
 
@@ -404,7 +441,7 @@ async fn errors_of_commands_are_json_where_that_is_asked_for_and_name_their_side
         (&["cancel", &id], "not_found"),
         (&["retry", &id], "not_found"),
         (&["end", &id, "--reason", "r"], "not_found"),
-        (&["dial", "nobody"], "not_paired"),
+        (&["dial", "nobody"], "argument_invalid"),
         (&["withdraw", "urn:dxp:none"], "dataset_unknown"),
         (&["accept", "nobody"], "not_paired"),
     ];

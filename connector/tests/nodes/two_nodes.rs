@@ -2,7 +2,7 @@
 //! 03, 06, 07 and 08). What they did is read from views, exports and files; what they kept inside is not looked at.
 
 use crate::common::{Dials, Pair, approval, core_technology, harmless, private, proposal, publish};
-use naru::node::verbs::{End, ExchangeView};
+use naru::node::verbs::{End, ExchangeView, Retry};
 use naru_protocol::{error::Code, log::entry::EntryType};
 use serde_json::{Value, json};
 
@@ -174,8 +174,14 @@ async fn an_agreement_that_was_ended_carries_no_new_transfer() {
     let ended = pair.seller.until(&asked.id, |v| v.refusal.is_some()).await;
     assert_eq!((here.state.as_str(), there.state.as_str()), ("FINALIZED", "FINALIZED"));
     assert_eq!(ended.refusal.unwrap().reasons, ["the project is over"]);
-    // `end` is taken once.
-    assert_eq!(pair.seller.node().end(End { ..end }).await.unwrap_err().code(), Code::IllegalState);
+    // Neither side shows it as in force any more, and both say why.
+    assert_eq!((there.in_force, ended.in_force), (None, None));
+    assert_eq!(there.refusal.unwrap().code, "agreement_ended");
+    // `end` is taken once, and nothing begins under what has ended.
+    assert_eq!(pair.seller.node().end(End { ..end.clone() }).await.unwrap_err().code(), Code::AgreementEnded);
+    assert_eq!(pair.buyer.node().end(end).await.unwrap_err().code(), Code::AgreementEnded);
+    let again = Retry { id: asked.id.clone(), out: Some(pair.temp.join("out")) };
+    assert_eq!(pair.buyer.node().retry(again).await.unwrap_err().code(), Code::AgreementEnded);
     pair.logs_agree(&[&asked.id]).await;
     pair.close().await;
 }

@@ -176,6 +176,7 @@ fn routes(node: Node, stop: watch::Sender<bool>) -> Router {
         .route("/request", verb!(request, verbs::Propose))
         .route("/offer", own!(offer, verbs::Propose))
         .route("/expect", own!(expect, verbs::Expect))
+        .route("/revoke", own!(revoke, verbs::PeerName))
         .route("/end", own!(end, verbs::End))
         .route("/cancel", own!(cancel, verbs::Cancel))
         .route("/retry", own!(retry, verbs::Retry))

@@ -187,14 +187,17 @@ pub(super) struct Expect {
     /// Alias or DID.
     pub(super) peer: String,
     /// Where the files go: a folder that is new or empty.
-    #[arg(long)]
-    pub(super) out: PathBuf,
+    #[arg(long, required_unless_present = "revoke")]
+    pub(super) out: Option<PathBuf>,
     /// The purpose for which an offer is taken up.
-    #[arg(long)]
-    pub(super) purpose: String,
+    #[arg(long, required_unless_present = "revoke")]
+    pub(super) purpose: Option<String>,
     /// Countries where the data will be kept and processed: those of the offer, neither more nor fewer.
-    #[arg(long, required = true)]
+    #[arg(long, required_unless_present = "revoke")]
     pub(super) country: Vec<String>,
+    /// End the order that stands for this peer instead.
+    #[arg(long, conflicts_with_all = ["out", "purpose", "country"])]
+    pub(super) revoke: bool,
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -96,7 +96,10 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Get(args) => get(args, json).await,
         Verb::Offer(args) => offer(args, json).await,
         Verb::Expect(args) => {
-            let out = absolute(&args.out)?;
+            let Some(out) = &args.out else {
+                return ask("revoke", args.at.dir, json!({"peer": args.peer})).await;
+            };
+            let out = absolute(out)?;
             let request =
                 json!({"peer": args.peer, "out": out, "purpose": args.purpose, "countries": args.country});
             ask("expect", args.at.dir, request).await

@@ -152,7 +152,9 @@ impl Turn {
         }
         let waits_for_person = role == Role::Consumer && expected.is_none() && !known;
         if !waits_for_person {
-            self.decide_proposal(caller, terms.clone(), content).await?;
+            let allow = PeerAllow::from_act(&caller.token, content)
+                .map_err(|e| NodeError::refused(Code::DecisionInvalid, e.to_string()))?;
+            self.decide_proposal(terms.clone(), allow).await?;
         }
         let (provider_pid, consumer_pid) = self.pids()?;
         let state = match role {
@@ -163,18 +165,11 @@ impl Turn {
     }
 
     /// Judges a proposal and signs the answer: agreement, ACCEPTED, or a termination with its code.
-    async fn decide_proposal(
-        &mut self,
-        caller: &Caller,
-        terms: Terms,
-        content: &[u8],
-    ) -> Result<(), NodeError> {
+    pub(super) async fn decide_proposal(&mut self, terms: Terms, peer: PeerAllow) -> Result<(), NodeError> {
         let role = self.machine.role();
         let judged = self.judge(&terms, role, None).await?;
         self.batch.evaluations.push(judged.row.clone());
         self.remark("decision", object!(judged.row.digest));
-        let peer = PeerAllow::from_act(&caller.token, content)
-            .map_err(|e| NodeError::refused(Code::DecisionInvalid, e.to_string()))?;
         let permit = match self.node.permit(&judged, &terms, role, Some(peer)) {
             Ok(permit) => permit,
             Err(NodeError::Refused(Code::Denied | Code::Undetermined, _)) => {

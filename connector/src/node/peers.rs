@@ -65,6 +65,7 @@ impl Peer {
             status: self.row.status.to_string(),
             confirmed: self.confirmed,
             connected,
+            expects: None,
         }
     }
 }
@@ -405,7 +406,10 @@ impl Node {
         let mut views = Vec::new();
         for row in self.store.peers(None, MAX_ROWS).await? {
             if let Some(peer) = self.peer(&row.did).await? {
-                views.push(peer.view(self.connected_to(&peer)));
+                let mut view = peer.view(self.connected_to(&peer));
+                let order = self.standing(&row.did).await?;
+                view.expects = order.map(|order| format!("{} into {}", order.purpose, order.out.display()));
+                views.push(view);
             }
         }
         Ok(views)

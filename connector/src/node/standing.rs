@@ -1,14 +1,20 @@
 //! Standing orders: which offers of a peer a consumer takes up without asking a person again.
 //!
-//! An order is used once, for the purpose and places that it names; without one an offer waits.
+//! An order is used once, for the purpose and places that it names; without one an offer waits. There is one for each peer, and
+//! it stands until it is used or revoked.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use naru_protocol::{error::Code, terms::Terms};
+use naru_protocol::{encoding::Id, error::Code, identity::Role, permit::PeerAllow, terms::Terms};
 use serde_json::{Value, json};
 
-use super::{Node, NodeError, country, verbs::Expect};
-use crate::store::Batch;
+use super::{
+    Node, NodeError, country,
+    peers::Peer,
+    proposal::verify_any,
+    verbs::{Expect, PeerName},
+};
+use crate::store::{Batch, Direction, ExchangeKind, ExchangeQuery, MAX_ROWS};
 
 /// Under which setting the order for a peer is kept.
 pub(super) fn name(did: &str) -> String {
@@ -25,12 +31,73 @@ impl Node {
         let peer = self.named(&ask.peer).await?;
         country::known(&ask.countries)?;
         let _outs = self.outs.lock().await;
-        self.check_out(&ask.out, None, &[], Some(&peer.did())).await?;
         let order =
             serde_json::to_string(&ask).map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
+        let before = self.store.meta(&name(&peer.did())).await?;
+        if before.is_some_and(|before| before != order)
+            && let Some(order) = self.standing(&peer.did()).await?
+        {
+            let stands = format!(
+                "an order stands for this peer: {} into {}; revoke it first",
+                order.purpose,
+                order.out.display()
+            );
+            return Err(NodeError::refused(Code::IllegalState, stands));
+        }
+        self.check_out(&ask.out, None, &[], Some(&peer.did())).await?;
         let batch = Batch { meta: vec![(name(&peer.did()), order)], ..Batch::default() };
         self.store.commit(batch).await?;
-        Ok(json!({"peer": peer.did(), "out": ask.out}))
+        let taken = self.take_up_waiting(&peer).await?;
+        Ok(json!({"peer": peer.did(), "out": ask.out, "taken_up": taken.map(|id| id.to_string())}))
+    }
+
+    /// Ends the standing order for a peer.
+    pub async fn revoke(&self, ask: PeerName) -> Result<Value, NodeError> {
+        let peer = self.named(&ask.peer).await?;
+        let _outs = self.outs.lock().await;
+        let none = || NodeError::refused(Code::IllegalState, "no order stands for this peer");
+        let order = self.standing(&peer.did()).await?.ok_or_else(none)?;
+        let batch = Batch { meta: vec![Self::used_up(&peer.did())], ..Batch::default() };
+        self.store.commit(batch).await?;
+        Ok(json!({"peer": peer.did(), "revoked": order.out}))
+    }
+
+    /// The order that stands for a peer, if any.
+    pub(super) async fn standing(&self, did: &str) -> Result<Option<Expect>, NodeError> {
+        let text = self.store.meta(&name(did)).await?.unwrap_or_default();
+        Ok(serde_json::from_str(&text).ok())
+    }
+
+    /// Takes up the offer of a peer that came before the order, the one that has waited longest.
+    async fn take_up_waiting(&self, peer: &Peer) -> Result<Option<Id>, NodeError> {
+        let query = ExchangeQuery {
+            states: vec!["OFFERED".into()],
+            kind: Some(ExchangeKind::Negotiation),
+            peer: Some(peer.did()),
+            limit: MAX_ROWS,
+            ..ExchangeQuery::default()
+        };
+        for row in self.store.exchanges(query).await?.into_iter().rev() {
+            let _lock = self.locks.one(row.id).await;
+            let mut turn = self.turn(row.id).await?;
+            let waits = turn.machine.role() == Role::Consumer
+                && turn.machine.pending().is_none()
+                && turn.row.state == "OFFERED";
+            let Some(terms) = turn.deal()?.terms.clone().filter(|_| waits) else { continue };
+            let Some(out) = self.expected_from(&peer.did(), &terms).await? else { continue };
+            let acts = self.store.acts(row.id, 0, MAX_ROWS).await?;
+            let offer = acts.into_iter().rev().find(|act| act.direction == Direction::In);
+            let none = || NodeError::refused(Code::DecisionInvalid, "");
+            let offer = offer.ok_or_else(none)?;
+            let token = verify_any(offer.token.as_deref().ok_or_else(none)?, peer.pinned.ring())?;
+            let allow = PeerAllow::from_act(&token, &offer.body).map_err(|_| none())?;
+            turn.deal()?.out = Some(out);
+            turn.batch.meta.push(Self::used_up(&peer.did()));
+            turn.decide_proposal(terms, allow).await?;
+            turn.commit().await?;
+            return Ok(Some(row.id));
+        }
+        Ok(None)
     }
 
     /// What makes an order used up: written in the commit that takes the offer up, and not before.
@@ -40,8 +107,7 @@ impl Node {
 
     /// Where the files of an offer go, if an order covers its purpose and places.
     pub(super) async fn expected_from(&self, did: &str, terms: &Terms) -> Result<Option<PathBuf>, NodeError> {
-        let Some(text) = self.store.meta(&name(did)).await? else { return Ok(None) };
-        let Ok(order) = serde_json::from_str::<Expect>(&text) else { return Ok(None) };
+        let Some(order) = self.standing(did).await? else { return Ok(None) };
         let said = |pointer: &str| terms.shared.pointer(pointer);
         let ordered: BTreeSet<&str> = order.countries.iter().map(String::as_str).collect();
         let covered = said("/transfer/purpose").and_then(Value::as_str) == Some(order.purpose.as_str())

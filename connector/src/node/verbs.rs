@@ -98,6 +98,8 @@ pub struct PeerView {
     pub confirmed: bool,
     /// Connected now, and who dialled (`we dialled`, `peer dialled`).
     pub connected: Option<String>,
+    /// The order that stands for its next offer: purpose, and where the files go.
+    pub expects: Option<String>,
 }
 
 /// Names a peer by alias or DID.

@@ -235,6 +235,39 @@ async fn an_offer_of_a_dataset_that_was_never_read_is_read_and_taken_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_seen_revoked_and_takes_up_an_offer_that_came_before() {
+    // NEG-3.5
+    let pair = Pair::new(Dials::Buyer, harmless()).await;
+    let (seller, buyer) = (&pair.seller, &pair.buyer);
+    let made = seller.node().offer(proposal(&buyer.did, &pair.dataset, None)).await.unwrap();
+    buyer.until(&made.id, |v| v.state == "OFFERED").await;
+    let (first, out) = (pair.temp.join("first"), pair.temp.join("out"));
+    let order = |purpose: &str, out: &Path| Expect {
+        peer: seller.did.clone(),
+        out: out.to_owned(),
+        purpose: purpose.to_owned(),
+        countries: vec!["SG".to_owned()],
+    };
+    // Another purpose: the offer goes on waiting, and so does the order, in sight.
+    let answer = buyer.node().expect(order("maintenance", &first)).await.unwrap();
+    assert_eq!(answer["taken_up"], Value::Null);
+    let seen = buyer.node().peers().await.unwrap().remove(0).expects.unwrap();
+    assert!(seen.contains("maintenance") && seen.contains(&first.display().to_string()), "{seen}");
+    let second = buyer.node().expect(order("quality_analysis", &out)).await.unwrap_err();
+    assert_eq!(second.code(), Code::IllegalState, "one order for a peer, none is replaced in silence");
+    let peer = || PeerName { peer: seller.did.clone() };
+    buyer.node().revoke(peer()).await.unwrap();
+    assert_eq!(buyer.node().revoke(peer()).await.unwrap_err().code(), Code::IllegalState);
+    assert_eq!(buyer.view(&made.id).await.unwrap().state, "OFFERED");
+
+    let answer = buyer.node().expect(order("quality_analysis", &out)).await.unwrap();
+    assert_eq!(answer["taken_up"], json!(made.id));
+    pair.concluded(&made.id, &out).await;
+    assert_eq!(buyer.node().peers().await.unwrap().remove(0).expects, None);
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_offer_is_cancelled_as_soon_as_it_was_heard_even_over_a_restart() {
     let mut pair = Pair::new(Dials::Seller, harmless()).await;
     catalog(&pair.buyer, &pair.seller.did).await;

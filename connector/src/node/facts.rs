@@ -179,6 +179,13 @@ mod tests {
     }
 
     #[test]
+    fn the_example_is_what_a_node_reads() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/ev-parts/node-facts.json");
+        let facts = PrivateFacts::read(Path::new(path)).unwrap();
+        assert_eq!((facts.approvals.len(), facts.stop_orders.len()), (1, 1));
+    }
+
+    #[test]
     fn private_facts_never_stand_in_the_shared_part() {
         let private = PrivateFacts { approvals: vec![json!({"number": "A-1"})], ..PrivateFacts::default() };
         let party = |c: &str| Party { did: format!("did:{c}"), country: c.into(), size: "sme".into() };

@@ -13,7 +13,7 @@ use naru_protocol::identity::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-pub(super) use self::contract::{contract, understood};
+pub(super) use self::contract::{contract, offered, understood};
 
 /// What the operator knows and the peer must not: kept in `facts.json`, read at each evaluation.
 ///

@@ -204,7 +204,13 @@ impl Report {
             let _ = writeln!(out, "FAILED: {}", line(claim));
         }
         let word = if self.holds() { "holds" } else { "DOES NOT HOLD" };
-        let _ = writeln!(out, "\n{proved} of {all} claims proved, {failed} failed: this {word}");
+        let count = |verdict, word| match self.count(verdict) {
+            0 => String::new(),
+            n => format!(", {n} {word}"),
+        };
+        let open =
+            count(Verdict::NotDisclosed, "not disclosed") + &count(Verdict::Unsupported, "unsupported");
+        let _ = writeln!(out, "\n{proved} of {all} claims proved, {failed} failed{open}: this {word}");
     }
 
     fn count(&self, verdict: Verdict) -> usize {

@@ -571,6 +571,11 @@ fn one_half_holds_and_says_what_is_missing() {
     let report = verify(&dirs[..1], &anchors()).unwrap();
     assert!(report.holds(), "{}", report.to_text());
     assert!(report.claims().iter().any(|c| c.reason() == Some(Reason::OneHalf)));
+    // Who reads the last line only is told that something is open.
+    let json: Value = serde_json::from_str(&report.to_json()).unwrap();
+    let open = json["tally"]["not_disclosed"].as_u64().unwrap();
+    let text = report.to_text();
+    assert!(open > 0 && text.lines().last().unwrap().contains(&format!(", {open} not disclosed")), "{text}");
 }
 
 /// AUD-1.3, AUD-4.1 to AUD-4.4: one bit of any byte that a file begins or ends with or holds in its middle.

@@ -3,6 +3,9 @@
 //! Prints results for people on standard output, or JSON with `--json`; errors go to standard error with a stable code,
 //! whose side they came from and what to do, as one JSON object with `--json`. Exit code 0 means that what was asked was done.
 
+// Before the others: they print with its macros.
+#[macro_use]
+mod print;
 mod args;
 mod complain;
 mod confirm;
@@ -92,7 +95,18 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
             ask("accept", args.at.dir, json!({"peer": args.peer, "fingerprint": fingerprint})).await
         }
         Verb::Dial(args) => ask("dial", args.at.dir, json!({"peer": args.peer})).await,
-        Verb::Catalog(args) => ask("catalog", args.at.dir, json!({"peer": args.peer})).await,
+        Verb::Catalog(args) => {
+            let request = json!({"peer": args.peer});
+            let mut items = control::call(&args.at.dir, "catalog", Some(&request)).await?;
+            if !json {
+                // `terms` says to people what the offer says to programs.
+                for item in items.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+                    item.remove("offer");
+                }
+            }
+            shown(&items, json);
+            Ok(true)
+        }
         Verb::Get(args) => get(args, json).await,
         Verb::Offer(args) => offer(args, json).await,
         Verb::Expect(args) => {
@@ -122,12 +136,12 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
 
 async fn tell(dir: &Path, verb: &str, request: Option<Value>, json: bool) -> Result<bool, Failure> {
     let answer = control::call(dir, verb, request.as_ref()).await?;
-    if json {
-        println!("{answer}")
-    } else {
-        print!("{}", show::text(&answer))
-    }
+    shown(&answer, json);
     Ok(true)
+}
+
+fn shown(answer: &Value, json: bool) {
+    if json { println!("{answer}") } else { print!("{}", show::text(answer)) }
 }
 
 fn made(args: &init::Init, json: bool) -> Result<bool, Failure> {

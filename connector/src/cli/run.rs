@@ -1,6 +1,6 @@
 //! `naru run`: opens the folder, starts the node, and stops it cleanly.
 
-use std::path::Path;
+use std::{io::IsTerminal as _, path::Path};
 
 use tokio::sync::watch;
 
@@ -18,6 +18,8 @@ pub(super) async fn run(dir: &Path) -> Result<bool, Failure> {
                 .unwrap_or_else(|_| "info,libp2p=warn".into()),
         )
         .with_writer(std::io::stderr)
+        // A file that the log is sent to is read by programs too.
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let folder = Folder::new(dir);
     let node = Node::open(&folder).await?;

@@ -496,25 +496,37 @@ fn judge(
 
 fn farewell(args: &Demo, teller: &Teller, dir: &Path) {
     let d = dir.display();
-    let running = if args.keep {
-        "both nodes keep running; stop them with `naru stop --dir …`"
+    let (en, ko) = if args.keep {
+        (
+            format!(
+                "both nodes keep running; stop each: naru stop --dir {d}/hangang, naru stop --dir {d}/merlion"
+            ),
+            format!(
+                "두 노드는 계속 돌고 있습니다. 멈추려면: naru stop --dir {d}/hangang, naru stop --dir {d}/merlion"
+            ),
+        )
     } else {
-        "both nodes are stopped"
+        ("both nodes are stopped".to_owned(), "두 노드는 멈췄습니다".to_owned())
     };
+    let look = format!("naru exchanges --dir {d}/hangang");
+    // A node that runs already is not started a second time.
+    let (run_en, run_ko) = if args.keep {
+        (look.clone(), look)
+    } else {
+        let run = format!("naru run --dir {d}/hangang");
+        (format!("{run}   and, beside it,   {look}"), format!("{run} 을 켜고 옆에서   {look}"))
+    };
+    let verify = format!("naru audit verify {d}/hangang-log {d}/merlion-log --trust {d}/trust/anchors.toml");
     teller.say(
         &format!(
-            "\nEverything lies in {d} ({running}):\n  hangang/ merlion/           the nodes: keys, database, node.log\n  merlion-files/              \
+            "\nEverything lies in {d} ({en}):\n  hangang/ merlion/           the nodes: keys, database, node.log\n  merlion-files/              \
              what arrived\n  hangang-log/ merlion-log/   the exported logs\n  trust/anchors.toml          what the auditor brings\n\nTry next:\n  \
-             naru audit verify {d}/hangang-log {d}/merlion-log --trust {d}/trust/anchors.toml\n  \
-             change a byte of any file under {d}/merlion-log and verify again\n  naru run --dir {d}/hangang   and, beside it,   \
-             naru exchanges --dir {d}/hangang"
+             {verify}\n  change a byte of any file under {d}/merlion-log and verify again\n  {run_en}"
         ),
         &format!(
-            "\n모든 것이 {d} 에 있습니다:\n  hangang/ merlion/           두 노드: 키, 데이터베이스, node.log\n  merlion-files/              \
+            "\n모든 것이 {d} 에 있습니다 ({ko}):\n  hangang/ merlion/           두 노드: 키, 데이터베이스, node.log\n  merlion-files/              \
              받은 파일\n  hangang-log/ merlion-log/   내보낸 기록\n  trust/anchors.toml          감사인이 가져오는 신뢰 기준\n\n다음에 해 볼 것:\n  \
-             naru audit verify {d}/hangang-log {d}/merlion-log --trust {d}/trust/anchors.toml\n  \
-             {d}/merlion-log 아래 파일의 바이트 하나를 바꾸고 다시 검증\n  naru run --dir {d}/hangang 을 켜고 옆에서   \
-             naru exchanges --dir {d}/hangang"
+             {verify}\n  {d}/merlion-log 아래 파일의 바이트 하나를 바꾸고 다시 검증\n  {run_ko}"
         ),
     );
 }

@@ -163,6 +163,10 @@ impl Node {
         for (id, listed) in self.read_catalog(&peer).await? {
             let decision = self.visible(&peer, Role::Consumer, &listed).await?.1;
             let listing = &listed.listing;
+            let (terms, not_understood) = match facts::offered(&listing.policy) {
+                Ok(terms) => (Some(terms), None),
+                Err(why) => (None, Some(why)),
+            };
             items.push(CatalogItem {
                 dataset: id,
                 version: listing.version,
@@ -171,6 +175,9 @@ impl Node {
                 bytes: listing.summary.bytes,
                 media: object!(listing.summary.media),
                 listing: listed.digest.to_string(),
+                terms,
+                not_understood,
+                offer: listing.policy.clone(),
                 decision,
             });
         }

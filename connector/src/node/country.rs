@@ -1,4 +1,5 @@
-//! Which country codes are in use (ISO 3166-1 alpha-2), for what the operator types: on the wire two capital letters do.
+//! Which country codes are in use (ISO 3166-1 alpha-2), for what the operator types and what
+//! an offer names: elsewhere on the wire two capital letters do.
 
 use naru_protocol::error::Code;
 

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 
 use super::{
     Node, NodeError, now,
+    out::outside,
     peers::random_id,
     verbs::{Export, Exported},
 };
@@ -58,6 +59,7 @@ impl Out {
 impl Node {
     /// Writes the log as of now into a folder that is new or empty.
     pub async fn export(&self, ask: Export) -> Result<Exported, NodeError> {
+        outside(&ask.out, self.folder.path())?;
         // A name of its own: what lies beside the folder asked for is not ours to clear away.
         let mut name = ask.out.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.part", random_id()?));

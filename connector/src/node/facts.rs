@@ -13,7 +13,7 @@ use naru_protocol::identity::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-pub(super) use self::contract::{contract, understood};
+pub(super) use self::contract::{contract, offered, understood};
 
 /// What the operator knows and the peer must not: kept in `facts.json`, read at each evaluation.
 ///
@@ -176,6 +176,13 @@ mod tests {
             assert_eq!(PrivateFacts::read(&path).is_ok(), read, "{text}");
         }
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn the_example_is_what_a_node_reads() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/ev-parts/node-facts.json");
+        let facts = PrivateFacts::read(Path::new(path)).unwrap();
+        assert_eq!((facts.approvals.len(), facts.stop_orders.len()), (1, 1));
     }
 
     #[test]

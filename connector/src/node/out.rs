@@ -75,9 +75,7 @@ fn place(out: &Path) -> Result<(PathBuf, PathBuf), NodeError> {
 /// Looks at the folder; gives it as the system names it.
 fn check(out: &Path, own: &Path, content: Option<Content>) -> Result<PathBuf, NodeError> {
     let (there, place) = place(out)?;
-    if own.canonicalize().is_ok_and(|own| place.starts_with(own)) {
-        return Err(refused(Code::ArgumentInvalid, out, "lies in the node's own folder"));
-    }
+    not_own(out, &place, own)?;
     let root = content.map(|c| c.root);
     let taken = part::in_the_way(&place, root.as_ref()).map_err(|e| unusable(out, &e))?;
     if let Some(name) = taken {
@@ -93,6 +91,18 @@ fn check(out: &Path, own: &Path, content: Option<Content>) -> Result<PathBuf, No
         }
     }
     Ok(place)
+}
+
+fn not_own(out: &Path, place: &Path, own: &Path) -> Result<(), NodeError> {
+    if own.canonicalize().is_ok_and(|own| place.starts_with(own)) {
+        return Err(refused(Code::ArgumentInvalid, out, "lies in the node's own folder"));
+    }
+    Ok(())
+}
+
+/// Refuses a folder, there or not yet, that lies in the node's own.
+pub(super) fn outside(out: &Path, own: &Path) -> Result<(), NodeError> {
+    not_own(out, &place(out)?.1, own)
 }
 
 /// Whether files can be made there: one is, and removed again.

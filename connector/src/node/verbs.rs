@@ -127,8 +127,31 @@ pub struct CatalogItem {
     pub media: Value,
     /// Digest of the signed listing.
     pub listing: String,
+    /// What the offer lets us do; none where it is not understood.
+    pub terms: Option<OfferTerms>,
+    /// Why the offer is not understood, by its JSON pointer: no deal about it would be concluded.
+    pub not_understood: Option<String>,
+    /// The offer itself.
+    pub offer: Value,
     /// What our own policy says at this point (phase catalog): `visible` or not, with reasons.
     pub decision: Value,
+}
+
+/// What an offer lets a consumer do (POL-10).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferTerms {
+    /// The purposes, one of which a proposal names.
+    pub purposes: Vec<String>,
+    /// Where the data may be kept and processed; none binds a deal to what its proposal states.
+    pub countries: Option<Vec<String>>,
+    /// Days after which the data are deleted.
+    pub retention_days: u32,
+    /// Transfers under one agreement; none sets no limit.
+    pub transfers: Option<u64>,
+    /// The trade agreement that it builds on.
+    pub framework: Option<String>,
+    /// Actions that are forbidden.
+    pub prohibited: Vec<String>,
 }
 
 /// Propose a deal: as consumer (`request`) or as provider (`offer`).

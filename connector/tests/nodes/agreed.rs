@@ -113,20 +113,28 @@ async fn a_consumer_takes_no_contract_that_does_not_follow_from_the_offer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn terms_that_no_rule_could_be_asked_about_are_not_published() {
-    // POL-10.1, POL-10.2
+    // POL-10.1, POL-10.2, POL-10.7
     let temp = Temp::new();
     let firm = Firm::start(temp.join("provider"), "provider", "KR", None).await;
     let path = temp.join("source");
     write_files(&path);
     let mut odd = policy();
     odd["permission"][0]["constraint"][0]["operator"] = json!("isNoneOf");
+    let with = |member: &str, rules: Value| {
+        let mut policy = policy();
+        policy[member] = rules;
+        policy
+    };
     for (policy, place) in [
         (policy_with("purpose", None), "/permission/0/constraint: purpose"),
         (policy_with("elapsedTime", None), "/permission/0/constraint: elapsedTime"),
         (policy_with("spatial", Some(json!(["Singapore"]))), "/permission/0/constraint/1/rightOperand"),
         (policy_with("elapsedTime", Some(json!("P1Y"))), "/permission/0/constraint/2/rightOperand"),
         (policy_with("count", Some(json!("0"))), "/permission/0/constraint/3/rightOperand"),
+        (policy_with("spatial", Some(json!(["ZZ"]))), "/permission/0/constraint/1/rightOperand"),
         (odd, "/permission/0/constraint/0"),
+        (with("obligation", json!([{"action": "delete"}])), "/obligation/0"),
+        (with("prohibition", json!([{"action": "derive"}])), "/prohibition/0/action"),
     ] {
         let title = [("en".to_owned(), "test records".to_owned())].into();
         let ask = Publish { path: path.clone(), title, policy, facts: harmless() };

@@ -290,6 +290,45 @@ async fn a_reader_refuses_a_dataset_that_is_not_as_its_listing_says_and_no_other
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reader_is_told_what_is_offered_and_takes_up_no_promise_that_nothing_keeps() {
+    // POL-10.1, POL-10.7
+    let pair = Pair::new(Dials::Buyer, harmless()).await;
+    let seen = crate::common::catalog(&pair.buyer, &pair.seller.did).await.remove(0);
+    let told = json!(seen.terms);
+    let due = json!({"purposes": ["quality_analysis"], "countries": ["KR", "SG"], "retention_days": 365, "transfers": 10,
+        "framework": "KSDPA", "prohibited": ["distribute"]});
+    assert_eq!((told, seen.not_understood), (due, None));
+    assert_eq!(seen.offer["permission"], crate::common::policy()["permission"]);
+    pair.close().await;
+
+    let temp = Temp::new();
+    let reader = Firm::start(temp.join("reader"), "reader", "SG", None).await;
+    let hand = Hand::paired_from(&reader, "KR").await;
+    hand.offer_dataset();
+    for (pointer, value, place) in [
+        ("/obligation", json!([{"action": "delete"}]), "/obligation/0"),
+        ("/prohibition/0/action", json!("derive"), "/prohibition/0/action"),
+        ("/permission/0/action", json!("distribute"), "/permission/0/action"),
+        ("/permission/0/constraint/1/rightOperand", json!(["KR", "ZZ"]), "/permission/0/constraint/1"),
+    ] {
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        let mut listing = hand.new_listing();
+        listing.policy.pointer_mut(parent).unwrap()[name] = value;
+        let (dataset, offer) = (listing.dataset.clone(), listing.policy.clone());
+        let jws = sign_compact(&listing, 1, &hand.desk.signing).unwrap();
+        hand.show(shown_dataset(&dataset, &[offer], &jws));
+        let items = crate::common::catalog(&reader, &hand.did()).await;
+        let seen = items.into_iter().find(|item| item.dataset == dataset).unwrap();
+        assert_eq!(seen.terms, None);
+        let why = seen.not_understood.unwrap();
+        assert!(why.starts_with(place), "{pointer}: {why}");
+        let error = reader.request(&hand.did(), &dataset, None).await.unwrap_err();
+        assert_eq!(error.code(), Code::ListingDiffers, "{pointer}: {error}");
+        assert!(error.to_string().contains(place), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_proposal_names_a_listing_that_its_receiver_knows() {
     // CAT-7.6: to the provider one that it published, to the consumer one that it has read.
     let provider = Provider::new().await;

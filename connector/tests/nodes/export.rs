@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use crate::common::{Dials, Log, Pair, files, harmless, policy, private, same_files, settled};
+use crate::common::{Dials, Firm, Log, Pair, Temp, files, harmless, policy, private, same_files, settled};
 use naru::node::verbs::{Export, Publish, Retry};
 use naru_protocol::{error::Code, log::entry::EntryType};
 
@@ -83,6 +83,28 @@ async fn the_nodes_own_folder_is_not_published() {
         assert_eq!(error.code(), Code::ArgumentInvalid);
     }
     pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_exported_into_the_nodes_own_folder() {
+    // What is exported is handed out; keys lie there.
+    let temp = Temp::new();
+    let firm = Firm::start(temp.join("firm"), "firm", "KR", None).await;
+    fs::create_dir(firm.dir.join("empty")).unwrap();
+    let mut inside = vec![firm.dir.clone()];
+    inside.extend(["log", "a/b", "empty"].map(|name| firm.dir.join(name)));
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(&firm.dir, temp.join("link")).unwrap();
+        inside.push(temp.join("link/log"));
+    }
+    for out in inside {
+        let error = firm.node().export(Export { out: out.clone() }).await.unwrap_err();
+        assert_eq!(error.code(), Code::ArgumentInvalid, "{}: {error}", out.display());
+        assert!(error.to_string().contains("the node's own folder"), "{error}");
+    }
+    assert!(!firm.dir.join("log").exists() && !firm.dir.join("a").exists());
+    firm.node().export(Export { out: temp.join("firm-log") }).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -435,6 +435,35 @@ fn naru(arguments: &[&str]) -> (bool, String) {
     (run.status.success(), String::from_utf8(run.stderr).unwrap())
 }
 
+#[test]
+fn a_reader_that_closed_the_pipe_is_no_fault_of_a_command() {
+    use std::process::Stdio;
+    let temp = Temp::new();
+    let run = |arguments: &[&str], dir: &str| {
+        let dir = temp.join(dir);
+        let mut child = Command::new(env!("CARGO_BIN_EXE_naru"))
+            .args(arguments)
+            .arg("--dir")
+            .arg(&dir)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+    };
+    for (dir, form) in [("text", &[][..]), ("json", &["--json"][..])] {
+        let made = run(&[&["init", "--name", "n", "--country", "KR"], form].concat(), dir);
+        assert_eq!(made, (Some(0), String::new()), "{dir}");
+        assert!(temp.join(dir).join("keys").exists());
+        // What was asked for and not done is a failure still.
+        let (code, said) = run(&[&["status"], form].concat(), dir);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("not_running"), "{said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_of_commands_are_json_where_that_is_asked_for_and_name_their_side() {
     let temp = Temp::new();

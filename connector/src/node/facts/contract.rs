@@ -1,12 +1,13 @@
 //! What an offer's constraints say, as facts of `contract` (spec chapter 05, POL-10).
 //!
-//! Read once, by both sides in the same way: a constraint that is not understood, or says nothing, is refused by its JSON
-//! pointer and never passed over, since it would be a promise that nothing keeps. What is made of the facts, rules say.
+//! Read once, by both sides in the same way: what is not understood, or says nothing, is refused by its JSON pointer and
+//! never passed over, since it would be a promise that nothing keeps. What is made of the facts, rules say.
 
 use std::collections::BTreeSet;
 
-use naru_protocol::identity::Country;
 use serde_json::{Value, json};
+
+use crate::node::{country::is_assigned, verbs::OfferTerms};
 
 /// `max_transfers` of an offer that sets no limit: the largest integer that a policy input holds (POL-1.1).
 const UNLIMITED: u64 = (1 << 53) - 1;
@@ -14,8 +15,12 @@ const UNLIMITED: u64 = (1 << 53) - 1;
 const TERM: u64 = 365 * 86_400;
 /// The gate takes this word for a fact that is not known (POL-4.1).
 const UNKNOWN: &str = "unknown";
+/// The action that an offer permits.
+const PERMITTED: &str = "use";
+/// The one action whose prohibition becomes a fact: no onward transfer.
+const DISTRIBUTE: &str = "distribute";
 
-/// The constraints of an offer's one permission.
+/// What an offer says: the constraints of its one permission, and whether it forbids onward transfer.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Said {
     purposes: Option<Vec<String>>,
@@ -23,12 +28,27 @@ struct Said {
     days: Option<u32>,
     transfers: Option<u64>,
     framework: Option<String>,
+    kept_here: bool,
 }
 
 /// Refuses terms that a rule could not be asked about, by their JSON pointer: an operand, operator or value that is not
-/// understood, a logical constraint, a second one on the same operand, or neither purpose nor period (POL-10.1, POL-10.2).
+/// understood, a logical constraint, a second one on the same operand, neither purpose nor period (POL-10.1, POL-10.2),
+/// a duty, a prohibition or a permission that no fact is made of (POL-10.7).
 pub(in crate::node) fn understood(policy: &Value) -> Result<(), String> {
     read(policy).map(|_| ())
+}
+
+/// What an offer lets a consumer do, for people who choose from a catalog.
+pub(in crate::node) fn offered(policy: &Value) -> Result<OfferTerms, String> {
+    let said = read(policy)?;
+    Ok(OfferTerms {
+        purposes: said.purposes.unwrap_or_default(),
+        countries: said.countries.map(|codes| codes.into_iter().collect()),
+        retention_days: said.days.unwrap_or_default(),
+        transfers: said.transfers,
+        framework: said.framework,
+        prohibited: said.kept_here.then(|| DISTRIBUTE.to_owned()).into_iter().collect(),
+    })
 }
 
 /// The facts of a contract under this offer, for a consumer of this country and this destination (POL-10.3).
@@ -41,8 +61,6 @@ pub(in crate::node) fn contract(
 ) -> Result<Value, String> {
     let said = read(policy)?;
     let countries = said.countries.unwrap_or_else(|| stated(consumer, destination));
-    let prohibited = policy.get("prohibition").and_then(Value::as_array).into_iter().flatten();
-    let onward = !prohibited.into_iter().any(|rule| text(rule, "action") == Some("distribute"));
     Ok(json!({
         "framework": said.framework.unwrap_or_else(|| "none".to_owned()),
         "policy_revision": revision,
@@ -53,7 +71,7 @@ pub(in crate::node) fn contract(
         "max_transfers": said.transfers.unwrap_or(UNLIMITED),
         "allowed_countries": countries,
         "countries_listed": countries,
-        "onward_transfer": {"allowed": onward, "countries": []},
+        "onward_transfer": {"allowed": !said.kept_here, "countries": []},
         "subprocessors": [],
     }))
 }
@@ -69,10 +87,12 @@ fn read(policy: &Value) -> Result<Said, String> {
     let [rule] = policy.get("permission").and_then(Value::as_array).map_or(&[][..], Vec::as_slice) else {
         return Err("/permission: exactly one permission is understood here".to_owned());
     };
+    if text(rule, "action") != Some(PERMITTED) {
+        return Err(format!("/permission/0/action: only `{PERMITTED}` is understood here"));
+    }
+    let mut said = Said { kept_here: prohibited(policy)?, ..Said::default() };
     let place = "/permission/0/constraint";
-    let mut said = Said::default();
-    for (n, constraint) in rule.get("constraint").and_then(Value::as_array).into_iter().flatten().enumerate()
-    {
+    for (n, constraint) in list(rule, "constraint").enumerate() {
         said.take(constraint).map_err(|why| format!("{place}/{n}{why}"))?;
     }
     for (operand, missing) in [("purpose", said.purposes.is_none()), ("elapsedTime", said.days.is_none())] {
@@ -81,6 +101,33 @@ fn read(policy: &Value) -> Result<Said, String> {
         }
     }
     Ok(said)
+}
+
+/// Whether onward transfer is forbidden. Any other prohibition, one under a condition, and any duty is refused: no rule
+/// would ever hear of it.
+fn prohibited(policy: &Value) -> Result<bool, String> {
+    if list(policy, "obligation").next().is_some() {
+        return Err(
+            "/obligation/0: no duty of an offer is understood here; duties come from the rules".to_owned()
+        );
+    }
+    let mut found = false;
+    for (n, rule) in list(policy, "prohibition").enumerate() {
+        if text(rule, "action") != Some(DISTRIBUTE) {
+            return Err(format!("/prohibition/{n}/action: only `{DISTRIBUTE}` is understood here"));
+        }
+        if list(rule, "constraint").next().is_some() {
+            return Err(format!(
+                "/prohibition/{n}/constraint/0: a prohibition holds without conditions here"
+            ));
+        }
+        found = true;
+    }
+    Ok(found)
+}
+
+fn list<'a>(value: &'a Value, member: &str) -> impl Iterator<Item = &'a Value> + use<'a> {
+    value.get(member).and_then(Value::as_array).into_iter().flatten()
 }
 
 fn text<'a>(value: &'a Value, member: &str) -> Option<&'a str> {
@@ -99,9 +146,8 @@ impl Said {
                 self.purposes.replace(purposes.ok_or_else(|| value("one text or a list of texts"))?).is_some()
             }
             ("spatial", "eq" | "isAnyOf") => {
-                let codes =
-                    texts(operator, right).filter(|all| all.iter().all(|c| Country::parse(c).is_ok()));
-                let codes = codes.ok_or_else(|| value("one country code or a list of them"))?;
+                let codes = texts(operator, right).filter(|all| all.iter().all(|c| is_assigned(c)));
+                let codes = codes.ok_or_else(|| value("one country code of ISO 3166-1 or a list of them"))?;
                 self.countries.replace(codes.into_iter().collect()).is_some()
             }
             ("elapsedTime", "lteq") => {
@@ -215,6 +261,8 @@ mod tests {
             json!({"or": [one("purpose", "eq", &json!("a"))]}),
             constraint("spatial", "isAnyOf", json!(["Korea"])),
             constraint("spatial", "isAnyOf", json!(["KR", 82])),
+            constraint("spatial", "isAnyOf", json!(["KR", "ZZ"])),
+            constraint("spatial", "eq", json!("kr")),
             constraint("spatial", "isAnyOf", json!([])),
             constraint("spatial", "eq", json!(["KR"])),
             constraint("count", "lteq", json!("0")),
@@ -261,10 +309,57 @@ mod tests {
         }
     }
 
-    /// POL-10.1
+    /// POL-10.7
     #[test]
-    fn the_terms_of_the_example_are_understood() {
+    fn promises_that_nothing_keeps_are_refused_by_their_place() {
+        let odd = |pointer: &str, value: Value| {
+            let mut offer = with(&[]);
+            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            offer.pointer_mut(parent).unwrap()[name] = value;
+            offer
+        };
+        let purpose = one("purpose", "eq", &json!("a"));
+        for (offer, place) in [
+            (odd("/obligation", json!([{"action": "delete"}])), "/obligation/0"),
+            (odd("/permission/0/action", json!("distribute")), "/permission/0/action"),
+            (odd("/permission/0/action", json!("read")), "/permission/0/action"),
+            (odd("/prohibition", json!([{"action": "derive"}])), "/prohibition/0/action"),
+            (
+                odd("/prohibition", json!([{"action": "distribute"}, {"action": "use"}])),
+                "/prohibition/1/action",
+            ),
+            (
+                odd("/prohibition", json!([{"action": "distribute", "constraint": [purpose]}])),
+                "/prohibition/0/constraint/0",
+            ),
+        ] {
+            let refused = understood(&offer).unwrap_err();
+            assert_eq!(contract(&offer, "SG", &going_to(&["SG"], &["SG"]), "r1", 0), Err(refused.clone()));
+            assert_eq!(offered(&offer).unwrap_err(), refused);
+            assert!(refused.starts_with(place), "{offer}: {refused}");
+        }
+        let mut open = with(&[]);
+        open.as_object_mut().unwrap().remove("prohibition");
+        let facts = contract(&open, "SG", &going_to(&["SG"], &["SG"]), "r1", 0).unwrap();
+        assert_eq!(facts["onward_transfer"]["allowed"], json!(true));
+    }
+
+    /// POL-10.1, POL-10.7
+    #[test]
+    fn the_terms_of_the_example_are_understood_and_told() {
         let terms = include_str!("../../../../examples/ev-parts/terms.json");
-        assert_eq!(understood(&serde_json::from_str(terms).unwrap()), Ok(()));
+        let told = offered(&serde_json::from_str(terms).unwrap()).unwrap();
+        let due = OfferTerms {
+            purposes: vec!["quality_analysis".into()],
+            countries: Some(vec!["KR".into(), "SG".into()]),
+            retention_days: 365,
+            transfers: Some(10),
+            framework: Some("KSDPA".into()),
+            prohibited: vec!["distribute".into()],
+        };
+        assert_eq!(told, due);
+        // What an offer leaves open is not made up.
+        let told = offered(&with(&[])).unwrap();
+        assert_eq!((told.countries, told.transfers, told.framework), (None, None, None));
     }
 }

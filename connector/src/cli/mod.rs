@@ -74,17 +74,7 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Exchanges(at) => tell(&at.dir, "exchanges", None, json).await,
         Verb::Publish(args) => publish(args, json).await,
         Verb::Withdraw(args) => ask("withdraw", args.at.dir, json!({"dataset": args.dataset})).await,
-        Verb::Ticket(args) => {
-            let request = json!({"auto_accept": args.auto_accept, "ttl": args.ttl});
-            let made = control::call(&args.at.dir, "ticket", Some(&request)).await?;
-            let text = |name: &str| made.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            if json {
-                println!("{made}");
-            } else {
-                println!("fingerprint {}\n{}", text("fingerprint"), text("ticket"));
-            }
-            Ok(true)
-        }
+        Verb::Ticket(args) => ticket(args, json).await,
         Verb::Trust(args) => {
             let fingerprint = confirm::of_ticket(&args.ticket, args.fingerprint)?;
             let request = json!({"ticket": args.ticket, "alias": args.alias, "fingerprint": fingerprint});
@@ -95,29 +85,10 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
             ask("accept", args.at.dir, json!({"peer": args.peer, "fingerprint": fingerprint})).await
         }
         Verb::Dial(args) => ask("dial", args.at.dir, json!({"peer": args.peer})).await,
-        Verb::Catalog(args) => {
-            let request = json!({"peer": args.peer});
-            let mut items = control::call(&args.at.dir, "catalog", Some(&request)).await?;
-            if !json {
-                // `terms` says to people what the offer says to programs.
-                for item in items.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
-                    item.remove("offer");
-                }
-            }
-            shown(&items, json);
-            Ok(true)
-        }
+        Verb::Catalog(args) => catalog(args, json).await,
         Verb::Get(args) => get(args, json).await,
         Verb::Offer(args) => offer(args, json).await,
-        Verb::Expect(args) => {
-            let Some(out) = &args.out else {
-                return ask("revoke", args.at.dir, json!({"peer": args.peer})).await;
-            };
-            let out = absolute(out)?;
-            let request =
-                json!({"peer": args.peer, "out": out, "purpose": args.purpose, "countries": args.country});
-            ask("expect", args.at.dir, request).await
-        }
+        Verb::Expect(args) => expect(args, json).await,
         Verb::Cancel(args) => ask("cancel", args.at.dir, json!({"id": args.id, "reason": args.reason})).await,
         Verb::End(args) => ask("end", args.at.dir, json!({"id": args.id, "reason": args.reason})).await,
         Verb::Retry(args) => retry(args, json).await,
@@ -132,6 +103,40 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
             Ok(report.holds())
         }
     }
+}
+
+async fn ticket(args: args::Ticket, json: bool) -> Result<bool, Failure> {
+    let request = json!({"auto_accept": args.auto_accept, "ttl": args.ttl});
+    let made = control::call(&args.at.dir, "ticket", Some(&request)).await?;
+    let text = |name: &str| made.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    if json {
+        println!("{made}");
+    } else {
+        println!("fingerprint {}\n{}", text("fingerprint"), text("ticket"));
+    }
+    Ok(true)
+}
+
+async fn catalog(args: args::Peer, json: bool) -> Result<bool, Failure> {
+    let request = json!({"peer": args.peer});
+    let mut items = control::call(&args.at.dir, "catalog", Some(&request)).await?;
+    if !json {
+        // `terms` says to people what the offer says to programs.
+        for item in items.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+            item.remove("offer");
+        }
+    }
+    shown(&items, json);
+    Ok(true)
+}
+
+async fn expect(args: args::Expect, json: bool) -> Result<bool, Failure> {
+    let Some(out) = &args.out else {
+        return tell(&args.at.dir, "revoke", Some(json!({"peer": args.peer})), json).await;
+    };
+    let out = absolute(out)?;
+    let request = json!({"peer": args.peer, "out": out, "purpose": args.purpose, "countries": args.country});
+    tell(&args.at.dir, "expect", Some(request), json).await
 }
 
 async fn tell(dir: &Path, verb: &str, request: Option<Value>, json: bool) -> Result<bool, Failure> {

@@ -19,7 +19,8 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// The longest pause between two attempts with one peer.
 const PAUSE: Duration = Duration::from_secs(60);
 /// States in which an act of the peer may come at any time.
-const OPEN: [&str; 7] = ["REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "STARTED", "SUSPENDED"];
+pub(super) const OPEN: [&str; 7] =
+    ["REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "STARTED", "SUSPENDED"];
 
 /// Looks after connections until the node stops.
 pub(super) async fn run(node: Node) {

@@ -21,7 +21,7 @@ use naru_protocol::{
 use serde_json::{Value, json};
 
 use super::{
-    Node, NodeError, now,
+    Node, NodeError, Pages, now,
     out::outside,
     peers::random_id,
     verbs::{Export, Exported},
@@ -187,17 +187,15 @@ impl Node {
     async fn write_exchanges(&self, out: &Out, until: &Until) -> Result<(), NodeError> {
         let (mut seen, mut since) = (BTreeSet::new(), 0);
         loop {
-            let (began, known, mut after) = (now(), seen.len(), None);
-            loop {
-                let query = ExchangeQuery { after, limit: MAX_ROWS, ..ExchangeQuery::default() };
-                let page = self.store.exchanges(query).await?;
+            let (began, known) = (now(), seen.len());
+            let mut pages = Pages::of(ExchangeQuery { limit: MAX_ROWS, ..ExchangeQuery::default() });
+            while let Some(page) = pages.next(self).await? {
                 for row in page.iter().filter(|row| row.updated >= since) {
                     self.write_exchange(out, row, until).await?;
                     seen.insert(row.id);
                 }
-                match page.last().filter(|last| last.updated >= since) {
-                    Some(last) => after = Some((last.updated, last.id)),
-                    None => break,
+                if page.last().is_some_and(|last| last.updated < since) {
+                    break;
                 }
             }
             if since > 0 && seen.len() == known {

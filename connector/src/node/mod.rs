@@ -71,7 +71,10 @@ use self::{
 };
 use crate::{
     config::{Config, Folder},
-    store::{FolderLock, LogSigner, SqliteOptions, SqliteStore, Store, wrapping::Wrapping},
+    store::{
+        ExchangeQuery, ExchangeRow, FolderLock, LogSigner, SqliteOptions, SqliteStore, Store,
+        wrapping::Wrapping,
+    },
     transport::{self, ServeLimits, Transport},
 };
 
@@ -210,5 +213,25 @@ impl Node {
         let _ = self.stop.send(true);
         self.transport.shutdown().await;
         Ok(self.store.close().await?)
+    }
+}
+
+/// The exchanges of a query, page by page, newest change first.
+struct Pages(Option<ExchangeQuery>);
+
+impl Pages {
+    fn of(query: ExchangeQuery) -> Self {
+        Self(Some(query))
+    }
+
+    /// The next page; none after the last.
+    async fn next(&mut self, node: &Node) -> Result<Option<Vec<ExchangeRow>>, NodeError> {
+        let Some(query) = self.0.take() else { return Ok(None) };
+        let page = node.store.exchanges(query.clone()).await?;
+        if page.len() == query.limit as usize {
+            let after = page.last().map(|last| (last.updated, last.id));
+            self.0 = Some(ExchangeQuery { after, ..query });
+        }
+        Ok(Some(page))
     }
 }

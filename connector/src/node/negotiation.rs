@@ -99,15 +99,17 @@ impl Turn {
                 let code = m.code.clone().unwrap_or_else(|| Code::Cancelled.as_str().to_owned());
                 let reasons = m.reason.iter().filter_map(|r| r.as_str().map(str::to_owned)).collect();
                 self.remark("code", object!(code));
-                self.deal()?.refusal = Some(views::refusal_by_peer(&code, reasons));
+                let role = self.machine.role();
+                self.deal()?.refusal = Some(views::refusal_by_peer(&code, reasons, role));
                 Ok(Vec::new())
             }
             Said::End(m) => {
+                let role = self.machine.role();
                 let deal = self.deal()?;
                 if deal.in_force != Some(m.agreement) {
                     return Err(NodeError::refused(Code::NotInForce, "another agreement"));
                 }
-                deal.refusal = Some(views::refusal_by_peer(&m.code, vec![m.reason.clone()]));
+                deal.refusal = Some(views::refusal_by_peer(&m.code, vec![m.reason.clone()], role));
                 self.keep_agreement(AgreementState::Ended)?;
                 Ok(Vec::new())
             }
@@ -422,7 +424,8 @@ impl Turn {
         let path = format!("/negotiations/{}/termination", self.their_pid()?);
         let body = m.to_bytes().map_err(message)?;
         self.send(SendKind::Terminate, &path, body, vec![("code", object!(text))])?;
-        self.deal()?.refusal = Some(views::refusal(code, reasons));
+        let role = self.machine.role();
+        self.deal()?.refusal = Some(views::refusal(code, reasons, role));
         Ok(())
     }
 }

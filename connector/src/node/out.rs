@@ -15,9 +15,9 @@ use naru_protocol::{
 };
 
 use super::{
-    Node, NodeError, standing,
+    Node, NodeError, Pages,
+    contact::OPEN,
     turn::{Data, data_of},
-    verbs::Expect,
 };
 use crate::{
     data::part,
@@ -152,8 +152,7 @@ impl Node {
             if instead_of == Some(row.did.as_str()) {
                 continue;
             }
-            let order = self.store.meta(&standing::name(&row.did)).await?;
-            let order = order.and_then(|text| serde_json::from_str::<Expect>(&text).ok());
+            let order = self.standing(&row.did).await?;
             if let Some(order) = order.filter(|order| meets(&order.out)) {
                 let why = format!("{} is kept for the next offer of {}", order.out.display(), row.alias);
                 return Err(refused(Code::ArgumentInvalid, out, why));
@@ -165,18 +164,12 @@ impl Node {
     /// Where exchanges that are under way write: all that run, and of the concluded the newest page, as after a restart.
     pub(super) async fn outs(&self) -> Result<Vec<(Id, PathBuf)>, NodeError> {
         let mut outs = Vec::new();
-        let running =
-            ["NONE", "REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "STARTED", "SUSPENDED"];
-        let running = running.map(str::to_owned).to_vec();
-        let mut query = ExchangeQuery { states: running, limit: MAX_ROWS, ..ExchangeQuery::default() };
-        loop {
-            let rows = self.store.exchanges(query.clone()).await?;
-            for row in &rows {
-                outs.extend(out_of(row)?.map(|out| (row.id, out)));
-            }
-            match rows.last() {
-                Some(last) if rows.len() == MAX_ROWS as usize => query.after = Some((last.updated, last.id)),
-                Some(_) | None => break,
+        let states = ["NONE"].into_iter().chain(OPEN).map(str::to_owned).collect();
+        let query = ExchangeQuery { states, limit: MAX_ROWS, ..ExchangeQuery::default() };
+        let mut pages = Pages::of(query);
+        while let Some(rows) = pages.next(self).await? {
+            for row in rows {
+                outs.extend(out_of(&row)?.map(|out| (row.id, out)));
             }
         }
         let query = ExchangeQuery {

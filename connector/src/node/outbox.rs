@@ -308,7 +308,7 @@ impl Turn {
     /// A final refusal of our act: kept for people, and the exchange is ended where it still can be.
     fn was_refused(&mut self, body: &[u8]) -> Result<(), NodeError> {
         let code = code_in(body).unwrap_or_else(|| Code::AnswerMalformed.as_str().to_owned());
-        let refusal = views::refusal_by_peer(&code, Vec::new());
+        let refusal = views::refusal_by_peer(&code, Vec::new(), self.machine.role());
         let known = Code::parse(&code).unwrap_or(Code::Cancelled);
         let role = self.machine.role();
         let reachable = self.row.peer_pid.is_some() && self.machine.pending().is_none();

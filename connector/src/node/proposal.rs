@@ -270,6 +270,7 @@ impl Node {
                 return Err(NodeError::refused(Code::AgreementEnded, "it was ended before"));
             }
             let proof = self.in_force(&mut turn).await?;
+            let role = turn.machine.role();
             let (provider_pid, consumer_pid) = turn.pids()?;
             let end = naru_protocol::dsp::negotiation::End {
                 v: V1,
@@ -281,7 +282,7 @@ impl Node {
             };
             let path = format!("/negotiations/{}/end", turn.their_pid()?);
             turn.deal()?.refusal =
-                Some(super::views::refusal(Code::AgreementEnded, vec![end.reason.clone()]));
+                Some(super::views::refusal(Code::AgreementEnded, vec![end.reason.clone()], role));
             turn.send(SendKind::End(proof), &path, end.to_bytes().map_err(message)?, Vec::new())?;
             turn.commit().await?;
         }

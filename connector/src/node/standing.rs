@@ -17,7 +17,7 @@ use super::{
 use crate::store::{Batch, Direction, ExchangeKind, ExchangeQuery, MAX_ROWS};
 
 /// Under which setting the order for a peer is kept.
-pub(super) fn name(did: &str) -> String {
+fn name(did: &str) -> String {
     format!("expect:{did}")
 }
 
@@ -31,12 +31,7 @@ impl Node {
         let peer = self.named(&ask.peer).await?;
         country::known(&ask.countries)?;
         let _outs = self.outs.lock().await;
-        let order =
-            serde_json::to_string(&ask).map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
-        let before = self.store.meta(&name(&peer.did())).await?;
-        if before.is_some_and(|before| before != order)
-            && let Some(order) = self.standing(&peer.did()).await?
-        {
+        if let Some(order) = self.standing(&peer.did()).await?.filter(|order| *order != ask) {
             let stands = format!(
                 "an order stands for this peer: {} into {}; revoke it first",
                 order.purpose,
@@ -45,6 +40,8 @@ impl Node {
             return Err(NodeError::refused(Code::IllegalState, stands));
         }
         self.check_out(&ask.out, None, &[], Some(&peer.did())).await?;
+        let order =
+            serde_json::to_string(&ask).map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
         let batch = Batch { meta: vec![(name(&peer.did()), order)], ..Batch::default() };
         self.store.commit(batch).await?;
         let taken = self.take_up_waiting(&peer).await?;

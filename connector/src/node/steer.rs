@@ -12,8 +12,9 @@ use naru_protocol::{
 };
 
 use super::{
-    Node, NodeError,
+    Node, NodeError, Pages,
     after::After,
+    contact::OPEN,
     deal::Deal,
     out::Content,
     transfer::passes,
@@ -122,16 +123,23 @@ impl Node {
 
     /// Takes up wishes to end that were left when the process ended.
     pub(super) async fn resume_cancels(&self) -> Result<(), NodeError> {
-        let states = ["REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "STARTED", "SUSPENDED"];
-        let states = states.map(str::to_owned).to_vec();
+        let states = OPEN.map(str::to_owned).to_vec();
         let query = ExchangeQuery { states, limit: MAX_ROWS, ..ExchangeQuery::default() };
-        for row in self.store.exchanges(query).await? {
-            let wanted = match data_of(&row)? {
-                Data::Deal(deal) => deal.cancel.is_some(),
-                Data::Haul(haul) => haul.cancel.is_some(),
-            };
-            if wanted {
-                After::Cancel(row.id).spawn(self);
+        let mut pages = Pages::of(query);
+        while let Some(rows) = pages.next(self).await? {
+            for row in rows {
+                let wanted = match data_of(&row) {
+                    Ok(Data::Deal(deal)) => deal.cancel.is_some(),
+                    Ok(Data::Haul(haul)) => haul.cancel.is_some(),
+                    // As everywhere at a start: one that cannot be read must not keep the node from starting.
+                    Err(error) => {
+                        tracing::error!(exchange = %row.id, %error, "whether it is to be ended cannot be read");
+                        false
+                    }
+                };
+                if wanted {
+                    After::Cancel(row.id).spawn(self);
+                }
             }
         }
         Ok(())
@@ -283,8 +291,7 @@ impl Node {
             // It ended meanwhile, and its end says why.
             return Ok(());
         }
-        let refusal = views::refusal(error.code(), vec![error.to_string()]);
-        let refusal = Some(views::of_whose_data(refusal, turn.machine.role()));
+        let refusal = Some(views::refusal(error.code(), vec![error.to_string()], turn.machine.role()));
         let held = match &mut turn.data {
             Data::Deal(deal) => &mut deal.refusal,
             Data::Haul(haul) => &mut haul.refusal,

@@ -27,7 +27,7 @@ use naru_protocol::{
 use serde_json::json as object;
 
 use super::{
-    Node, NodeError,
+    Node, NodeError, Pages,
     deal::Haul,
     inbound::Caller,
     now_ms,
@@ -78,7 +78,10 @@ pub(super) async fn resume_all(node: &Node) -> Result<(), NodeError> {
         limit: MAX_ROWS,
         ..ExchangeQuery::default()
     };
-    each(node, query, async |row| node.go_on(&row)).await?;
+    let mut pages = Pages::of(query);
+    while let Some(rows) = pages.next(node).await? {
+        rows.iter().for_each(|row| node.go_on(row));
+    }
     node.resume_cancels().await?;
     let concluded = ExchangeQuery {
         states: vec!["FINALIZED".into()],
@@ -86,30 +89,17 @@ pub(super) async fn resume_all(node: &Node) -> Result<(), NodeError> {
         limit: MAX_ROWS,
         ..ExchangeQuery::default()
     };
-    each(node, concluded, async |row| {
-        let id = row.id;
-        // One that cannot be read must not keep the others waiting, nor the node from starting.
-        if let Err(error) = resume(node, row).await {
-            tracing::error!(exchange = %id, %error, "its transfer could not be resumed");
-        }
-    })
-    .await
-}
-
-/// Every row of a query, page by page.
-async fn each(
-    node: &Node,
-    mut query: ExchangeQuery,
-    mut work: impl AsyncFnMut(ExchangeRow),
-) -> Result<(), NodeError> {
-    loop {
-        let page = node.store.exchanges(query.clone()).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        query.after = Some((last.updated, last.id));
-        for row in page {
-            work(row).await;
+    let mut pages = Pages::of(concluded);
+    while let Some(rows) = pages.next(node).await? {
+        for row in rows {
+            let id = row.id;
+            // One that cannot be read must not keep the others waiting, nor the node from starting.
+            if let Err(error) = resume(node, row).await {
+                tracing::error!(exchange = %id, %error, "its transfer could not be resumed");
+            }
         }
     }
+    Ok(())
 }
 
 /// The transfer of a concluded deal, where it is still wanted; most were served long ago, and are not loaded.
@@ -360,8 +350,8 @@ impl Node {
             // It ended meanwhile, and its end says why.
             return Ok(false);
         }
-        let refusal = views::refusal(error.code(), vec![error.to_string()]);
-        turn.haul()?.refusal = Some(views::of_whose_data(refusal, Role::Consumer));
+        let refusal = views::refusal(error.code(), vec![error.to_string()], Role::Consumer);
+        turn.haul()?.refusal = Some(refusal);
         let hopeless = matches!(
             error.code(),
             Code::Omitted
@@ -433,9 +423,8 @@ impl Turn {
                 let code = m.code.clone().unwrap_or_else(|| Code::Cancelled.as_str().to_owned());
                 let reasons = m.reason.iter().filter_map(|r| r.as_str().map(str::to_owned)).collect();
                 self.remark("code", object!(code));
-                let refusal = views::refusal_by_peer(&code, reasons);
-                let refusal = views::of_whose_data(refusal, self.machine.role());
-                self.haul()?.refusal = Some(refusal);
+                let role = self.machine.role();
+                self.haul()?.refusal = Some(views::refusal_by_peer(&code, reasons, role));
                 self.stop_serving();
                 Ok(Vec::new())
             }
@@ -575,8 +564,8 @@ impl Turn {
         let path = format!("/transfers/{}/termination", self.their_pid()?);
         let body = m.to_bytes().map_err(message)?;
         self.send(SendKind::TransferTerminate, &path, body, fields)?;
-        let refusal = views::of_whose_data(views::refusal(code, reasons), self.machine.role());
-        self.haul()?.refusal = Some(refusal);
+        let role = self.machine.role();
+        self.haul()?.refusal = Some(views::refusal(code, reasons, role));
         self.stop_serving();
         Ok(())
     }

@@ -264,8 +264,8 @@ impl Turn {
     }
 
     fn lapsed(&mut self) -> Result<(), NodeError> {
-        let deal = self.deal()?;
-        deal.refusal = Some(super::views::refusal(Code::Lapsed, Vec::new()));
+        let role = self.machine.role();
+        self.deal()?.refusal = Some(super::views::refusal(Code::Lapsed, Vec::new(), role));
         Ok(())
     }
 

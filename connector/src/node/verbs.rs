@@ -345,7 +345,7 @@ pub struct Status {
 }
 
 /// Take up the next offer of a peer, and write the files there.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// The peer.

@@ -18,28 +18,28 @@ use super::{
 };
 use crate::store::{ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, OutboxState};
 
-/// A refusal of ours, or by law.
-pub(super) fn refusal(code: Code, reasons: Vec<String>) -> Refusal {
-    Refusal { code: code.as_str().to_owned(), side: code.side().as_str().to_owned(), reasons }
+/// A refusal of ours, or by law, as this side sees it.
+pub(super) fn refusal(code: Code, reasons: Vec<String>, role: Role) -> Refusal {
+    of_whom(code.as_str(), code.side().as_str(), reasons, role)
 }
 
 /// What the peer said when it ended the exchange.
-pub(super) fn refusal_by_peer(code: &str, reasons: Vec<String>) -> Refusal {
-    Refusal { code: code.chars().take(64).collect(), side: "peer".to_owned(), reasons }
+pub(super) fn refusal_by_peer(code: &str, reasons: Vec<String>, role: Role) -> Refusal {
+    of_whom(code, "peer", reasons, role)
 }
 
-/// The same for what is the provider's affair whoever said it: its files, and what it publishes of them.
-pub(super) fn of_whose_data(refusal: Refusal, role: Role) -> Refusal {
+/// The provider's files, and what it publishes of them, are the provider's affair whoever speaks of them.
+fn of_whom(code: &str, side: &str, reasons: Vec<String>, role: Role) -> Refusal {
     let data = matches!(
-        Code::parse(&refusal.code),
+        Code::parse(code),
         Ok(Code::SourceChanged | Code::SourceMissing | Code::ChunkCorrupt | Code::FileListDiffers)
     );
     let side = match role {
-        Role::Provider if data => "local".to_owned(),
-        Role::Consumer if data => "peer".to_owned(),
-        Role::Provider | Role::Consumer => refusal.side,
+        Role::Provider if data => "local",
+        Role::Consumer if data => "peer",
+        Role::Provider | Role::Consumer => side,
     };
-    Refusal { side, ..refusal }
+    Refusal { code: code.chars().take(64).collect(), side: side.to_owned(), reasons }
 }
 
 impl Node {

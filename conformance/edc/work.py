@@ -93,9 +93,9 @@ def percentile(values, share):
 
 
 @contextlib.contextmanager
-def folder(name):
+def folder(name, where=None):
     """A fresh work folder: removed if what is done in it succeeds, kept and named if not."""
-    path = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-"))
+    path = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=where))
     try:
         yield path
     except BaseException as error:

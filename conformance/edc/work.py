@@ -93,8 +93,8 @@ def percentile(values, share):
 
 
 @contextlib.contextmanager
-def folder(name, where=None):
-    """A fresh work folder: removed if what is done in it succeeds, kept and named if not."""
+def folder(name, where=None, keep=False):
+    """A fresh work folder: removed if what is done in it succeeds (unless it is to be kept), kept and named if not."""
     path = pathlib.Path(tempfile.mkdtemp(prefix=f"{name}-", dir=where))
     try:
         yield path
@@ -106,7 +106,10 @@ def folder(name, where=None):
             raise SystemExit(1) from error
         raise
     _end_all()
-    shutil.rmtree(path, ignore_errors=True)
+    if keep:
+        print(f"logs and all that was made: {path}", file=sys.stderr, flush=True)
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _stopped(number, _frame):

@@ -13,6 +13,9 @@ import work
 
 # Threads that hand in deals at once, whatever their number.
 CALLERS = 16
+# While many are under way: seconds between two looks at one, and after how many that are not there yet it begins anew.
+COARSE = 0.05
+LATE = 20
 
 
 @dataclasses.dataclass
@@ -123,7 +126,7 @@ def _in_sequence(pair, plan, out):
         time.sleep(random.uniform(0, pair.rhythm))
         began = time.perf_counter()
         deal = pair.ask()
-        state = pair.settled(deal, plan.patience)
+        state = pair.settled(deal, plan.patience, pair.fine)
         if state == "FINALIZED":
             out.deals.append(time.perf_counter() - began)
         else:
@@ -150,17 +153,20 @@ def _at_once(pair, size, patience):
     waiting = [deal for deal in deals if deal is not None]
     moved = last = time.perf_counter()
     while waiting and time.perf_counter() - moved < patience:
-        late = []
-        for deal in waiting:
-            state = pair.settled(deal, 2 if len(late) < 3 else 0)
-            if state in ("FINALIZED", "TERMINATED"):
-                moved = time.perf_counter()
-                if state == "FINALIZED":
-                    out.finalized, last = out.finalized + 1, moved
-                else:
-                    out.terminated += 1
-            else:
+        late, left = [], iter(waiting)
+        for deal in left:
+            state = pair.settled(deal, 0 if late else 0.5, COARSE)
+            if state not in ("FINALIZED", "TERMINATED"):
                 late.append(deal)
-        waiting = late
+                if len(late) == LATE:
+                    break
+                continue
+            moved = time.perf_counter()
+            if state == "FINALIZED":
+                out.finalized, last = out.finalized + 1, moved
+            else:
+                out.terminated += 1
+        # Those that may be stuck come last, lest they hide the others.
+        waiting = list(left) + late
     out.stuck, out.seconds = len(waiting), last - began
     return out

@@ -17,6 +17,9 @@ import work
 class Edcs:
     """Two EDCs; `poll_ms` None leaves their own second."""
 
+    # Seconds between two looks at a deal in sequence.
+    fine = 0.005
+
     def __init__(self, folder, server, poll_ms=None):
         self.name = "EDC, 50 ms polling" if poll_ms else "EDC as it comes"
         self.folder, self.server, self.poll_ms = folder, server, poll_ms
@@ -47,7 +50,7 @@ class Edcs:
         self.seller.publish("asset", self.server.url("small"))
         self.offer = self.buyer.offer(self.provider.base, "provider", "asset")
         deal = self.ask()
-        if self.settled(deal, 60) != "FINALIZED":
+        if self.settled(deal, 60, self.fine) != "FINALIZED":
             raise work.Failed("EDC's first trade was not finalized")
         self._data(self.buyer.negotiation(deal)["contractAgreementId"])
         calls = list(dict.fromkeys(_without_ids(call) for call in self.buyer.calls))
@@ -57,9 +60,9 @@ class Edcs:
         """Asks for the dataset; the id of the negotiation."""
         return self.buyer.negotiate(self.provider.base, "provider", "asset", self.offer)
 
-    def settled(self, deal, seconds):
-        """How a negotiation ended for the consumer, or where it stands."""
-        return self.buyer.settled(deal, seconds, 0.005)
+    def settled(self, deal, seconds, pause):
+        """How a negotiation ended for the consumer, or where it stands after so many seconds."""
+        return self.buyer.settled(deal, seconds, pause)
 
     def rest(self):
         """It has no budgets that a stage could use up for the next one."""
@@ -74,7 +77,7 @@ class Edcs:
         self.seller.publish(asset, self.server.url(large.name))
         offer = self.buyer.offer(self.provider.base, "provider", asset)
         deal = self.buyer.negotiate(self.provider.base, "provider", asset, offer)
-        if self.settled(deal, 60) != "FINALIZED":
+        if self.settled(deal, 60, self.fine) != "FINALIZED":
             raise work.Failed("the deal for the large file was not finalized")
         agreement = self.buyer.negotiation(deal)["contractAgreementId"]
         length, before = large.stat().st_size, self._cpu()
@@ -109,6 +112,7 @@ class Ours:
 
     name = "Naru"
     rhythm = 0.05
+    fine = 0.002
 
     def __init__(self, naru, folder):
         self.folder, self.limited = folder, 0
@@ -152,8 +156,8 @@ class Ours:
         """Asks for the dataset; the id of the negotiation."""
         return node.ask(self.buyer, self.dataset)
 
-    def settled(self, deal, seconds):
-        """How a negotiation ended for the consumer, or where it stands."""
+    def settled(self, deal, seconds, pause):
+        """How a negotiation ended for the consumer, or where it stands after so many seconds."""
         last = time.perf_counter() + seconds
         while True:
             view = self.buyer.call("exchange", {"id": deal})
@@ -161,7 +165,7 @@ class Ours:
             self.limited += trouble.get("code") == "budget_exceeded"
             if view["state"] in node.OVER or time.perf_counter() >= last:
                 return view["state"]
-            time.sleep(0.002 if seconds > 2 else 0.02)
+            time.sleep(pause)
 
     def rest(self):
         """Waits for a fresh budget: a node takes so many acts from a peer in each minute of the clock."""

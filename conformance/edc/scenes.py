@@ -175,8 +175,8 @@ def we_buy(stage):
     out = stage.folder / "got"
     got = stage.ours.run("get", f"{ALIAS}/battery", "--purpose", "quality_analysis", "--out", out)
     say("naru get: " + ", ".join(f"{k} {got[k]}" for k in ("kind", "state", "bytes") if got.get(k) is not None))
-    arrived = [path for path in out.rglob("*") if path.is_file()]
-    hold(len(arrived) == 1 and files.digest(arrived[0]) == files.digest(source), "one file arrived, the same as EDC's")
+    arrived = {str(path.relative_to(out)): files.digest(path) for path in out.rglob("*") if path.is_file()}
+    hold(list(arrived.values()) == [files.digest(source)], f"arrived, the same as EDC's: {', '.join(arrived)}")
     deal = stage.newest("negotiation", "battery")
     hold(deal["state"] == "FINALIZED", f"negotiation here: {deal['state']}")
     there = [e for e in _there(stage, "contractnegotiations") if e["assetId"] == "battery" and e["type"] == "PROVIDER"]
@@ -191,18 +191,20 @@ def refused_to_edc(stage):
     deal = stage.operator.negotiate(stage.base, stage.ours.did, dataset, offer)
     state = stage.operator.settled(deal)
     hold(state == "TERMINATED", f"data that may not go to Germany: {state} at EDC{_why(stage, deal)}")
+    # EDC's answer to our termination comes back a moment after EDC itself has ended it.
+    work.until(lambda: stage.newest("negotiation", dataset)["state"] == "TERMINATED", "our side is TERMINATED", 20)
     view = stage.newest("negotiation", dataset)
-    told = json.dumps({k: view[k] for k in ("state", "refusal", "decision", "trouble") if view.get(k)}, ensure_ascii=False)
-    hold(view["state"] in ("TERMINATED", "NONE") and "POST-GEO" in told, f"here: {told}")
+    rules = [_rule(each) for each in (view.get("decision") or {}).get("explained", [])]
+    hold("POST-GEO-001" in view["refusal"]["reasons"] and rules, f"here: TERMINATED by {'; '.join(rules)}")
 
 
 def refused_to_us(stage):
     """What our rules do not allow our own operator is refused before anything is sent."""
     before = _there(stage, "contractnegotiations")
     answer = stage.ours.run("get", f"{ALIAS}/battery", "--purpose", "marketing", "--out", stage.folder / "never", check=False)
-    rules = ", ".join(json.dumps(each, ensure_ascii=False) for each in answer.get("explained") or [])
-    hold(answer.get("code") in ("denied", "terms_differ"),
-         f"a purpose that EDC's offer does not name: {answer.get('code')}: {answer.get('message')} {rules}")
+    rules = [_rule(each) for each in answer.get("explained") or []]
+    hold(answer.get("code") == "denied" and rules,
+         f"a purpose that EDC's offer does not name: {answer.get('code')}: {'; '.join(rules) or answer.get('message')}")
     hold(len(_there(stage, "contractnegotiations")) == len(before) and not list((stage.folder / "never").glob("*")), "EDC heard nothing of it")
 
 
@@ -254,8 +256,12 @@ def audit(stage):
     hold(all(e.get("unsigned") for e in report["exchanges"]), "each of its exchanges is marked unsigned")
     unproved = [line for line in report["may_not_be_concluded"] if "unsigned" in line]
     hold(unproved, "not proved: " + " ".join(unproved))
-    for line in text.stdout.splitlines()[-14:]:
-        say(f"| {line}")
+    # Each exchange and each open claim has a line of its own: what is said of all of them comes between and last.
+    lines = text.stdout.splitlines()
+    begin = next((at for at, line in enumerate(lines) if line.startswith("claim ")), 0)
+    for line in lines[begin:]:
+        if line and not line.startswith("open:"):
+            say(f"| {line}")
 
 
 def _concluded(stage, dataset, offer):
@@ -267,6 +273,12 @@ def _concluded(stage, dataset, offer):
             hold(state == "FINALIZED", f"negotiation at EDC: {state}{_why(stage, deal)}")
             return stage.operator.negotiation(deal)["contractAgreementId"]
         say(f"negotiation at EDC: {state}{_why(stage, deal)}; once more")
+
+
+def _rule(explained):
+    """A rule that stood against something, as its operator reads it."""
+    words = explained["en"]
+    return f"{explained['id']} ({explained['detail']}): {words['reason']} {words['remedy']}"
 
 
 def _why(stage, deal):

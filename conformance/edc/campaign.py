@@ -28,6 +28,7 @@ class Burst:
     terminated: int = 0
     stuck: int = 0
     seconds: float = 0.0
+    remark: str = ""
 
     @property
     def rate(self):
@@ -108,8 +109,9 @@ def run(pair, plan, large):
     for size in plan.bursts:
         pair.rest()
         burst = out.bursts[size] = _at_once(pair, size, plan.patience)
+        burst.remark = pair.remarks()
         say(f"{pair.name}: {size} at once: {burst.finalized} finalized in {burst.seconds:.1f} s, {burst.refused} refused, "
-            f"{burst.terminated} terminated, {burst.stuck} stuck{pair.remarks()}")
+            f"{burst.terminated} terminated, {burst.stuck} stuck" + (f"; {burst.remark}" if burst.remark else ""))
     out.total = 1 + len(out.deals) + sum(b.finalized for b in out.bursts.values())
     out.after = pair.memory()
     for _ in range(plan.transfers):

@@ -176,7 +176,7 @@ class Ours:
     def remarks(self):
         """How often the other side's budget was met since the last one."""
         seen, self.limited = self.limited, 0
-        return f"; asked {seen} times while the peer's budget for a minute was used up" if seen else ""
+        return f"{seen} looks met a deal that waited since the peer's budget for a minute was used up" if seen else ""
 
     def transfer(self, large):
         """A large file: every chunk verified, written to disk, receipted."""

@@ -51,6 +51,10 @@ def show(measured, disk, plan):
             print(f"steps of a first trade, {measured[key].name}: {', '.join(measured[key].steps)}")
     if "default" in measured:
         print("  and for EDC: a key pair into the vault, by a class of one's own; settings for six listeners")
+    for figures in measured.values():
+        for size, burst in figures.bursts.items():
+            print(f"{figures.name}, {size} at once: {burst.finalized} finalized in {burst.seconds:.1f} s, {burst.refused} refused when asked, "
+                  f"{burst.terminated} terminated, {burst.stuck} stuck" + (f"; {burst.remark}" if burst.remark else ""))
     print(f"this machine: {os.cpu_count()} cores, {platform.machine()}, {platform.system()} {platform.release()}; one fdatasync of 4 KiB p50 "
           + ", ".join(f"{one:.2f}" for one, _ in disk) + " ms and five in sequence " + ", ".join(f"{five:.2f}" for _, five in disk)
           + " ms (before and after each)")

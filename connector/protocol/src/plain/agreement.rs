@@ -90,6 +90,12 @@ impl UnsignedPermit {
         self.record
     }
 
+    /// The packs that were asked.
+    #[must_use]
+    pub fn packs(&self) -> &[Pack] {
+        &self.packs
+    }
+
     /// Duties that the evaluation found.
     #[must_use]
     pub fn obligations(&self) -> &[Obligation] {

@@ -247,6 +247,17 @@ impl PlainExchange {
         }
     }
 
+    /// The peer refuses to hear that it is over: it is over here (`[PLN-4.6]`). What is concluded or complete stays so.
+    pub fn give_up(&mut self) {
+        if self.state().is_none_or(|state| !state.is_final()) {
+            self.pending = None;
+            self.put(match self.machine {
+                Machine::Negotiation { .. } => State::Negotiation(neg::State::Terminated),
+                Machine::Transfer { .. } => State::Transfer(tra::State::Terminated),
+            });
+        }
+    }
+
     /// Whether the operator ended the agreement.
     #[must_use]
     pub const fn is_ended(&self) -> bool {

@@ -174,7 +174,7 @@ impl Node {
     }
 
     /// The operator's facts as they lie on disk; none if they cannot be read.
-    fn facts_seen(&self) -> Option<Digest> {
+    pub(super) fn facts_seen(&self) -> Option<Digest> {
         std::fs::read(self.folder.facts()).ok().map(|bytes| Digest::of(&bytes))
     }
 

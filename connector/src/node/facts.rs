@@ -13,7 +13,7 @@ use naru_protocol::identity::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-pub(super) use self::contract::{Stated, contract, contract_of_plain, offered, understood};
+pub(super) use self::contract::{Stated, contract, contract_of_plain, offered, offered_by_plain, understood};
 
 /// What the operator knows and the peer must not: kept in `facts.json`, read at each evaluation.
 ///

@@ -11,6 +11,7 @@
 //! | `peers`, `contact`, `catalog`, `publish` | first contact, staying in contact, listings |
 //! | `out`, `steer` | the folder that data go to; ending and trying again by hand |
 //! | `bytes` | serving and fetching the data, one task for each |
+//! | `plain` | partners that speak the Dataspace Protocol and sign nothing |
 //! | `omission` | the peer's log: claims, consistency, its entries verified before data move |
 //! | `recovery` | after a start: what peers hold of our log |
 //! | `evidence` | the log as static files |
@@ -38,6 +39,7 @@ mod omission;
 mod out;
 mod outbox;
 mod peers;
+pub mod plain;
 mod policy;
 mod proposal;
 mod publish;
@@ -75,7 +77,7 @@ use crate::{
         ExchangeQuery, ExchangeRow, FolderLock, LogSigner, SqliteOptions, SqliteStore, Store,
         wrapping::Wrapping,
     },
-    transport::{self, ServeLimits, Transport},
+    transport::{self, ServeLimits, Transport, https::HttpsClient},
 };
 
 /// A running node; clones share it.
@@ -103,6 +105,12 @@ pub struct Inner {
     peers: Mutex<BTreeMap<String, Arc<Peer>>>,
     /// Transfers that may be served now, with their live permits.
     live: Mutex<BTreeMap<String, Arc<Live>>>,
+    /// Partners that sign nothing.
+    plain: plain::Registry,
+    /// What is open for transfers to them.
+    opened: Mutex<BTreeMap<String, Arc<plain::Opened>>>,
+    /// Requests over HTTPS.
+    client: HttpsClient,
     /// Transfers whose bytes are being received.
     receiving: Runs,
     /// What peers and strangers may cost us.
@@ -188,6 +196,9 @@ impl Node {
             locks: Locks::default(),
             peers: Mutex::default(),
             live: Mutex::default(),
+            plain: plain::Registry::default(),
+            opened: Mutex::default(),
+            client: HttpsClient::new(transport::Limits::default()),
             receiving: Runs::default(),
             budgets: budget::Budgets::default(),
             recovery: recovery::Recovery::default(),
@@ -198,6 +209,7 @@ impl Node {
             stop,
         }));
         node.genesis().await?;
+        node.know_plain_peers().await?;
         tokio::spawn(transport::serve(incoming, inbound::router(node.clone()), ServeLimits::default()));
         node.introduce().await?;
         tokio::spawn(outbox::run(node.clone()));
@@ -206,6 +218,15 @@ impl Node {
         tokio::spawn(contact::watch(node.clone()));
         transfer::resume_all(&node).await?;
         Ok(node)
+    }
+
+    /// Where others reach the HTTPS door.
+    fn https_url(&self) -> Option<&str> {
+        #[cfg(feature = "tck")]
+        if let Some(url) = plain::script::url() {
+            return Some(url);
+        }
+        None
     }
 
     /// Stops sending and serving, and closes the store.

@@ -61,6 +61,7 @@ impl Peer {
             did: self.did(),
             name: self.row.name.clone(),
             country: self.row.country.clone(),
+            speaks: Speaks::Dxp.to_string(),
             fingerprint: fingerprint(self.pinned.did()),
             status: self.row.status.to_string(),
             confirmed: self.confirmed,
@@ -132,7 +133,8 @@ impl Node {
         if cached.is_some() {
             return Ok(cached);
         }
-        let Some(row) = self.store.peer(did).await? else { return Ok(None) };
+        let row = self.store.peer(did).await?.filter(|row| row.speaks == Speaks::Dxp);
+        let Some(row) = row else { return Ok(None) };
         let sets = self.store.key_sets(did, 1, MAX_ROWS).await?;
         let pinned = PinnedPeer::pin(&row.statement, sets.iter().map(|s| s.jws.as_str()))?;
         let confirmed = self.store.meta(&confirmed(did)).await?.is_some();
@@ -259,7 +261,7 @@ impl Node {
     }
 
     /// Refuses a short name that could be taken for something else, or that another peer has.
-    async fn alias_for(&self, alias: &str, did: &str) -> Result<(), NodeError> {
+    pub(super) async fn alias_for(&self, alias: &str, did: &str) -> Result<(), NodeError> {
         let wrong = |why: String| Err(NodeError::refused(Code::ArgumentInvalid, why));
         let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '/';
         if alias.is_empty() || alias.len() > 64 || !alias.chars().all(plain) || alias.starts_with("did:") {
@@ -405,12 +407,14 @@ impl Node {
     pub async fn peers(&self) -> Result<Vec<PeerView>, NodeError> {
         let mut views = Vec::new();
         for row in self.store.peers(None, MAX_ROWS).await? {
-            if let Some(peer) = self.peer(&row.did).await? {
-                let mut view = peer.view(self.connected_to(&peer));
-                let order = self.standing(&row.did).await?;
-                view.expects = order.map(|order| format!("{} into {}", order.purpose, order.out.display()));
-                views.push(view);
-            }
+            let view = match self.peer(&row.did).await? {
+                Some(peer) => Some(peer.view(self.connected_to(&peer))),
+                None => self.plain_peer(&row.did).map(|peer| peer.view()),
+            };
+            let Some(mut view) = view else { continue };
+            let order = self.standing(&row.did).await?;
+            view.expects = order.map(|order| format!("{} into {}", order.purpose, order.out.display()));
+            views.push(view);
         }
         Ok(views)
     }

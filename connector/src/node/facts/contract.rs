@@ -40,15 +40,23 @@ pub(in crate::node) fn understood(policy: &Value) -> Result<(), String> {
 
 /// What an offer lets a consumer do, for people who choose from a catalog.
 pub(in crate::node) fn offered(policy: &Value) -> Result<OfferTerms, String> {
-    let said = read(policy)?;
-    Ok(OfferTerms {
+    read(policy).map(told)
+}
+
+/// The same of an offer of a peer that signs nothing, which may leave purpose and retention open.
+pub(in crate::node) fn offered_by_plain(policy: &Value) -> Result<OfferTerms, String> {
+    read_open(policy).map(told)
+}
+
+fn told(said: Said) -> OfferTerms {
+    OfferTerms {
         purposes: said.purposes.unwrap_or_default(),
         countries: said.countries.map(|codes| codes.into_iter().collect()),
         retention_days: said.days.unwrap_or_default(),
         transfers: said.transfers,
         framework: said.framework,
         prohibited: said.kept_here.then(|| DISTRIBUTE.to_owned()).into_iter().collect(),
-    })
+    }
 }
 
 /// The facts of a contract under this offer, for a consumer of this country and this destination (POL-10.3).

@@ -109,6 +109,9 @@ pub(super) struct PlainHaul {
     pub(super) dataset: String,
     /// Digest of the agreement's terms.
     pub(super) agreement: Digest,
+    /// `@id` of the agreement object.
+    #[cfg(feature = "tck")]
+    pub(super) script: String,
     /// Which way the data go.
     pub(super) format: Format,
     /// Which transfer under the agreement this is: given by its first START, 0 before.
@@ -144,6 +147,8 @@ impl PlainHaul {
             negotiation,
             dataset: deal.dataset.clone(),
             agreement,
+            #[cfg(feature = "tck")]
+            script: deal.agreement_id.clone().unwrap_or_default(),
             format,
             occurrence: 0,
             callback: deal.callback.clone(),

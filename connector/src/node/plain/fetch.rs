@@ -164,7 +164,9 @@ impl Node {
             request = request.header(header::AUTHORIZATION, token.as_str());
         }
         if let Some(tag) = &tag {
-            request = request.header(header::RANGE, format!("bytes={held}-")).header(header::IF_RANGE, tag.as_str());
+            request = request
+                .header(header::RANGE, format!("bytes={held}-"))
+                .header(header::IF_RANGE, tag.as_str());
         }
         let request = request.body(Body::empty());
         let request = request.map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
@@ -178,8 +180,11 @@ impl Node {
         }
         file.set_len(from).await.map_err(|e| unusable(&paths.part, &e))?;
         file.seek(std::io::SeekFrom::Start(from)).await.map_err(|e| unusable(&paths.part, &e))?;
-        let strong = head.headers.get(header::ETAG).and_then(|v| v.to_str().ok()).filter(|t| t.starts_with('"'));
-        tokio::fs::write(&paths.tag, strong.unwrap_or_default()).await.map_err(|e| unusable(&paths.tag, &e))?;
+        let strong =
+            head.headers.get(header::ETAG).and_then(|v| v.to_str().ok()).filter(|t| t.starts_with('"'));
+        tokio::fs::write(&paths.tag, strong.unwrap_or_default())
+            .await
+            .map_err(|e| unusable(&paths.tag, &e))?;
         let bytes = write_all(body, &mut file, from, &mut sha256, &paths.part).await?;
         file.sync_all().await.map_err(|e| unusable(&paths.part, &e))?;
         tokio::fs::rename(&paths.part, &paths.whole).await.map_err(|e| unusable(&paths.whole, &e))?;
@@ -189,7 +194,12 @@ impl Node {
     }
 
     /// Keeps why data do not move, and ends the transfer where trying again is of no use.
-    pub(super) async fn plain_failed(&self, id: Id, error: &NodeError, goes_on: bool) -> Result<(), NodeError> {
+    pub(super) async fn plain_failed(
+        &self,
+        id: Id,
+        error: &NodeError,
+        goes_on: bool,
+    ) -> Result<(), NodeError> {
         let _lock = self.locks.one(id).await;
         let mut turn = self.plain_turn(id).await?;
         if turn.row.state != "STARTED" {
@@ -221,9 +231,13 @@ fn begins_at(status: StatusCode, headers: &HeaderMap, held: u64) -> Result<u64, 
             }
             Err(NodeError::refused(Code::RangeInvalid, "another range than was asked for"))
         }
-        401 | 403 => Err(NodeError::refused(Code::CapabilityInvalid, "the provider's data address opens nothing")),
+        401 | 403 => {
+            Err(NodeError::refused(Code::CapabilityInvalid, "the provider's data address opens nothing"))
+        }
         300..=399 => Err(NodeError::refused(Code::Redirected, format!("answered {status}"))),
-        408 | 429 | 500..=599 => Err(NodeError::refused(Code::Busy, format!("the data address answered {status}"))),
+        408 | 429 | 500..=599 => {
+            Err(NodeError::refused(Code::Busy, format!("the data address answered {status}")))
+        }
         _ => Err(NodeError::refused(Code::AnswerMalformed, format!("the data address answered {status}"))),
     }
 }

@@ -3,14 +3,21 @@
 //!
 //! Who is not recognised was turned away before. What is unknown and what is somebody else's look alike.
 
-use std::sync::Arc;
+use std::{io::Write as _, sync::Arc};
 
+use axum::{body::Body, extract::Request, response::Response};
+use http_body_util::BodyExt as _;
+use hyper::{
+    HeaderMap,
+    header::{self, HeaderValue},
+};
 use naru_protocol::{
     act::Path,
     dsp::{Message as _, negotiation::ContractNegotiation, transfer::TransferProcess},
     encoding::{Digest, Id},
     error::{Code, Lang},
     exchange::{ActKind, Role, State as Any},
+    limits,
     log::entry::ExchangeKey,
     negotiation::{self as neg, ActKind as Neg},
     plain::PlainExchange,
@@ -22,19 +29,22 @@ use super::{
     deal::{Format, PlainDeal, PlainHaul},
     negotiation::{Heard, agreement_setting},
     peers::PlainPeer,
+    serve::DATA,
     transfer::place_in,
     turn::{PlainData, PlainTurn, machine_of},
 };
 use crate::{
     config,
     node::{
-        Node, NodeError, now_ms,
-        inbound::{Reply, ours},
+        Node, NodeError,
+        inbound::{Reply, ours, read, refusal, versions, whole, write},
+        now_ms,
         peers::random_id,
-        received::{Said, fresh_pid, parse_said},
-        route::{ActRoute, Route},
+        received::{Said, fresh_pid},
+        route::{ActRoute, DSP, Route},
     },
     store::{ExchangeKind, ExchangeRow, OurRole, StartedBy},
+    transport::Peer as Connected,
 };
 
 /// A random UUID (version 4).
@@ -50,7 +60,11 @@ pub(super) fn uuid() -> Result<String, NodeError> {
 /// Refuses a process id that could not stand in a path.
 fn pid_fits(pid: &str) -> Result<(), NodeError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:@!$&'()*+,;=".contains(&b);
-    if !pid.is_empty() && pid.len() <= 512 && pid.bytes().all(plain) && Path::parse(&format!("/{pid}")).is_ok() {
+    if !pid.is_empty()
+        && pid.len() <= 512
+        && pid.bytes().all(plain)
+        && Path::parse(&format!("/{pid}")).is_ok()
+    {
         return Ok(());
     }
     Err(NodeError::refused(Code::Malformed, "a process id is 1 to 512 characters that may stand in a path"))
@@ -99,6 +113,120 @@ fn error_body(route: &Route, code: Code, detail: &str, pids: &Pids) -> Reply {
         body["consumerPid"] = object!(pids.consumer);
     }
     Reply { status, ..Reply::ok(naru_protocol::json::canonical(&body).unwrap_or_default()) }
+}
+
+/// A request that is not for the signed API: of a plain peer, for its data, or under a base that is nobody's.
+pub(in crate::node) enum Found {
+    /// Its sender, and the target under the ordinary base.
+    Peer(Arc<PlainPeer>, String),
+    /// Data under a bearer token.
+    Data(String),
+    /// A secret that opens nothing.
+    Nobody,
+}
+
+/// Tells by secret, header, certificate or path whether a request is a plain one; none for everything else.
+pub(in crate::node) fn recognise(node: &Node, target: &str, request: &Request) -> Option<Found> {
+    if target.starts_with(DATA) {
+        return Some(Found::Data(target.to_owned()));
+    }
+    let connected = request.extensions().get::<Connected>()?;
+    if let Some((peer, target)) = node.plain_caller(target, request.headers(), connected) {
+        return Some(Found::Peer(peer, target));
+    }
+    let segment = target.strip_prefix("/dsp/")?.split('/').next()?;
+    (segment != "2025-1").then_some(Found::Nobody)
+}
+
+/// Answers what [`recognise`] found.
+pub(in crate::node) async fn answer(node: &Node, found: Found, method: &str, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    match found {
+        Found::Nobody => {
+            node.budgets.stranger();
+            write(error_body(&Route::Keys, Code::NotFound, "", &Pids::default()))
+        }
+        Found::Data(target) => match node.plain_data(&head.method, &target, &head.headers).await {
+            Ok(response) => response,
+            Err(error) => {
+                let detail = if let NodeError::Refused(_, detail) = &error { detail.as_str() } else { "" };
+                write(refusal(&target, error.code(), detail))
+            }
+        },
+        Found::Peer(peer, target) => {
+            let zipped = accepts_gzip(&head.headers);
+            let reply = peer_answer(node, peer, &target, method, &head.headers, body).await;
+            compressed(write(reply), zipped).await
+        }
+    }
+}
+
+async fn peer_answer(
+    node: &Node,
+    peer: Arc<PlainPeer>,
+    target: &str,
+    method: &str,
+    headers: &HeaderMap,
+    body: Body,
+) -> Reply {
+    if method == "GET" && target == "/dsp/.well-known/dspace-version" {
+        return versions("/2025-1")
+            .map_or_else(|e| error_body(&Route::Version, e.code(), "", &Pids::default()), Reply::ok);
+    }
+    let Some(route) = Route::parse(method, target) else {
+        return error_body(&Route::Keys, Code::NotFound, "", &Pids::default());
+    };
+    let refuse = |code, detail: &str| error_body(&route, code, detail, &Pids::default());
+    if target.len() > DSP.len() + limits::REQUEST_PATH {
+        return Reply { status: 414, ..refuse(Code::HeadTooLarge, "") };
+    }
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return refuse(Code::EncodingRefused, "");
+    }
+    let content = match read(body).await {
+        Ok(content) => content,
+        Err(error) => return refuse(error.code(), &error.to_string()),
+    };
+    let path = target.strip_prefix(DSP).unwrap_or_default().to_owned();
+    let (node, whose) = (node.clone(), route.clone());
+    // To its end, even if its sender's connection is lost meanwhile.
+    let done = whole(async move { Ok(node.plain_answer(peer, whose, &path, &content).await) }).await;
+    done.unwrap_or_else(|error| refuse(error.code(), ""))
+}
+
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|v| v.to_str().ok());
+    values.flat_map(|v| v.split(',')).any(|coding| {
+        let (name, quality) = coding.split_once(';').unwrap_or((coding, ""));
+        name.trim().eq_ignore_ascii_case("gzip")
+            && !matches!(quality.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+    })
+}
+
+/// Answers below this many bytes are sent as they are.
+const ZIPPED_FROM: usize = 1024;
+
+/// The same answer in gzip, where the peer takes it and it is worth it.
+async fn compressed(response: Response, accepted: bool) -> Response {
+    let (mut head, body) = response.into_parts();
+    let Ok(bytes) = body.collect().await.map(|body| body.to_bytes()) else {
+        return Response::from_parts(head, Body::empty());
+    };
+    if bytes.len() < ZIPPED_FROM {
+        return Response::from_parts(head, Body::from(bytes));
+    }
+    head.headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if !accepted {
+        return Response::from_parts(head, Body::from(bytes));
+    }
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    match encoder.write_all(&bytes).and_then(|()| encoder.finish()) {
+        Ok(zipped) => {
+            head.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            Response::from_parts(head, Body::from(zipped))
+        }
+        Err(_) => Response::from_parts(head, Body::from(bytes)),
+    }
 }
 
 impl Node {
@@ -177,13 +305,13 @@ impl Node {
         pids: &mut Pids,
     ) -> Result<(u16, Vec<u8>), NodeError> {
         let Some(pid) = &route.pid else {
-            let said = parse_said(route.posted, content)?;
+            let said = Said::parse(route.posted, content)?;
             *pids = Pids { provider: said_pid(said.pids().0), consumer: said_pid(said.pids().1) };
             return self.plain_begin(peer, &said, path, content).await;
         };
         let row = self.plain_owned(peer, route.kind(), pid).await?;
         *pids = Pids::of(&row);
-        let said = parse_said(route.posted, content)?;
+        let said = Said::parse(route.posted, content)?;
         // A start counts under its agreement.
         let with = match super::turn::data_of(&row)? {
             PlainData::Haul(haul) if route.posted.is_start() => haul.negotiation,
@@ -255,7 +383,9 @@ impl Node {
         }
         self.room_for(peer.id()).await?;
         let answered = match said {
-            Said::TransferRequest(m) => self.plain_transfer(peer, m, said, &theirs, callback, (path, content)).await,
+            Said::TransferRequest(m) => {
+                self.plain_transfer(peer, m, said, &theirs, callback, (path, content)).await
+            }
             _ => self.plain_negotiation(peer, role, said, &theirs, callback, (path, content)).await,
         };
         drop(beginning);
@@ -293,7 +423,8 @@ impl Node {
             self.shown_to_plain(peer, &deal.dataset).await?;
         }
         let data = PlainData::Deal(Box::new(deal));
-        let (row, key) = self.plain_row(peer, ExchangeKind::Negotiation, role, Some(theirs), StartedBy::Peer)?;
+        let (row, key) =
+            self.plain_row(peer, ExchangeKind::Negotiation, role, Some(theirs), StartedBy::Peer)?;
         let mut turn = PlainTurn::new(self, peer.clone(), row, PlainExchange::negotiation(role), data, key);
         turn.receive(said.kind(), path, content)?;
         turn.hear_deal(said).await?;
@@ -313,7 +444,8 @@ impl Node {
     ) -> Result<(u16, Vec<u8>), NodeError> {
         let none = || NodeError::refused(Code::NotInForce, "/agreementId");
         let setting = agreement_setting(peer.id(), &m.agreement_id);
-        let negotiation = self.store.meta(&setting).await?.and_then(|text| Id::parse(&text).ok()).ok_or_else(none)?;
+        let negotiation =
+            self.store.meta(&setting).await?.and_then(|text| Id::parse(&text).ok()).ok_or_else(none)?;
         let id = random_id()?;
         let _locks = self.locks.two(negotiation, id).await;
         let mut deal_turn = self.plain_turn(negotiation).await?;
@@ -326,11 +458,13 @@ impl Node {
         haul.out = None;
         if format == Format::Push {
             let place = m.data_address.as_ref().and_then(place_in);
-            let place = place.ok_or_else(|| NodeError::refused(Code::Malformed, "/dataAddress: no endpoint"))?;
+            let place =
+                place.ok_or_else(|| NodeError::refused(Code::Malformed, "/dataAddress: no endpoint"))?;
             haul.place = Some(place);
         }
         let data = PlainData::Haul(Box::new(haul));
-        let (mut row, key) = self.plain_row(peer, ExchangeKind::Transfer, Role::Provider, Some(theirs), StartedBy::Peer)?;
+        let (mut row, key) =
+            self.plain_row(peer, ExchangeKind::Transfer, Role::Provider, Some(theirs), StartedBy::Peer)?;
         row.id = id;
         let machine = PlainExchange::transfer(Role::Provider, in_force);
         let mut turn = PlainTurn::new(self, peer.clone(), row, machine, data, key);
@@ -342,7 +476,12 @@ impl Node {
     }
 
     /// Commits the turn with its answer, and starts what follows.
-    async fn plain_done(&self, mut turn: PlainTurn, status: u16, body: Vec<u8>) -> Result<(u16, Vec<u8>), NodeError> {
+    async fn plain_done(
+        &self,
+        mut turn: PlainTurn,
+        status: u16,
+        body: Vec<u8>,
+    ) -> Result<(u16, Vec<u8>), NodeError> {
         let after = turn.after();
         let answered = turn.answer(status, body).await?;
         after.spawn(self);
@@ -358,7 +497,8 @@ impl Node {
         theirs: Option<&str>,
         initiator: StartedBy,
     ) -> Result<(ExchangeRow, ExchangeKey), NodeError> {
-        let secret = config::random::<32>().map_err(|e| NodeError::Folder(format!("no random bytes: {e}")))?;
+        let secret =
+            config::random::<32>().map_err(|e| NodeError::Folder(format!("no random bytes: {e}")))?;
         let key = ExchangeKey::from_bytes(secret);
         let at = crate::node::now();
         let row = ExchangeRow {
@@ -423,7 +563,8 @@ impl PlainTurn {
     fn same_pids(&self, said: &Said) -> Result<(), NodeError> {
         let Pids { provider, consumer } = Pids::of(&self.row);
         let (said_provider, said_consumer) = said.pids();
-        let fits = |said: Option<&str>, known: &str| said.is_none_or(|said| known.is_empty() || said == known);
+        let fits =
+            |said: Option<&str>, known: &str| said.is_none_or(|said| known.is_empty() || said == known);
         if let (Some(theirs), None) = (
             match self.machine.role() {
                 Role::Provider => said_consumer,
@@ -445,7 +586,12 @@ impl PlainTurn {
     /// What follows from a message, unless it left nothing to be said.
     async fn go_on_after(&mut self, heard: Heard) -> Result<(), NodeError> {
         if self.has_no_address_now(heard)? {
-            return self.end(Code::AnswerMalformed, vec!["the start carries no data address".to_owned()], Vec::new(), 0);
+            return self.end(
+                Code::AnswerMalformed,
+                vec!["the start carries no data address".to_owned()],
+                Vec::new(),
+                0,
+            );
         }
         self.go_on(heard).await
     }

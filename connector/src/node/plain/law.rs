@@ -41,7 +41,8 @@ impl Node {
         let (seller, buyer) = self.plain_parties(peer, role);
         let countries = [seller.country.as_str(), buyer.country.as_str()];
         let revision = self.revision(&countries);
-        let destination = json!({"storage_countries": deal.countries, "processing_countries": deal.countries});
+        let destination =
+            json!({"storage_countries": deal.countries, "processing_countries": deal.countries});
         let stated = Stated { purpose: deal.purpose.as_deref(), keep_days: deal.keep_days };
         let (contract, purpose) = facts::contract_of_plain(
             &offer::rules(&deal.offer),
@@ -89,7 +90,11 @@ impl PlainTurn {
     }
 
     /// The permit of an evaluation; what denies, and what only the peer could answer, is said by code.
-    pub(super) fn permit(&self, judged: &Judged, occurrence: Option<u32>) -> Result<UnsignedPermit, NodeError> {
+    pub(super) fn permit(
+        &self,
+        judged: &Judged,
+        occurrence: Option<u32>,
+    ) -> Result<UnsignedPermit, NodeError> {
         let expect = UnsignedExpectation {
             phase: if occurrence.is_some() { Phase::Transfer } else { Phase::Negotiation },
             role: self.machine.role(),
@@ -97,7 +102,9 @@ impl PlainTurn {
             packs: judged.packs.clone(),
         };
         UnsignedPermit::check(&judged.record, &expect).map_err(|error| match &error {
-            PermitError::Denied | PermitError::Undetermined => NodeError::refused(judged.code(), error.to_string()),
+            PermitError::Denied | PermitError::Undetermined => {
+                NodeError::refused(judged.code(), error.to_string())
+            }
             PermitError::Orphaned(rule) => NodeError::refused(
                 Code::Undetermined,
                 format!("{rule} can only be answered by the peer's signed decision, and it signs nothing"),

@@ -36,7 +36,12 @@ mod transfer;
 mod turn;
 mod view;
 
-pub(super) use self::{peers::PlainPeer, peers::Registry, serve::Opened};
+pub(super) use self::{
+    inbound::answer, inbound::recognise, offer::spelt, peers::Registry, serve::Opened, view::out_of,
+};
+
+/// How data travel between us and a plain peer.
+pub(super) const FORMATS: [&str; 2] = ["HttpData-PULL", "HttpData-PUSH"];
 
 /// Whether an exchange or an act is with a peer that signs nothing: its participant id names no key.
 pub(super) fn is_plain(peer: &str) -> bool {

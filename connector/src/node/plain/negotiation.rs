@@ -15,8 +15,7 @@ use naru_protocol::{
     error::Code,
     exchange::{ActKind, Role},
     json::{self, V1},
-    limits,
-    negotiation as neg,
+    limits, negotiation as neg,
     plain::{PlainSend, UnsignedAgreement, UnsignedPermit, UnsignedTerms},
 };
 use serde_json::{Value, json as object};
@@ -46,7 +45,7 @@ pub(super) enum Heard {
 
 /// What is done about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub(super) enum Step {
     /// Nothing of ours: a person or the peer is next.
     Nothing,
     /// Counter-request.
@@ -201,8 +200,10 @@ impl PlainTurn {
         let none = || NodeError::refused(Code::TermsDiffer, "/offer/target: no such dataset is offered");
         let row = self.node.store.dataset(&dataset, None).await?.filter(|d| !d.withdrawn).ok_or_else(none)?;
         let listed = Listed::read(&row.listing, &self.node.me.ring)?;
-        let expired = |e: naru_protocol::listing::ListingError| NodeError::refused(Code::ListingExpired, e.to_string());
-        listed.listing.holds_at(self.at).map_err(expired)?;
+        listed
+            .listing
+            .holds_at(self.at)
+            .map_err(|e| NodeError::refused(Code::ListingExpired, e.to_string()))?;
         Ok(listed)
     }
 
@@ -227,7 +228,10 @@ impl PlainTurn {
     }
 
     /// Asks law about what is proposed; what refuses ends the negotiation, and gives none.
-    async fn permitted(&mut self, pause: u64) -> Result<Option<(UnsignedPermit, Vec<(&'static str, Value)>)>, NodeError> {
+    async fn permitted(
+        &mut self,
+        pause: u64,
+    ) -> Result<Option<(UnsignedPermit, Vec<(&'static str, Value)>)>, NodeError> {
         let shared = match self.shared().await {
             Ok(shared) => shared,
             Err(NodeError::Refused(Code::TermsDiffer, place)) => {
@@ -255,7 +259,8 @@ impl PlainTurn {
         let (us, peer) = (self.node.me.did.to_string(), self.row.peer.clone());
         let id = format!("urn:uuid:{}", super::inbound::uuid()?);
         let deal = self.deal()?;
-        let text = offer::agreed(&offer::spelt(&deal.offer), &id, (&us, &peer), permit_time(deal.shared.as_ref()))?;
+        let text =
+            offer::agreed(&offer::spelt(&deal.offer), &id, (&us, &peer), permit_time(deal.shared.as_ref()))?;
         deal.agreement_id = Some(id);
         let made = self.made(text.clone(), &permit).await?;
         fields.push(("agreement", object!(made.digest())));
@@ -266,7 +271,7 @@ impl PlainTurn {
     }
 
     /// The agreement that rests on a permit, kept.
-    async fn made(
+    pub(super) async fn made(
         &mut self,
         text: odrl::Agreement,
         permit: &UnsignedPermit,
@@ -279,11 +284,20 @@ impl PlainTurn {
         let shared = self.shared().await?;
         let packs = permit.packs().to_vec();
         let deal = self.deal()?;
-        let listing = (!deal.listing.is_empty())
-            .then(|| naru_protocol::encoding::Digest::of(deal.listing.as_bytes()));
+        let listing =
+            (!deal.listing.is_empty()).then(|| naru_protocol::encoding::Digest::of(deal.listing.as_bytes()));
         let obligations = permit.obligations().to_vec();
-        let terms =
-            UnsignedTerms { v: V1, exchange, provider, consumer, agreement: text, listing, shared, packs, obligations };
+        let terms = UnsignedTerms {
+            v: V1,
+            exchange,
+            provider,
+            consumer,
+            agreement: text,
+            listing,
+            shared,
+            packs,
+            obligations,
+        };
         let bytes = json::to_canonical(&terms)?;
         let made = UnsignedAgreement::check(terms, permit)
             .map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
@@ -349,8 +363,12 @@ impl PlainTurn {
 
     fn finalize(&mut self, pause: u64) -> Result<(), NodeError> {
         let (provider_pid, consumer_pid) = self.pids();
-        let event =
-            ContractNegotiationEventMessage { provider_pid, consumer_pid, event_type: EventType::Finalized, dxp: None };
+        let event = ContractNegotiationEventMessage {
+            provider_pid,
+            consumer_pid,
+            event_type: EventType::Finalized,
+            dxp: None,
+        };
         let path = format!("/negotiations/{}/events", self.their_pid()?);
         let agreement = self.deal()?.agreement;
         let fields = vec![("agreement", object!(agreement))];
@@ -361,8 +379,12 @@ impl PlainTurn {
     pub(super) async fn accept(&mut self, pause: u64) -> Result<(), NodeError> {
         let Some((permit, fields)) = self.permitted(pause).await? else { return Ok(()) };
         let (provider_pid, consumer_pid) = self.pids();
-        let event =
-            ContractNegotiationEventMessage { provider_pid, consumer_pid, event_type: EventType::Accepted, dxp: None };
+        let event = ContractNegotiationEventMessage {
+            provider_pid,
+            consumer_pid,
+            event_type: EventType::Accepted,
+            dxp: None,
+        };
         let path = format!("/negotiations/{}/events", self.their_pid()?);
         self.send(PlainSend::Accept(permit), &path, event.to_bytes().map_err(message)?, fields, pause)
     }
@@ -412,7 +434,9 @@ impl PlainTurn {
         }
         let role = self.machine.role();
         self.deal()?.refusal = Some(views::refusal(code, reasons.clone(), role));
-        if !self.machine.may_send(ActKind::Negotiation(neg::ActKind::Terminate)) || self.row.peer_pid.is_none() {
+        if !self.machine.may_send(ActKind::Negotiation(neg::ActKind::Terminate))
+            || self.row.peer_pid.is_none()
+        {
             return Ok(());
         }
         fields.push(("code", object!(code.as_str())));

@@ -93,7 +93,7 @@ fn operand(value: &Value) -> Value {
 }
 
 /// A policy of ours as plain peers are sent it.
-pub(super) fn spelt(policy: &Value) -> Value {
+pub(in crate::node) fn spelt(policy: &Value) -> Value {
     match policy {
         Value::Array(list) => list.iter().map(spelt).collect(),
         Value::Object(members) => {

@@ -89,7 +89,12 @@ impl Node {
         self.plain_settle(&peer, &act, &answered).await
     }
 
-    async fn plain_settle(&self, peer: &Arc<PlainPeer>, act: &ActRow, answered: &Answered) -> Result<(), NodeError> {
+    async fn plain_settle(
+        &self,
+        peer: &Arc<PlainPeer>,
+        act: &ActRow,
+        answered: &Answered,
+    ) -> Result<(), NodeError> {
         let _ = peer;
         let row = self.store.exchange(act.exchange).await?;
         let row = row.ok_or_else(|| NodeError::refused(Code::StoreCorrupt, "an act without its exchange"))?;
@@ -140,7 +145,8 @@ impl PlainTurn {
     fn lie(&self, kind: ActKind, body: &[u8]) -> Option<String> {
         let first = matches!(
             kind,
-            ActKind::Negotiation(neg::ActKind::Request | neg::ActKind::Offer) | ActKind::Transfer(tra::ActKind::Request)
+            ActKind::Negotiation(neg::ActKind::Request | neg::ActKind::Offer)
+                | ActKind::Transfer(tra::ActKind::Request)
         );
         if !first || (body.is_empty() && self.row.peer_pid.is_some()) {
             return None;
@@ -179,7 +185,10 @@ impl PlainTurn {
             Role::Consumer => "providerPid",
         };
         let pid = value.get(member).and_then(Value::as_str);
-        let path_safe = |pid: &&str| naru_protocol::act::Path::parse(&format!("/negotiations/{pid}/x")).is_ok() && !pid.contains(['/', '?', '%']);
+        let path_safe = |pid: &&str| {
+            naru_protocol::act::Path::parse(&format!("/negotiations/{pid}/x")).is_ok()
+                && !pid.contains(['/', '?', '%'])
+        };
         self.row.peer_pid = pid.filter(path_safe).map(str::to_owned);
         Ok(())
     }

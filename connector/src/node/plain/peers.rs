@@ -25,7 +25,7 @@ use crate::{
         facts::Party,
         now,
         peers::random_id,
-        verbs::{AddPlain, PeerName, PlainView},
+        verbs::{AddPlain, PeerName, PeerView, PlainView},
     },
     store::{Batch, Counted, MAX_ROWS, PeerRow, PeerStatus, Speaks},
     transport::{Peer as Connected, https::Reach},
@@ -65,7 +65,10 @@ pub(super) struct Record {
 
 impl std::fmt::Debug for Record {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Record").field("local", &self.local).field("secret", &self.secret).finish_non_exhaustive()
+        f.debug_struct("Record")
+            .field("local", &self.local)
+            .field("secret", &self.secret)
+            .finish_non_exhaustive()
     }
 }
 
@@ -82,6 +85,22 @@ impl PlainPeer {
         &self.row.did
     }
 
+    /// As people see it.
+    pub(in crate::node) fn view(&self) -> PeerView {
+        PeerView {
+            alias: self.row.alias.clone(),
+            did: self.row.did.clone(),
+            name: self.row.name.clone(),
+            country: self.row.country.clone(),
+            speaks: self.row.speaks.to_string(),
+            fingerprint: String::new(),
+            status: self.row.status.to_string(),
+            confirmed: false,
+            connected: None,
+            expects: None,
+        }
+    }
+
     /// As policy sees it: its country is the operator's word, its size nobody's.
     pub(in crate::node) fn party(&self) -> Party {
         Party { did: self.row.did.clone(), country: self.row.country.clone(), size: "unknown".to_owned() }
@@ -95,12 +114,22 @@ impl PlainPeer {
     pub(super) fn reach(&self) -> Result<Reach, NodeError> {
         let wrong = |e: String| NodeError::refused(Code::ConfigInvalid, e);
         let roots = self.record.trust.as_deref().map(crate::transport::https::certificates).transpose();
-        Ok(Reach { local: self.record.local, roots: roots.map_err(wrong)?.unwrap_or_default(), identity: None })
+        let roots = roots.map_err(wrong)?.unwrap_or_default();
+        Ok(Reach { local: self.record.local, roots, ..Reach::default() })
     }
 
     /// Whether this is an address of the peer: under the origin that the operator recorded (`[PLN-2.5]`).
     pub(super) fn is_its(&self, url: &str) -> bool {
         matches!((origin(url), origin(&self.record.base)), (Some(a), Some(b)) if a == b)
+    }
+
+    /// The address of a further page of its catalog; none if that would be somebody else's.
+    pub(super) fn follow(&self, link: &str) -> Option<String> {
+        let url = match link.starts_with('/') {
+            true => format!("{}{link}", origin(&self.record.base)?),
+            false => link.to_owned(),
+        };
+        self.is_its(&url).then_some(url)
     }
 
     /// Whether data may be fetched from or put to this address: a public one, or for a peer in our own network one on the
@@ -229,7 +258,8 @@ impl Node {
     /// The base of our binding that a peer is given: callbacks come there, and its own requests.
     pub(in crate::node) fn base_for(&self, peer: &PlainPeer) -> Result<String, NodeError> {
         let none = || {
-            let why = "a peer that speaks plain DSP comes through the HTTPS door: naru.toml needs a table [https]";
+            let why =
+                "a peer that speaks plain DSP comes through the HTTPS door: naru.toml needs a table [https]";
             NodeError::refused(Code::ConfigInvalid, why)
         };
         let url = self.https_url().ok_or_else(none)?;
@@ -312,7 +342,8 @@ impl Node {
         if local_only {
             return Err(wrong("http:// is taken only for a peer in our own network (--local)".to_owned()));
         }
-        let visible = |text: &String| text.len() <= AUTHORIZATION && hyper::header::HeaderValue::from_str(text).is_ok();
+        let visible =
+            |text: &String| text.len() <= AUTHORIZATION && hyper::header::HeaderValue::from_str(text).is_ok();
         if ask.authorization.iter().chain(&ask.header).any(|text| !visible(text)) {
             return Err(wrong(format!("not a header value of at most {AUTHORIZATION} bytes")));
         }
@@ -333,7 +364,11 @@ impl Node {
             local: ask.local,
             trust: ask.trust.clone(),
             purpose: ask.purpose.clone(),
-            countries: if ask.countries.is_empty() { vec![ask.country.clone()] } else { ask.countries.clone() },
+            countries: if ask.countries.is_empty() {
+                vec![ask.country.clone()]
+            } else {
+                ask.countries.clone()
+            },
             keep_days: ask.keep_days,
             secret: if otherwise { 0 } else { number },
         })
@@ -347,7 +382,8 @@ impl Node {
         entry.field("peer", object!(row.did), key());
         entry.field("unsigned", object!(true), key());
         entry.field("status", object!(row.status.as_str()), key());
-        let text = serde_json::to_string(&record).map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
+        let text =
+            serde_json::to_string(&record).map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
         let batch = Batch {
             entries: vec![entry],
             peers: vec![row.clone()],
@@ -369,7 +405,8 @@ impl Node {
 
     /// Lets a plain peer in no more: its secret, header or certificate opens nothing from now on.
     pub async fn block_plain(&self, ask: PeerName) -> Result<PlainView, NodeError> {
-        let none = || NodeError::refused(Code::ArgumentInvalid, format!("no plain peer is named {:?}", ask.peer));
+        let none =
+            || NodeError::refused(Code::ArgumentInvalid, format!("no plain peer is named {:?}", ask.peer));
         let _one = self.pinning.lock().await;
         let peer = self.plain_named(&ask.peer).await?.ok_or_else(none)?;
         let row = PeerRow { status: PeerStatus::Blocked, ..peer.row.clone() };

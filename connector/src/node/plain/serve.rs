@@ -29,7 +29,12 @@ use super::{
     turn::{PlainData, PlainTurn, data_of, machine_of},
 };
 use crate::{
-    data::{Part, buffers::Buffers, parse_range, source::{Reading, Source}},
+    data::{
+        Part,
+        buffers::Buffers,
+        parse_range,
+        source::{Reading, Source},
+    },
     node::{Node, NodeError, now},
     store::{ExchangeKind, ExchangeRow, OurRole},
 };
@@ -187,8 +192,9 @@ impl Node {
             return Err(NodeError::refused(Code::AgreementEnded, ""));
         }
         let shared = deal_turn.shared().await?;
-        let judged = turn.judge(&shared, Some(turn.haul()?.occurrence.max(1))).await?;
-        match turn.permit(&judged, Some(1)) {
+        let occurrence = turn.haul()?.occurrence.max(1);
+        let judged = turn.judge(&shared, Some(occurrence)).await?;
+        match turn.permit(&judged, Some(occurrence)) {
             // What allows changes nothing, and is not kept.
             Ok(_) => Ok(()),
             Err(NodeError::Refused(code @ (Code::Denied | Code::Undetermined), why)) => {
@@ -204,7 +210,7 @@ impl Node {
 
     /// Delivers the files of a started push, one POST each, and completes the transfer.
     pub(super) async fn push_data(self, id: Id) {
-        let Some(mut run) = self.receiving.begin(id) else { return };
+        let Some(run) = self.receiving.begin(id) else { return };
         let mut tries = 0;
         loop {
             let pushed = tokio::select! {
@@ -227,10 +233,15 @@ impl Node {
     async fn try_push(&self, id: Id) -> Result<(), NodeError> {
         let row = self.store.exchange(id).await?.ok_or_else(denied)?;
         let PlainData::Haul(haul) = data_of(&row)? else { return Ok(()) };
-        let (Some(place), "STARTED", false) = (&haul.place, row.state.as_str(), haul.done) else { return Ok(()) };
+        let (Some(place), "STARTED", false) = (&haul.place, row.state.as_str(), haul.done) else {
+            return Ok(());
+        };
         let deal = self.store.exchange(haul.negotiation).await?.ok_or_else(denied)?;
         let opened = self.open_source(&deal).await?;
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(row.our_pid.clone(), Arc::clone(&opened));
+        self.opened
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(row.our_pid.clone(), Arc::clone(&opened));
         for number in 0..opened.source.list().entries().len() {
             self.still_served(&row, &opened).await?;
             self.deliver(&row, place, &opened, number).await?;
@@ -278,8 +289,12 @@ impl Node {
         let answer = self.client.request(&place.endpoint, request, &reach).await?;
         match answer.status().as_u16() {
             200..=299 => Ok(()),
-            status @ (408 | 429 | 500..=599) => Err(NodeError::refused(Code::Busy, format!("answered {status}"))),
-            status => Err(NodeError::refused(Code::AnswerMalformed, format!("the endpoint answered {status}"))),
+            status @ (408 | 429 | 500..=599) => {
+                Err(NodeError::refused(Code::Busy, format!("answered {status}")))
+            }
+            status => {
+                Err(NodeError::refused(Code::AnswerMalformed, format!("the endpoint answered {status}")))
+            }
         }
     }
 }
@@ -290,7 +305,9 @@ fn guarded<E: std::error::Error + Send + Sync + 'static>(
     opened: Arc<Opened>,
 ) -> impl Stream<Item = Result<Bytes, io::Error>> + Send + 'static {
     stream.map(move |piece| match piece {
-        Ok(_) if opened.over.load(Ordering::Relaxed) => Err(io::Error::other("the transfer may no longer be served")),
+        Ok(_) if opened.over.load(Ordering::Relaxed) => {
+            Err(io::Error::other("the transfer may no longer be served"))
+        }
         Ok(bytes) => {
             opened.served.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             Ok(bytes)
@@ -325,7 +342,12 @@ fn index(source: &Source, target: &str, headers: &HeaderMap) -> Result<Response,
 }
 
 /// One file, whole or the range that is asked for. A range under another `If-Range` is the whole.
-async fn file(opened: Arc<Opened>, number: usize, head: bool, headers: &HeaderMap) -> Result<Response, NodeError> {
+async fn file(
+    opened: Arc<Opened>,
+    number: usize,
+    head: bool,
+    headers: &HeaderMap,
+) -> Result<Response, NodeError> {
     let entry = opened.source.list().entry(number).ok_or_else(denied)?.clone();
     let tag = format!("\"{}\"", entry.sha256);
     let text = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok());

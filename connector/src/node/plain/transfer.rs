@@ -185,7 +185,8 @@ impl PlainTurn {
 
     /// A fresh token for our data, and the address that carries it.
     fn open_data(&mut self) -> Result<DataAddress, NodeError> {
-        let secret = config::random::<32>().map_err(|e| NodeError::Folder(format!("no random bytes: {e}")))?;
+        let secret =
+            config::random::<32>().map_err(|e| NodeError::Folder(format!("no random bytes: {e}")))?;
         let token = to_base64url(&secret);
         let url = self.node.https_url().unwrap_or_default();
         let endpoint = format!("{url}/data/{}", self.row.our_pid);
@@ -196,7 +197,13 @@ impl PlainTurn {
 
     pub(super) fn suspend(&mut self, pause: u64) -> Result<(), NodeError> {
         let (provider_pid, consumer_pid) = self.pids();
-        let m = TransferSuspensionMessage { provider_pid, consumer_pid, code: None, reason: Vec::new(), dxp: None };
+        let m = TransferSuspensionMessage {
+            provider_pid,
+            consumer_pid,
+            code: None,
+            reason: Vec::new(),
+            dxp: None,
+        };
         let path = format!("/transfers/{}/suspension", self.their_pid()?);
         self.close_data();
         self.send(PlainSend::Suspend, &path, m.to_bytes().map_err(message)?, Vec::new(), pause)
@@ -257,7 +264,10 @@ mod tests {
         long.endpoint = None;
         long.endpoint_properties.retain(|p| p.name.starts_with(LONG));
         let place = place_in(&long).unwrap();
-        assert_eq!((place.endpoint.as_str(), place.authorization.as_deref()), ("https://h/data/1", Some("t")));
+        assert_eq!(
+            (place.endpoint.as_str(), place.authorization.as_deref()),
+            ("https://h/data/1", Some("t"))
+        );
         long.endpoint_properties.retain(|p| !p.name.ends_with("/endpoint"));
         assert_eq!(place_in(&long), None);
         assert!(!format!("{place:?}").contains("\"t\""));

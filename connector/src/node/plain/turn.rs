@@ -20,14 +20,10 @@ use super::{
     peers::PlainPeer,
 };
 use crate::{
-    node::{
-        Node, NodeError, now, now_ms,
-        peers::random_id,
-        turn::to_json,
-    },
+    node::{Node, NodeError, now, now_ms, peers::random_id, turn::to_json},
     store::{
-        ActRow, Batch, Direction, ExchangeKind, ExchangeRow, MAX_ROWS, NewAct, OutboxRow, OutboxState, Sequenced,
-        Settle, Settled,
+        ActRow, Batch, Direction, ExchangeKind, ExchangeRow, MAX_ROWS, NewAct, OutboxRow, OutboxState,
+        Sequenced, Settle, Settled,
     },
 };
 

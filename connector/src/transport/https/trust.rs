@@ -178,3 +178,17 @@ impl ServerCertVerifier for Pinned {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+/// The certificates of a PEM text.
+///
+/// # Errors
+/// Why it holds none, in words.
+pub fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    use rustls::pki_types::pem::PemObject as _;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+    match read {
+        Ok(all) if all.is_empty() => Err("holds no certificate in PEM form".to_owned()),
+        Ok(all) => Ok(all),
+        Err(error) => Err(format!("is no PEM: {error}")),
+    }
+}

@@ -1,6 +1,7 @@
 //! `naru init`: a folder, keys, and the two statements that the root signs once.
 
 use std::{
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -14,7 +15,7 @@ use naru_protocol::{
 };
 
 use crate::{
-    config::{self, Config, Folder, Listen},
+    config::{self, Config, Folder, Https, Listen},
     control::Failure,
     node::country,
 };
@@ -40,6 +41,12 @@ pub struct Init {
     /// The port to listen on: a free one is picked and kept otherwise; 0 only dials out.
     #[arg(long)]
     pub port: Option<u16>,
+    /// Also open an HTTPS door at this port, with a self-signed certificate; 0 picks a free port.
+    #[arg(long, value_name = "PORT")]
+    pub https: Option<u16>,
+    /// The name or address under which others reach the HTTPS door, if it is not the one to listen on.
+    #[arg(long, value_name = "NAME", requires = "https")]
+    pub https_host: Option<String>,
 }
 
 /// What `init` made.
@@ -51,6 +58,8 @@ pub struct Made {
     pub fingerprint: String,
     /// The port that partners reach, 0 if none.
     pub port: u16,
+    /// Where they reach the HTTPS door, if there is one.
+    pub https: Option<String>,
 }
 
 /// Makes the folder; refuses one that holds a node.
@@ -65,6 +74,7 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
         Some(0) => 0,
         port => config::bindable(&args.host, port.unwrap_or(0)).map_err(config_error)?,
     };
+    let https = args.https.map(|wanted| https(args, wanted, port)).transpose()?;
     let config = Config {
         version: 1,
         name: args.name.clone(),
@@ -72,9 +82,13 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
         size: args.size.clone(),
         shard: 1,
         listen: Listen { host: args.host.clone(), port },
+        https: https.as_ref().map(|(https, _)| https.clone()),
     };
     let folder = Folder::new(&args.dir);
     folder.create(&config).map_err(config_error)?;
+    if let Some((https, host)) = &https {
+        https.make(&folder, host).map_err(config_error)?;
+    }
     let key =
         |name: &str| Ok::<_, Failure>(SigningKey::from_seed(&folder.seed(name).map_err(config_error)?.0));
     let root = key("root")?;
@@ -116,5 +130,36 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
     for (name, jws) in statements {
         folder.keep_statement(name, &jws).map_err(config_error)?;
     }
-    Ok(Made { did: did.to_string(), fingerprint: fingerprint(&did), port })
+    Ok(Made {
+        did: did.to_string(),
+        fingerprint: fingerprint(&did),
+        port,
+        https: https.map(|(https, _)| https.url),
+    })
+}
+
+/// The HTTPS door that was asked for, and the host of its certificate. `taken` is the port of the other door.
+fn https(args: &Init, wanted: u16, taken: u16) -> Result<(Https, String), Failure> {
+    let wrong = |why: &str| Failure::new(Code::ConfigInvalid, why);
+    let error = |e: config::ConfigError| Failure::new(e.code(), e.to_string());
+    let ip: IpAddr = args.host.parse().map_err(|_| wrong("--host is no IP address"))?;
+    let host = match &args.https_host {
+        Some(host) => host.clone(),
+        None if ip.is_unspecified() => {
+            return Err(wrong(
+                "--https also needs --https-host NAME: the name or address under which others reach it",
+            ));
+        }
+        None => args.host.clone(),
+    };
+    if wanted != 0 && wanted == taken {
+        return Err(wrong("--https and --port name the same port"));
+    }
+    let mut port = config::bindable(&args.host, wanted).map_err(error)?;
+    while port == taken {
+        port = config::bindable(&args.host, 0).map_err(error)?;
+    }
+    let https = Https::of_init(SocketAddr::new(ip, port), &host);
+    https.check().map_err(error)?;
+    Ok((https, host))
 }

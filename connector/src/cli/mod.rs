@@ -152,10 +152,11 @@ fn shown(answer: &Value, json: bool) {
 fn made(args: &init::Init, json: bool) -> Result<bool, Failure> {
     let made = init::create(args)?;
     if json {
-        println!("{}", json!({"did": made.did, "fingerprint": made.fingerprint, "port": made.port}));
+        println!("{}", json!(made));
     } else {
+        let https = made.https.map(|url| format!("\nhttps {url}")).unwrap_or_default();
         println!(
-            "{}\nfingerprint {}\nport {}\nnext: naru run --dir {}",
+            "{}\nfingerprint {}\nport {}{https}\nnext: naru run --dir {}",
             made.did,
             made.fingerprint,
             made.port,

@@ -166,15 +166,14 @@ async fn answer(
     match route {
         Route::Version => return Ok(write(Reply::ok(versions(DSP)?))),
         Route::Part(pid, part) => {
-            return node.serve_part(&pid, part, bearer?, &connected.peer_id, &head.headers).await;
+            return node.serve_part(&pid, part, bearer?, &connected, &head.headers).await;
         }
         Route::Tickets => {
             // A secret is not to be guessed: whoever tries is a stranger until the secret fits.
-            node.budgets.unknown(&connected.peer_id)?;
+            node.budgets.unknown(&connected.source())?;
             let (content, bearer) = (read(body).await?, bearer?.to_owned());
             let node = node.clone();
-            let status =
-                whole(async move { node.redeemed(&bearer, &content, &connected.peer_id).await }).await?;
+            let status = whole(async move { node.redeemed(&bearer, &content, &connected).await }).await?;
             return Ok(write(Reply { status, ..Reply::ok(b"{}".to_vec()) }));
         }
         Route::Catalog(_)
@@ -269,7 +268,8 @@ pub(super) async fn read(body: Body) -> Result<Bytes, NodeError> {
 }
 
 impl Node {
-    /// Who sent this: a pinned and accepted peer, over its own connection, with a token for exactly this request.
+    /// Who sent this: a pinned and accepted peer, over its own connection or at the HTTPS door, with a token for exactly this
+    /// request.
     async fn authenticate(
         &self,
         bearer: &str,
@@ -283,7 +283,7 @@ impl Node {
         let iss = peek_token(bearer).map_err(malformed)?.claims().iss.to_string();
         let stranger = || NodeError::refused(Code::NotPaired, "");
         let Some(peer) = self.peer(&iss).await? else {
-            self.budgets.unknown(&connected.peer_id)?;
+            self.budgets.unknown(&connected.source())?;
             return Err(stranger());
         };
         if peer.row.status != PeerStatus::Accepted {
@@ -307,7 +307,8 @@ impl Node {
                     return Err(NodeError::refused(Code::PeerMismatch, ""));
                 }
             }
-            Door::Https => {}
+            // NET-9.2: TLS proves nobody here; the token is all, and it is enough.
+            Door::Https => peer.peer_id().into_iter().for_each(|id| self.ways.hear(id)),
         }
         Ok(Caller { peer, token, text: bearer.to_owned() })
     }

@@ -237,8 +237,7 @@ impl Node {
         doubted.retain(|_, until| *until > Instant::now());
         for claim in self.store.unverified_claims(MAX_ROWS).await? {
             let Some(peer) = self.peer(&claim.did).await? else { continue };
-            let connected = peer.peer_id().is_some_and(|id| self.transport.is_connected(&id));
-            if !connected || doubted.contains_key(&claim.did) {
+            if !self.in_reach(&peer) || doubted.contains_key(&claim.did) {
                 continue;
             }
             if let Err(error) = self.verify_claim(&peer, &claim).await {

@@ -27,6 +27,7 @@ use tokio_util::compat::FuturesAsyncReadCompatExt;
 use tower::ServiceExt;
 
 use super::body::{Broken, Held, Paced};
+use super::gate::share;
 use super::io::{Answering, StreamIo};
 use super::limits::ServeLimits;
 use super::links::Counters;
@@ -59,6 +60,13 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// Whom requests are charged to that no peer's token comes with: the peer id, or at the HTTPS door the address, of IPv6 its
+    /// /64.
+    #[must_use]
+    pub fn source(&self) -> String {
+        self.remote.map_or_else(|| self.peer_id.clone(), |ip| share(ip).to_string())
+    }
+
     fn over_libp2p(peer_id: String) -> Self {
         Self { peer_id, door: Door::Libp2p, certificate: None, remote: None }
     }

@@ -72,6 +72,8 @@ pub(crate) fn init(dir: &Path, name: &str, country: &str, port: Option<u16>) -> 
         size: "sme".to_owned(),
         host: "127.0.0.1".to_owned(),
         port,
+        https: None,
+        https_host: None,
     }
 }
 

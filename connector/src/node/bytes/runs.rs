@@ -139,6 +139,8 @@ mod tests {
             size: "sme".to_owned(),
             host: "127.0.0.1".to_owned(),
             port: None,
+            https: None,
+            https_host: None,
         };
         let did = create(&init).unwrap().did;
         (Node::open(&Folder::new(dir)).await.unwrap(), did)

@@ -13,7 +13,15 @@ use naru_protocol::{
 use serde_json::{Value, json as object};
 
 use super::{offer, peers::PlainPeer};
-use crate::node::{Node, NodeError, catalog, facts, inbound::Reply, link::refusal, verbs::CatalogItem};
+use crate::node::{
+    Node, NodeError,
+    catalog::{self, Page},
+    facts,
+    inbound::Reply,
+    link::refusal,
+    route::{AFTER, DSP},
+    verbs::CatalogItem,
+};
 
 /// Pages that are read of one catalog.
 const PAGES: usize = 1000;

@@ -216,6 +216,8 @@ pub(crate) fn proposal(peer: &str, dataset: &str, out: Option<PathBuf>) -> Propo
         purpose: "quality_analysis".to_owned(),
         countries: vec!["SG".to_owned()],
         out,
+        facts: None,
+        keep_days: None,
     }
 }
 

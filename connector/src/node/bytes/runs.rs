@@ -193,6 +193,8 @@ mod tests {
             purpose: "quality_analysis".to_owned(),
             countries: vec!["SG".to_owned()],
             out: Some(out.clone()),
+            facts: None,
+            keep_days: None,
         };
         let deal = buyer.request(ask).await.unwrap().id;
         let transfer = until(&buyer, &deal, |v| v.other.is_some()).await.other.unwrap();

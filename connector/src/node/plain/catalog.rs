@@ -73,7 +73,8 @@ impl Node {
         let mut at = after.map(str::to_owned);
         loop {
             let reply = self.catalog_page(at.as_deref(), &mut page).await?;
-            let next = reply.next.as_ref().and_then(|path| path.split_once(AFTER).map(|(_, id)| id.to_owned()));
+            let next =
+                reply.next.as_ref().and_then(|path| path.split_once(AFTER).map(|(_, id)| id.to_owned()));
             if page.taken > 0 || next.is_none() {
                 return Ok(Reply { next: None, ..reply });
             }

@@ -8,7 +8,7 @@ use naru_protocol::{
         Message as _,
         negotiation::{
             ContractAgreementMessage, ContractAgreementVerificationMessage, ContractNegotiationEventMessage,
-            ContractNegotiationTerminationMessage, ContractOfferMessage, ContractRequestMessage, EventType,
+            ContractNegotiationTerminationMessage, EventType,
         },
         odrl,
     },
@@ -49,8 +49,10 @@ pub(super) enum Step {
     /// Nothing of ours: a person or the peer is next.
     Nothing,
     /// Counter-request.
+    #[cfg(feature = "tck")]
     Request,
     /// Counter-offer.
+    #[cfg(feature = "tck")]
     Offer,
     /// ACCEPTED.
     Accept,
@@ -63,6 +65,7 @@ pub(super) enum Step {
     /// The transfer begins or goes on, if law allows.
     Start,
     /// The transfer pauses.
+    #[cfg(feature = "tck")]
     Suspend,
     /// The transfer is complete.
     Complete,
@@ -113,13 +116,16 @@ impl PlainTurn {
     pub(super) async fn take(&mut self, step: Step, pause: u64) -> Result<(), NodeError> {
         match step {
             Step::Nothing => Ok(()),
+            #[cfg(feature = "tck")]
             Step::Request => self.counter_request(pause).await,
+            #[cfg(feature = "tck")]
             Step::Offer => self.counter_offer(pause).await,
             Step::Accept => self.accept(pause).await,
             Step::Agree => self.agree(pause).await,
             Step::Verify => self.verify(pause).await,
             Step::Finalize => self.finalize(pause),
             Step::Start => self.start(pause).await,
+            #[cfg(feature = "tck")]
             Step::Suspend => self.suspend(pause),
             Step::Complete => self.complete(pause),
             Step::End(code, reasons) => self.end(code, reasons, Vec::new(), pause),
@@ -389,13 +395,14 @@ impl PlainTurn {
         self.send(PlainSend::Accept(permit), &path, event.to_bytes().map_err(message)?, fields, pause)
     }
 
+    #[cfg(feature = "tck")]
     async fn counter_request(&mut self, pause: u64) -> Result<(), NodeError> {
         let Some((permit, fields)) = self.permitted(pause).await? else { return Ok(()) };
         let (provider_pid, consumer_pid) = self.pids();
         let deal = self.deal()?;
         let offer = offer::about(&deal.offer, &deal.dataset)?;
         let path = format!("/negotiations/{provider_pid}/request");
-        let m = ContractRequestMessage {
+        let m = naru_protocol::dsp::negotiation::ContractRequestMessage {
             consumer_pid,
             provider_pid: Some(provider_pid),
             offer,
@@ -405,13 +412,14 @@ impl PlainTurn {
         self.send(PlainSend::Request(permit), &path, m.to_bytes().map_err(message)?, fields, pause)
     }
 
+    #[cfg(feature = "tck")]
     async fn counter_offer(&mut self, pause: u64) -> Result<(), NodeError> {
         let Some((permit, fields)) = self.permitted(pause).await? else { return Ok(()) };
         let (provider_pid, consumer_pid) = self.pids();
         let deal = self.deal()?;
         let offer = offer::about(&offer::spelt(&deal.offer), &deal.dataset)?;
         let path = format!("/negotiations/{consumer_pid}/offers");
-        let m = ContractOfferMessage {
+        let m = naru_protocol::dsp::negotiation::ContractOfferMessage {
             provider_pid,
             consumer_pid: Some(consumer_pid),
             offer,

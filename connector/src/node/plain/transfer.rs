@@ -5,7 +5,7 @@ use naru_protocol::{
         Message as _,
         transfer::{
             DataAddress, EndpointProperty, TransferCompletionMessage, TransferStartMessage,
-            TransferSuspensionMessage, TransferTerminationMessage,
+            TransferTerminationMessage,
         },
     },
     encoding::{Digest, to_base64url},
@@ -195,9 +195,10 @@ impl PlainTurn {
         Ok(address(&endpoint, &token))
     }
 
+    #[cfg(feature = "tck")]
     pub(super) fn suspend(&mut self, pause: u64) -> Result<(), NodeError> {
         let (provider_pid, consumer_pid) = self.pids();
-        let m = TransferSuspensionMessage {
+        let m = naru_protocol::dsp::transfer::TransferSuspensionMessage {
             provider_pid,
             consumer_pid,
             code: None,

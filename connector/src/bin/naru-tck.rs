@@ -56,6 +56,8 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         size: "sme".to_owned(),
         host: "127.0.0.1".to_owned(),
         port: Some(0),
+        https: None,
+        https_host: None,
     };
     init::create(&made).map_err(|e| e.to_string())?;
     let node = Node::open(&Folder::new(&node)).await?;

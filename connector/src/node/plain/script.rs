@@ -12,7 +12,8 @@ use std::{
 };
 
 use axum::{
-    Json, Router,
+    Router,
+    body::Bytes,
     extract::{Request, State},
     http::StatusCode,
     middleware::{self, Next},
@@ -206,6 +207,7 @@ impl PlainTurn {
 pub async fn serve(node: Node, port: u16, kit: &str, files: &Path) -> Result<(), NodeError> {
     let _ = URL.set(format!("http://127.0.0.1:{port}"));
     node.seed(kit, files).await?;
+    let participant = node.me.did;
     let webhooks = Router::new()
         .route("/tck/negotiations/requests", post(negotiate))
         .route("/tck/transfers/requests", post(transfer))
@@ -220,15 +222,16 @@ pub async fn serve(node: Node, port: u16, kit: &str, files: &Path) -> Result<(),
     ));
     let io = |e: std::io::Error| NodeError::Folder(e.to_string());
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.map_err(io)?;
-    println!("ready http://127.0.0.1:{port}");
+    println!("ready http://127.0.0.1:{port} {participant}");
     axum::serve(listener, app).await.map_err(io)
 }
 
-fn text(body: &Value, name: &str) -> String {
+fn text(body: &[u8], name: &str) -> String {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
     body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-async fn negotiate(State(node): State<Node>, Json(body): Json<Value>) -> StatusCode {
+async fn negotiate(State(node): State<Node>, body: Bytes) -> StatusCode {
     let chosen =
         object!({"@id": text(&body, "offerId"), "@type": "Offer", "permission": [{"action": "use"}]});
     let ask = Propose {
@@ -244,7 +247,7 @@ async fn negotiate(State(node): State<Node>, Json(body): Json<Value>) -> StatusC
     answered(node.plain_request(&peer, &chosen, ask).await)
 }
 
-async fn transfer(State(node): State<Node>, Json(body): Json<Value>) -> StatusCode {
+async fn transfer(State(node): State<Node>, body: Bytes) -> StatusCode {
     let setting = agreement_setting(KIT, &text(&body, "agreementId"));
     let negotiation = match node.store.meta(&setting).await {
         Ok(Some(id)) => Id::parse(&id).ok(),

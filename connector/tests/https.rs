@@ -18,6 +18,7 @@ use naru::transport::{AnswerBody, Limits, Peer, RequestTimes, ServeLimits, Trans
 use naru_protocol::encoding::Digest;
 use naru_protocol::error::Code;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -294,6 +295,50 @@ async fn bad_answers_end() {
     assert_eq!(asked(door.addr()).await.unwrap_err().code(), Code::AnswerMalformed);
 }
 
+/// A client as others write it.
+fn config(
+    made: &Made,
+    version: &'static rustls::SupportedProtocolVersion,
+    alpn: &[&str],
+) -> Arc<ClientConfig> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(made.certificate.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    Arc::new(config)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_versions_of_tls_are_spoken_each_time_from_the_start_and_http_1_1_alone() {
+    // NET-8.2
+    let (door, made) = door().await;
+    let connect = async |config: &Arc<ClientConfig>| {
+        let stream = TcpStream::connect(door.addr()).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(config.clone()).connect(name, stream.compat()).await
+    };
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        // The same configuration keeps what it would need to resume.
+        let config_of = config(&made, version, &["h2", "http/1.1"]);
+        for _ in 0..2 {
+            let mut stream = connect(&config_of).await.unwrap();
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+            assert_eq!(stream.get_ref().1.protocol_version(), Some(version.version));
+            assert_eq!(stream.get_ref().1.handshake_kind(), Some(rustls::HandshakeKind::Full));
+            let request = b"GET /who HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+            futures::AsyncWriteExt::write_all(&mut stream, request).await.unwrap();
+            assert!(rest(&mut stream.compat()).await.ends_with("Https||127.0.0.1|"));
+        }
+        assert!(connect(&config(&made, version, &[])).await.is_ok(), "who asks for nothing gets it too");
+        assert!(connect(&config(&made, version, &["h2"])).await.is_err());
+    }
+}
+
 /// A connection to the door from an address of this machine, its handshake done.
 async fn connect_from(
     from: &str,
@@ -303,16 +348,9 @@ async fn connect_from(
     let socket = TcpSocket::new_v4()?;
     socket.bind(format!("{from}:0").parse().unwrap())?;
     let stream = socket.connect(addr).await?;
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(made.certificate.clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS12])
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let config = config(made, &rustls::version::TLS12, &[]);
     let name = ServerName::try_from(addr.ip().to_string()).unwrap();
-    Ok(TlsConnector::from(Arc::new(config)).connect(name, stream.compat()).await?.compat())
+    Ok(TlsConnector::from(config).connect(name, stream.compat()).await?.compat())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

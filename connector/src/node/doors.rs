@@ -60,6 +60,11 @@ impl Ways {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).insert(id, Instant::now());
     }
 
+    /// A peer did not answer at its door: when it is heard again, it is back.
+    fn lose(&self, id: &str) {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
     /// Peers that did so a short while ago.
     pub(super) fn heard(&self) -> Vec<String> {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -177,8 +182,15 @@ impl Node {
                 self.client.request(&url, request()?, &reach).await
             };
             match answer {
-                Err(error) if nothing_sent(&error) => failed = Some(error),
-                answer => return Ok(answer?),
+                Ok(answer) => return Ok(answer),
+                Err(error) => {
+                    self.ways.lose(&id);
+                    let next = nothing_sent(&error);
+                    failed = Some(error);
+                    if !next {
+                        break;
+                    }
+                }
             }
         }
         Err(failed.unwrap_or(TransportError::NotConnected { peer: id }).into())

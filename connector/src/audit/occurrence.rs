@@ -16,6 +16,7 @@ use super::{
     acts::Acts,
     finding::{Check, Fault},
     log::Log,
+    plain::Plain,
     reason::Reason,
 };
 
@@ -29,8 +30,8 @@ pub(super) struct Transfers {
 }
 
 impl Transfers {
-    pub(super) fn of(log: &Log, acts: &Acts) -> Self {
-        let mut all = Self::default();
+    pub(super) fn of(log: &Log, acts: &Acts, plain: &Plain) -> Self {
+        let mut all = Self { agreement: plain.transfers().clone(), ..Self::default() };
         for seen in acts.seen.values().filter(|seen| seen.kind == EntryType::TransferRequest) {
             let named = TransferRequestMessage::parse(&seen.content).ok().and_then(|message| message.dxp);
             if let Some(named) = named {

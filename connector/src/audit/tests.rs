@@ -1,8 +1,10 @@
 //! Two halves of one refused negotiation, made with the core's types alone, and everything that can be wrong with them.
-//! A deal with its data is in `deal`, what several exports say together in `joined`, how files look in `shapes`.
+//! A deal with its data is in `deal`, one with a peer that signs nothing in `plain`, what several exports say together in
+//! `joined`, how files look in `shapes`.
 
 mod deal;
 mod joined;
+mod plain;
 mod shapes;
 
 use std::{
@@ -246,14 +248,25 @@ struct Evaluated {
 
 impl Evaluated {
     fn new(shared: &Value, phase: Phase, side: Side) -> Self {
+        let signers = object!([shared["provider"]["id"], shared["consumer"]["id"]]);
+        Self::hosted(shared, (phase, side), ["operator"; 2], &signers)
+    }
+
+    /// With these words for what vouches for provider and consumer, and with these signers at a transfer.
+    fn hosted(
+        shared: &Value,
+        (phase, side): (Phase, Side),
+        [provider, consumer]: [&str; 2],
+        signers: &Value,
+    ) -> Self {
         let word = |value: &Value| value.as_str().unwrap().to_owned();
-        let identity = object!({"verified": true, "expires_at": NOW + 86_400, "provenance": "operator"});
+        let identity = |by: &str| object!({"verified": true, "expires_at": NOW + 86_400, "provenance": by});
         let mut host = object!({
             "phase": word(&object!(phase)), "side": word(&object!(side)), "now": NOW,
-            "provider": {"identity": identity}, "consumer": {"identity": identity},
+            "provider": {"identity": identity(provider)}, "consumer": {"identity": identity(consumer)},
         });
         if phase == Phase::Transfer {
-            host["contract"] = object!({"signed_by": [shared["provider"]["id"], shared["consumer"]["id"]]});
+            host["contract"] = object!({"signed_by": signers});
             host["transfer"] = object!({"occurrence": 1});
         }
         let private = object!({"approvals": [], "stop_orders": []});

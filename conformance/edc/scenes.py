@@ -182,7 +182,8 @@ def we_buy(stage):
     got = stage.ours.run("get", f"{ALIAS}/battery", "--purpose", "quality_analysis", "--out", out)
     say("naru get: " + ", ".join(f"{k} {got[k]}" for k in ("kind", "state", "bytes") if got.get(k) is not None))
     arrived = [path for path in out.rglob("*") if path.is_file()]
-    hold(len(arrived) == 1 and files.digest(arrived[0]) == files.digest(source), "one file arrived, the same as EDC's")
+    same = [files.digest(path) == files.digest(source) for path in arrived]
+    hold(same == [True], f"one file arrived, the same as EDC's{'' if same == [True] else f': {list(map(str, arrived))} {same}'}")
     deal = stage.newest("negotiation", "battery")
     hold(deal["state"] == "FINALIZED", f"negotiation here: {deal['state']}")
     there = [e for e in _there(stage, "contractnegotiations") if e["assetId"] == "battery" and e["type"] == "PROVIDER"]
@@ -197,6 +198,8 @@ def refused_to_edc(stage):
     deal = stage.operator.negotiate(stage.base, stage.ours.did, dataset, offer)
     state = stage.operator.settled(deal)
     hold(state == "TERMINATED", f"data that may not go to Germany: {state} at EDC{_why(stage, deal)}")
+    # EDC knows of its end when it has our message, we when we have its answer.
+    stage.ours.until(stage.newest("negotiation", dataset)["id"], lambda v: v["state"] in node.OVER, 30)
     view = stage.newest("negotiation", dataset)
     told = json.dumps({k: view[k] for k in ("state", "refusal", "decision", "trouble") if view.get(k)}, ensure_ascii=False)
     hold(view["state"] in ("TERMINATED", "NONE") and "POST-GEO" in told, f"here: {told}")

@@ -32,8 +32,8 @@ use crate::{
     store::{ActRow, OutboxRow, Settled},
 };
 
-/// How often a message is repeated after 404 and 409, with the pauses of the outbox about a minute.
-const CONFLICTS: u32 = 9;
+/// How often a message is repeated after 404 and 409, with the pauses of the outbox about twenty seconds.
+const CONFLICTS: u32 = 7;
 
 /// Whether an answer may be another one next time.
 const fn may_pass(status: u16, attempts: u32) -> bool {

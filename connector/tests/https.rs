@@ -283,12 +283,16 @@ async fn bad_answers_end() {
     assert_eq!(long.into_body().bytes(100).await.unwrap_err().code(), Code::TooLarge);
     let open = asked(says(b"HTTP/1.1 200 OK\r\n\r\nx", None).await).await.unwrap_err();
     assert_eq!(open.code(), Code::AnswerMalformed, "{open}");
+    // A handshake that nobody answers.
+    let silent = url(says(b"", None).await, "/");
+    let made = self_signed(params(&["127.0.0.1"]));
+    let handshake = client.request_within(&silent, ask(), &local(&made), times).await.unwrap_err();
+    assert!(timeout(Waiting::Connection)(handshake));
     assert!(started.elapsed() < Duration::from_secs(10));
     // Nobody there, and a server that speaks no TLS; a client that speaks none to a server that does.
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     assert_eq!(asked(nobody).await.unwrap_err().code(), Code::Unreachable);
     let no_tls = says(b"HTTP/1.1 400 Bad Request\r\n\r\n", None).await;
-    let made = self_signed(params(&["127.0.0.1"]));
     let error = client.request(&url(no_tls, "/"), ask(), &local(&made)).await.unwrap_err();
     assert_eq!(error.code(), Code::TlsFailed, "{error}");
     let (door, _) = door().await;

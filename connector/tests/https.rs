@@ -283,12 +283,16 @@ async fn bad_answers_end() {
     assert_eq!(long.into_body().bytes(100).await.unwrap_err().code(), Code::TooLarge);
     let open = asked(says(b"HTTP/1.1 200 OK\r\n\r\nx", None).await).await.unwrap_err();
     assert_eq!(open.code(), Code::AnswerMalformed, "{open}");
+    // A handshake that nobody answers.
+    let silent = url(says(b"", None).await, "/");
+    let made = self_signed(params(&["127.0.0.1"]));
+    let handshake = client.request_within(&silent, ask(), &local(&made), times).await.unwrap_err();
+    assert!(timeout(Waiting::Connection)(handshake));
     assert!(started.elapsed() < Duration::from_secs(10));
     // Nobody there, and a server that speaks no TLS; a client that speaks none to a server that does.
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     assert_eq!(asked(nobody).await.unwrap_err().code(), Code::Unreachable);
     let no_tls = says(b"HTTP/1.1 400 Bad Request\r\n\r\n", None).await;
-    let made = self_signed(params(&["127.0.0.1"]));
     let error = client.request(&url(no_tls, "/"), ask(), &local(&made)).await.unwrap_err();
     assert_eq!(error.code(), Code::TlsFailed, "{error}");
     let (door, _) = door().await;
@@ -473,4 +477,44 @@ async fn a_closed_door_is_closed() {
     // Its port is free again.
     let again = door_at(&door.addr().to_string(), &made, ServeLimits::default()).await;
     get_text(&client, &url(again.addr(), "/who"), &reach).await.unwrap();
+}
+
+/// Names the file of the system's roots to this program, run again.
+const ROOTS: &str = "SSL_CERT_FILE";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run by who_is_not_pinned_is_believed_by_the_systems_roots, which says where the roots are"]
+async fn with_roots_of_its_own() {
+    let path = std::env::var(ROOTS).unwrap();
+    let root = authority();
+    let pem = root.params.clone().self_signed(&root.key).unwrap().pem();
+    std::fs::write(path, pem).unwrap();
+    let client = client();
+    let reach = Reach { local: true, ..Reach::default() };
+    let signed = signed_by(&root, params(&["localhost"]));
+    let door = door_at("127.0.0.1:0", &signed, ServeLimits::default()).await;
+    let port = door.addr().port();
+    get_text(&client, &format!("https://localhost:{port}/who"), &reach).await.unwrap();
+    refused_by_tls(get_text(&client, &url(door.addr(), "/who"), &reach).await, "not valid for name");
+    // Where something is pinned, the system's roots are not asked.
+    let pinned = Reach { pins: vec![Digest::of(b"another")], ..reach.clone() };
+    let answer = get_text(&client, &format!("https://localhost:{port}/who"), &pinned).await;
+    refused_by_tls(answer, "UnknownIssuer");
+    let (own, _) = self::door().await;
+    refused_by_tls(get_text(&client, &url(own.addr(), "/who"), &reach).await, "invalid peer certificate");
+}
+
+#[test]
+fn who_is_not_pinned_is_believed_by_the_systems_roots() {
+    // NET-8.7
+    let path = std::env::temp_dir().join(format!("naru-roots-{}.pem", std::process::id()));
+    let run = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "with_roots_of_its_own", "--ignored", "--nocapture"])
+        .env(ROOTS, &path)
+        .env_remove("SSL_CERT_DIR")
+        .output()
+        .unwrap();
+    let _ = std::fs::remove_file(path);
+    let said = String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
+    assert!(run.status.success() && said.contains("1 passed"), "{said}");
 }

@@ -113,12 +113,7 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
         iss: did,
         name: args.name.clone(),
         country: Country::parse(&args.country).map_err(|_| bad("--country"))?,
-        size: match args.size.as_str() {
-            "sme" => Size::Sme,
-            "mid" => Size::Mid,
-            "large" => Size::Large,
-            _ => return Err(bad("--size")),
-        },
+        size: size(&args.size).ok_or_else(|| bad("--size"))?,
         roles: vec![Role::Consumer, Role::Provider],
         at: now,
     };
@@ -136,6 +131,15 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
         port,
         https: https.map(|(https, _)| https.url),
     })
+}
+
+fn size(text: &str) -> Option<Size> {
+    match text {
+        "sme" => Some(Size::Sme),
+        "mid" => Some(Size::Mid),
+        "large" => Some(Size::Large),
+        _ => None,
+    }
 }
 
 /// The HTTPS door that was asked for, and the host of its certificate. `taken` is the port of the other door.
@@ -162,4 +166,39 @@ fn https(args: &Init, wanted: u16, taken: u16) -> Result<(Https, String), Failur
     let https = Https::of_init(SocketAddr::new(ip, port), &host);
     https.check().map_err(error)?;
     Ok((https, host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_https_door_that_nobody_could_find_is_refused_before_anything_is_made() {
+        // NET-8.1
+        let dir = std::env::temp_dir().join(format!("naru-init-{}", std::process::id()));
+        let init = |host: &str, port, https, name: Option<&str>| Init {
+            dir: dir.clone(),
+            name: "firm".to_owned(),
+            country: "KR".to_owned(),
+            size: "sme".to_owned(),
+            host: host.to_owned(),
+            port,
+            https: Some(https),
+            https_host: name.map(str::to_owned),
+        };
+        let said = |init: &Init| create(init).unwrap_err().message;
+        assert!(said(&init("0.0.0.0", None, 0, None)).contains("--https-host"));
+        assert!(said(&init("::", None, 0, None)).contains("--https-host"));
+        for name in ["", "a b", "https://a", "a/b", "a:1"] {
+            assert!(said(&init("0.0.0.0", None, 0, Some(name))).starts_with("https.url: "), "{name}");
+        }
+        let port = config::bindable("127.0.0.1", 0).unwrap();
+        assert!(said(&init("127.0.0.1", Some(port), port, None)).contains("same port"));
+        assert!(!dir.exists());
+        let made = create(&init("0.0.0.0", Some(0), 0, Some("naru.example"))).unwrap();
+        assert!(made.https.unwrap().starts_with("https://naru.example:"));
+        let read = Folder::new(&dir).config().unwrap().https.unwrap();
+        assert!(read.listen.ip().is_unspecified() && read.read(&Folder::new(&dir)).is_ok());
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 }

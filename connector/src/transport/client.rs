@@ -162,7 +162,14 @@ pub(super) async fn exchange<W: Way>(
         if reused {
             way.reused();
         } else {
-            lease.stream = Some(way.open().await?);
+            let opened = match deadline {
+                Some(end) => timeout_at(end, way.open()).await.map_err(|_| {
+                    let total = times.total.unwrap_or_default();
+                    TransportError::timeout(lease.peer(), Waiting::Connection, total)
+                })?,
+                None => way.open().await,
+            };
+            lease.stream = Some(opened?);
         }
         let again = (reused && repeatable(&request)).then(|| repeat(&request));
         let Some(stream) = lease.stream.as_mut() else { return Err(TransportError::Closed) };

@@ -70,8 +70,11 @@ struct Inner {
     limits: Limits,
     /// Read from the operating system when they are first needed.
     system: OnceCell<Arc<RootCertStore>>,
-    lines: Mutex<BTreeMap<(String, Vec<u8>), Arc<Line>>>,
+    lines: Mutex<Lines>,
 }
+
+/// By origin and by the name of the trust.
+type Lines = BTreeMap<(String, Vec<u8>), Arc<Line>>;
 
 /// One origin under one trust.
 #[derive(Debug)]

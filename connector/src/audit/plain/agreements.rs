@@ -18,7 +18,7 @@ use naru_protocol::{
 };
 use serde_json::Value;
 
-use super::Plain;
+use super::{Plain, acts::PlainSeen};
 use crate::audit::{
     decisions::Executed,
     export::{Folder, Place},
@@ -32,7 +32,7 @@ use crate::audit::{
 #[derive(Debug)]
 pub(super) struct Recorded {
     pub(super) terms: UnsignedTerms,
-    /// Index of the FINALIZED that follows agreement and verification, each by its side.
+    /// Index of the FINALIZED that concluded them.
     pub(super) finalized: Option<u64>,
 }
 
@@ -113,7 +113,7 @@ pub(in crate::audit) fn judge(
             let about = Subject { claim: "listing", ..about };
             findings.take(about, Grade::Own, listing(terms, log, statements));
         }
-        let finalized = finalized(plain, terms);
+        let finalized = finalized(plain, *digest, terms);
         recorded.insert(*digest, Recorded { terms: terms.clone(), finalized });
     }
     plain.recorded = recorded;
@@ -162,14 +162,16 @@ fn carried(plain: &Plain, terms: &UnsignedTerms) -> Check<()> {
     if messages.peek().is_none() {
         return Err(Fault::failed(Reason::ActWithheld, "no message carries this agreement"));
     }
-    let same = |content: &[u8]| {
-        ContractAgreementMessage::parse(content).is_ok_and(|message| message.agreement == terms.agreement)
-    };
-    if messages.any(|seen| seen.act.from == terms.provider && same(&seen.content)) {
+    if messages.any(|seen| carries(seen, terms)) {
         Ok(())
     } else {
         Err(Fault::failed(Reason::UnsignedDiffers, "the message holds another agreement"))
     }
+}
+
+fn carries(seen: &PlainSeen, terms: &UnsignedTerms) -> bool {
+    let read = ContractAgreementMessage::parse(&seen.content);
+    seen.act.from == terms.provider && read.is_ok_and(|message| message.agreement == terms.agreement)
 }
 
 /// The evaluation that these terms rest on: the one that an entry with them names, else the last that the negotiation named
@@ -241,19 +243,21 @@ fn listing(terms: &UnsignedTerms, log: &Log, statements: &Statements) -> Check<(
     Ok(())
 }
 
-/// Where the negotiation was finalized: the provider's agreement, the consumer's verification and the provider's FINALIZED,
-/// in this order.
-fn finalized(plain: &Plain, terms: &UnsignedTerms) -> Option<u64> {
-    let steps = [
-        (EntryType::NegotiationAgreement, &terms.provider),
-        (EntryType::NegotiationVerification, &terms.consumer),
-        (EntryType::NegotiationFinalized, &terms.provider),
-    ];
+/// Where the negotiation was finalized: the provider's message with this agreement, the consumer's verification and the
+/// provider's FINALIZED, in this order, and no termination: FINALIZED that came to nothing is followed by one.
+fn finalized(plain: &Plain, digest: Digest, terms: &UnsignedTerms) -> Option<u64> {
     let acts = plain.acts(terms.exchange);
-    let mut acts = acts.iter().filter(|seen| seen.accepted);
-    let mut last = None;
-    for (kind, by) in steps {
-        last = Some(acts.find(|seen| seen.kind == kind && seen.act.from == *by)?.index);
+    let accepted = |kind: EntryType| acts.iter().filter(move |seen| seen.kind == kind && seen.accepted);
+    if accepted(EntryType::NegotiationTermination).next().is_some() {
+        return None;
     }
-    last
+    let agreed = accepted(EntryType::NegotiationAgreement).find(|seen| carries(seen, terms))?;
+    let verified = accepted(EntryType::NegotiationVerification)
+        .find(|seen| seen.act.from == terms.consumer && seen.index > agreed.index)?;
+    let finalized = accepted(EntryType::NegotiationFinalized).find(|seen| {
+        seen.act.from == terms.provider
+            && seen.index > verified.index
+            && seen.names.is_none_or(|named| named == digest)
+    })?;
+    Some(finalized.index)
 }

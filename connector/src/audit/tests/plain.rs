@@ -364,7 +364,8 @@ fn an_entry_of_a_signed_act_is_not_marked_unsigned() {
 /// AUD-13.4, AUD-13.5: terms that do not fit what they rest on.
 #[test]
 fn unsigned_terms_fit_message_parties_and_decision() {
-    let terms: [(&str, fn(&mut UnsignedTerms)); 7] = [
+    type Change = fn(&mut UnsignedTerms);
+    let terms: [(&str, Change); 7] = [
         ("another text", |terms| {
             let mut value = terms.agreement.value().clone();
             value["@id"] = object!("urn:agreement:other");

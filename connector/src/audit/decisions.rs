@@ -144,15 +144,30 @@ pub(super) fn compare_parts(parts: &PartsFile, [wasm, data, manifest]: [&str; 3]
 
 /// What the log says of an evaluation.
 struct Bound<'a> {
-    /// Index of the entry that names it, and its time.
-    index: u64,
+    /// Time of the first entry that names it.
     at: u64,
-    exchange: Option<Id>,
+    /// The exchange of that entry, and the first entry of each that names it.
+    exchange: Id,
+    named: BTreeMap<Id, u64>,
     /// The signed decision over it, if one was sent.
     decision: Option<Decision>,
-    terms: Option<Judged<'a>>,
+    /// The terms that the log says it is about; unsigned ones each time that it says so.
+    terms: Vec<Judged<'a>>,
     /// The peer, if it signs nothing.
     unsigned: Option<&'a str>,
+}
+
+impl<'a> Bound<'a> {
+    fn new(at: u64, exchange: Id, unsigned: Option<&'a str>) -> Self {
+        Self { at, exchange, named: BTreeMap::new(), decision: None, terms: Vec::new(), unsigned }
+    }
+
+    /// Another place that names it.
+    fn name(&mut self, exchange: Id, index: u64, terms: Option<Judged<'a>>) {
+        self.named.entry(exchange).or_insert(index);
+        self.terms
+            .extend(terms.filter(|terms| self.terms.is_empty() || matches!(terms, Judged::Unsigned(_))));
+    }
 }
 
 /// The terms that were judged.
@@ -197,7 +212,7 @@ pub(super) fn read(
     for (digest, known) in &bound {
         if !folder.has(Place::Evaluation(*digest)) {
             let mut about = Subject::new("decision", digest).log(number);
-            about.exchange = known.exchange;
+            about.exchange = Some(known.exchange);
             findings.fault(about, Fault::failed(Reason::EvaluationWithheld, digest));
         }
     }
@@ -206,7 +221,7 @@ pub(super) fn read(
         let Place::Evaluation(digest) = place else { continue };
         let mut about = Subject::new("decision", digest).log(number);
         let known = bound.get(&digest);
-        about.exchange = known.and_then(|bound| bound.exchange);
+        about.exchange = known.map(|bound| bound.exchange);
         let check = match known {
             Some(known) => {
                 folder.json(place).and_then(|file| repeat(digest, &file, known, (packs, &transfers)))
@@ -246,21 +261,18 @@ fn bound<'a>(
                     .and_then(|digest| plain.document(&digest))
                     .map(Judged::Unsigned),
             };
-            let at = entry.at();
-            let known = Bound { index, at, exchange: Some(*exchange), decision: None, terms, unsigned };
-            let kept: &mut Bound<'_> = all.entry(record).or_insert(known);
-            kept.terms = kept.terms.or(terms);
+            let kept = all.entry(record).or_insert_with(|| Bound::new(entry.at(), *exchange, unsigned));
+            kept.name(*exchange, index, terms);
         }
     }
     for seen in acts.seen.values().filter(|seen| seen.direction == Direction::Sent) {
         let Some(decision) = decision_in(seen.kind, &seen.content) else { continue };
         let at = log.entry(seen.index).map_or(0, |(entry, _)| entry.at());
-        let (index, exchange) = (seen.index, Some(seen.act.exchange));
-        let known = Bound { index, at, exchange, decision: None, terms: None, unsigned: None };
-        let kept = all.entry(decision.result).or_insert(known);
-        if decision.phase == Phase::Negotiation {
-            kept.terms = kept.terms.or_else(|| terms.get(&decision.terms).map(Judged::Signed));
-        }
+        let exchange = seen.act.exchange;
+        let kept = all.entry(decision.result).or_insert_with(|| Bound::new(at, exchange, None));
+        let negotiated = decision.phase == Phase::Negotiation;
+        let terms = terms.get(&decision.terms).filter(|_| negotiated).map(Judged::Signed);
+        kept.name(exchange, seen.index, terms);
         kept.decision = Some(decision);
     }
     all
@@ -283,9 +295,12 @@ fn repeat(
     }
     check_time(now, bound)?;
     if record.phase == Phase::Transfer {
-        transfers.check(bound.exchange, bound.index, &file.host)?;
+        // One evaluation is no answer for two transfers.
+        for (exchange, index) in &bound.named {
+            transfers.check(*exchange, *index, &file.host)?;
+        }
     }
-    if let Some(terms) = &bound.terms {
+    for terms in &bound.terms {
         check_terms(terms, &record)?;
     }
     if let Some(decision) = &bound.decision {

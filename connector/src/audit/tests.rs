@@ -249,15 +249,15 @@ struct Evaluated {
 impl Evaluated {
     fn new(shared: &Value, phase: Phase, side: Side) -> Self {
         let signers = object!([shared["provider"]["id"], shared["consumer"]["id"]]);
-        Self::hosted(shared, (phase, side), ["operator"; 2], &signers)
+        Self::hosted(shared, (phase, side), ["operator"; 2], (&signers, 1))
     }
 
-    /// With these words for what vouches for provider and consumer, and with these signers at a transfer.
+    /// With these words for what vouches for provider and consumer; at a transfer with these signers and this number.
     fn hosted(
         shared: &Value,
         (phase, side): (Phase, Side),
         [provider, consumer]: [&str; 2],
-        signers: &Value,
+        (signers, number): (&Value, u8),
     ) -> Self {
         let word = |value: &Value| value.as_str().unwrap().to_owned();
         let identity = |by: &str| object!({"verified": true, "expires_at": NOW + 86_400, "provenance": by});
@@ -267,10 +267,10 @@ impl Evaluated {
         });
         if phase == Phase::Transfer {
             host["contract"] = object!({"signed_by": signers});
-            host["transfer"] = object!({"occurrence": 1});
+            host["transfer"] = object!({"occurrence": number});
         }
         let private = object!({"approvals": [], "stop_orders": []});
-        let salt = NodeKey::from_bytes([5; 32]).salt(&Id([6; 16]), "input_private");
+        let salt = NodeKey::from_bytes([5; 32]).salt(&Id([5 + number; 16]), "input_private");
         let shown = Disclosure::new(&salt, "input_private", private.clone()).unwrap();
         let packs = engine();
         let input = assemble(packs.packs(), shared, &private, &host).unwrap();

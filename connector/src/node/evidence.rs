@@ -255,7 +255,10 @@ impl Node {
             }
         }
         // While acts go on, an evaluation or agreement may belong to one that came after the checkpoint.
-        let belongs = |digest: &Digest| later.is_empty() || until.named.contains(&digest.to_string());
+        // What an exchange without signatures rests on is what its entries name: no act carries a decision.
+        let unsigned = is_unsigned(row);
+        let belongs =
+            |digest: &Digest| (later.is_empty() && !unsigned) || until.named.contains(&digest.to_string());
         for made in
             self.store.evaluations(row.id, MAX_ROWS).await?.iter().filter(|made| belongs(&made.digest))
         {
@@ -268,7 +271,7 @@ impl Node {
             out.json(&format!("evaluations/{}.json", made.digest), &value)?;
         }
         if let Some(agreement) = self.store.agreement_of(row.id).await?.filter(|made| belongs(&made.digest)) {
-            let folder = if is_unsigned(row) { "unsigned" } else { "agreements" };
+            let folder = if unsigned { "unsigned" } else { "agreements" };
             out.write(&format!("{folder}/{}.json", agreement.digest), agreement.jws.as_bytes())?;
         }
         let data: Value = serde_json::from_str(&row.data).unwrap_or_default();

@@ -30,6 +30,8 @@ pub(super) struct PlainSeen {
     pub(super) accepted: bool,
     /// Received and refused for good.
     pub(super) refused: bool,
+    /// The terms that its entry names.
+    pub(super) names: Option<Digest>,
 }
 
 impl PlainSeen {
@@ -98,6 +100,7 @@ fn check(folder: &Folder, digest: Digest, log: &Log, entries: &Entries<'_>) -> C
         sent: file.direction == Direction::Sent,
         accepted: entry.is_accepted(),
         refused: entry.status().is_some_and(|status| status >= 400),
+        names: shown.get("agreement").and_then(|value| Digest::parse(value.as_str()?).ok()),
         act: file.act,
         content,
         index,

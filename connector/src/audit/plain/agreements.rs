@@ -11,14 +11,14 @@ use naru_protocol::{
     encoding::{Digest, Id},
     exchange::Role,
     json,
-    log::entry::EntryType,
+    log::entry::{Entry, EntryType},
     permit::{EvaluationRecord, Input},
     plain::{UnsignedAgreement, UnsignedExpectation, UnsignedPermit, UnsignedTerms},
     terms::Phase,
 };
 use serde_json::Value;
 
-use super::Plain;
+use super::{Plain, acts::PlainSeen};
 use crate::audit::{
     decisions::Executed,
     export::{Folder, Place},
@@ -32,8 +32,42 @@ use crate::audit::{
 #[derive(Debug)]
 pub(super) struct Recorded {
     pub(super) terms: UnsignedTerms,
-    /// Index of the FINALIZED that follows agreement and verification, each by its side.
+    /// Index of the FINALIZED that concluded them.
     pub(super) finalized: Option<u64>,
+}
+
+/// Indices of entries, by what they show and belong to: each is looked up for many documents.
+#[derive(Debug, Default)]
+pub(super) struct Naming {
+    /// Those whose field `agreement` is these terms.
+    terms: BTreeMap<Digest, Vec<u64>>,
+    /// Those of an exchange.
+    exchanges: BTreeMap<Id, Vec<u64>>,
+}
+
+impl Naming {
+    pub(super) fn of(log: &Log) -> Self {
+        let mut all = Self::default();
+        for (index, entry, shown) in log.all() {
+            if let Some(digest) = named(shown.get("agreement")) {
+                all.terms.entry(digest).or_default().push(index);
+            }
+            if let Some(exchange) = entry.exchange() {
+                all.exchanges.entry(*exchange).or_default().push(index);
+            }
+        }
+        all
+    }
+
+    /// Entries that name these terms.
+    fn terms<'a>(&'a self, digest: Digest, log: &'a Log) -> impl Iterator<Item = (&'a Entry, &'a Shown)> {
+        self.terms.get(&digest).into_iter().flatten().filter_map(|index| log.entry(*index))
+    }
+
+    /// Entries of an exchange.
+    fn exchange<'a>(&'a self, id: Id, log: &'a Log) -> impl Iterator<Item = (&'a Entry, &'a Shown)> {
+        self.exchanges.get(&id).into_iter().flatten().filter_map(|index| log.entry(*index))
+    }
 }
 
 fn named(value: Option<&Value>) -> Option<Digest> {
@@ -44,15 +78,14 @@ fn named(value: Option<&Value>) -> Option<Digest> {
 pub(super) fn documents(
     folder: &Folder,
     number: usize,
-    log: &Log,
+    (log, naming): (&Log, &Naming),
     findings: &mut Findings,
 ) -> BTreeMap<Digest, UnsignedTerms> {
     let mut all = BTreeMap::new();
     for place in folder.places() {
         let Place::Unsigned(digest) = place else { continue };
         let mut about = Subject::new("unsigned_agreement", digest).log(number);
-        let mut naming = log.all().filter(|(_, _, shown)| named(shown.get("agreement")) == Some(digest));
-        about.exchange = naming.next().and_then(|(_, entry, _)| entry.exchange().copied());
+        about.exchange = naming.terms(digest, log).next().and_then(|(entry, _)| entry.exchange().copied());
         let read = folder.json::<UnsignedTerms>(place).and_then(|terms| match terms.digest() {
             Ok(found) if found == digest => Ok(terms),
             Ok(_) | Err(_) => Err(Fault::failed(Reason::NameDiffers, place.path())),
@@ -67,24 +100,23 @@ pub(super) fn documents(
 /// The terms that each transfer is under: those that an entry of it names, else the only ones of this peer whose agreement
 /// object has the id that the request says.
 pub(super) fn under(plain: &Plain, log: &Log) -> BTreeMap<Id, Digest> {
+    let mut by_id: BTreeMap<(&str, &str, &str), Vec<Digest>> = BTreeMap::new();
+    for (digest, terms) in &plain.documents {
+        let id = (terms.agreement.id(), terms.provider.as_str(), terms.consumer.as_str());
+        by_id.entry(id).or_default().push(*digest);
+    }
     let mut all = BTreeMap::new();
     for seen in plain.seen.values().filter(|seen| seen.kind == EntryType::TransferRequest) {
         let Ok(request) = TransferRequestMessage::parse(&seen.content) else { continue };
-        let (provider, consumer) = (&seen.act.to, &seen.act.from);
-        let fits = |terms: &UnsignedTerms| {
-            terms.agreement.id() == request.agreement_id
-                && terms.provider == *provider
-                && terms.consumer == *consumer
-        };
-        let mut fitting = plain.documents.iter().filter(|(_, terms)| fits(terms)).map(|(digest, _)| *digest);
-        if let (Some(one), None) = (fitting.next(), fitting.next()) {
-            all.insert(seen.act.exchange, one);
+        let id = (request.agreement_id.as_str(), seen.act.to.as_str(), seen.act.from.as_str());
+        if let Some([one]) = by_id.get(&id).map(Vec::as_slice) {
+            all.insert(seen.act.exchange, *one);
         }
     }
-    for (_, entry, shown) in log.all().filter(|(_, entry, _)| entry.kind().as_str().starts_with("transfer."))
-    {
-        let exchange = entry.exchange().filter(|exchange| plain.peers.contains_key(*exchange));
-        if let (Some(exchange), Some(digest)) = (exchange, named(shown.get("agreement"))) {
+    for exchange in plain.peers.keys() {
+        let transfer = |entry: &Entry| entry.kind().as_str().starts_with("transfer.");
+        let entries = plain.naming.exchange(*exchange, log).filter(|(entry, _)| transfer(entry));
+        if let Some(digest) = entries.filter_map(|(_, shown)| named(shown.get("agreement"))).next() {
             all.insert(*exchange, digest);
         }
     }
@@ -113,7 +145,7 @@ pub(in crate::audit) fn judge(
             let about = Subject { claim: "listing", ..about };
             findings.take(about, Grade::Own, listing(terms, log, statements));
         }
-        let finalized = finalized(plain, terms);
+        let finalized = finalized(plain, *digest, terms);
         recorded.insert(*digest, Recorded { terms: terms.clone(), finalized });
     }
     plain.recorded = recorded;
@@ -138,7 +170,7 @@ fn check<'a>(
         return Err(differs(&"the exchange is with another peer"));
     }
     carried(plain, terms)?;
-    let decision = decision(digest, terms.exchange, log)?;
+    let decision = decision(plain, digest, terms.exchange, log)?;
     let record = executed.get(&decision).ok_or_else(|| differs(&format!("decision {decision}")))?;
     let permit = permit(record, terms, role)?;
     UnsignedAgreement::check(terms.clone(), &permit).map_err(|e| differs(&e))?;
@@ -162,21 +194,23 @@ fn carried(plain: &Plain, terms: &UnsignedTerms) -> Check<()> {
     if messages.peek().is_none() {
         return Err(Fault::failed(Reason::ActWithheld, "no message carries this agreement"));
     }
-    let same = |content: &[u8]| {
-        ContractAgreementMessage::parse(content).is_ok_and(|message| message.agreement == terms.agreement)
-    };
-    if messages.any(|seen| seen.act.from == terms.provider && same(&seen.content)) {
+    if messages.any(|seen| carries(seen, terms)) {
         Ok(())
     } else {
         Err(Fault::failed(Reason::UnsignedDiffers, "the message holds another agreement"))
     }
 }
 
+fn carries(seen: &PlainSeen, terms: &UnsignedTerms) -> bool {
+    let read = ContractAgreementMessage::parse(&seen.content);
+    seen.act.from == terms.provider && read.is_ok_and(|message| message.agreement == terms.agreement)
+}
+
 /// The evaluation that these terms rest on: the one that an entry with them names, else the last that the negotiation named
 /// before.
-fn decision(digest: Digest, exchange: Id, log: &Log) -> Check<Digest> {
+fn decision(plain: &Plain, digest: Digest, exchange: Id, log: &Log) -> Check<Digest> {
     let (mut last, mut beside, mut bound, mut hidden) = (None, None, false, false);
-    for (_, entry, shown) in log.all().filter(|(_, entry, _)| entry.exchange() == Some(&exchange)) {
+    for (entry, shown) in plain.naming.exchange(exchange, log) {
         hidden |= shown.len() < entry.sd().len();
         let names = named(shown.get("agreement")) == Some(digest);
         let decision = named(shown.get("decision"));
@@ -200,8 +234,7 @@ fn decision(digest: Digest, exchange: Id, log: &Log) -> Check<Digest> {
 
 /// Entries of other negotiations, and of transfers that are not under these terms, do not name them (AUD-13.4).
 fn strangers(plain: &Plain, digest: Digest, terms: &UnsignedTerms, log: &Log, findings: &mut Findings) {
-    let names = |shown: &Shown| named(shown.get("agreement")) == Some(digest);
-    for (_, entry, _) in log.all().filter(|(_, _, shown)| names(shown)) {
+    for (entry, _) in plain.naming.terms(digest, log) {
         let Some(exchange) = entry.exchange().filter(|exchange| **exchange != terms.exchange) else {
             continue;
         };
@@ -241,19 +274,21 @@ fn listing(terms: &UnsignedTerms, log: &Log, statements: &Statements) -> Check<(
     Ok(())
 }
 
-/// Where the negotiation was finalized: the provider's agreement, the consumer's verification and the provider's FINALIZED,
-/// in this order.
-fn finalized(plain: &Plain, terms: &UnsignedTerms) -> Option<u64> {
-    let steps = [
-        (EntryType::NegotiationAgreement, &terms.provider),
-        (EntryType::NegotiationVerification, &terms.consumer),
-        (EntryType::NegotiationFinalized, &terms.provider),
-    ];
+/// Where the negotiation was finalized: the provider's message with this agreement, the consumer's verification and the
+/// provider's FINALIZED, in this order, and no termination: FINALIZED that came to nothing is followed by one.
+fn finalized(plain: &Plain, digest: Digest, terms: &UnsignedTerms) -> Option<u64> {
     let acts = plain.acts(terms.exchange);
-    let mut acts = acts.iter().filter(|seen| seen.accepted);
-    let mut last = None;
-    for (kind, by) in steps {
-        last = Some(acts.find(|seen| seen.kind == kind && seen.act.from == *by)?.index);
+    let accepted = |kind: EntryType| acts.iter().filter(move |seen| seen.kind == kind && seen.accepted);
+    if accepted(EntryType::NegotiationTermination).next().is_some() {
+        return None;
     }
-    last
+    let agreed = accepted(EntryType::NegotiationAgreement).find(|seen| carries(seen, terms))?;
+    let verified = accepted(EntryType::NegotiationVerification)
+        .find(|seen| seen.act.from == terms.consumer && seen.index > agreed.index)?;
+    let finalized = accepted(EntryType::NegotiationFinalized).find(|seen| {
+        seen.act.from == terms.provider
+            && seen.index > verified.index
+            && seen.names.is_none_or(|named| named == digest)
+    })?;
+    Some(finalized.index)
 }

@@ -25,12 +25,16 @@ type Word = (&'static str, Option<String>, Option<Digest>);
 pub(in crate::audit) fn conclude(all: &[Plain], findings: &mut Findings) -> Vec<Concluded> {
     let mut found: BTreeMap<(Id, Origin), Concluded> = BTreeMap::new();
     for plain in all {
+        let mut recorded: BTreeMap<Id, Vec<(Digest, bool)>> = BTreeMap::new();
+        for (digest, made) in &plain.recorded {
+            recorded.entry(made.terms.exchange).or_default().push((*digest, made.finalized.is_some()));
+        }
         for (exchange, peer) in &plain.peers {
             let acts = plain.acts(*exchange);
             let transfer = acts.first().is_some_and(|first| first.kind.as_str().starts_with("transfer."));
             let (word, code, agreement) = match transfer {
                 true => of_transfer(plain, *exchange, &acts, findings),
-                false => of_negotiation(plain, *exchange, &acts),
+                false => of_negotiation(recorded.get(exchange).map_or(&[], Vec::as_slice), &acts),
             };
             let word = if findings.failed_in(*exchange) { "not proved" } else { word };
             let one = Concluded {
@@ -53,14 +57,12 @@ pub(in crate::audit) fn conclude(all: &[Plain], findings: &mut Findings) -> Vec<
     found.into_values().collect()
 }
 
-fn of_negotiation(plain: &Plain, exchange: Id, acts: &[&PlainSeen]) -> Word {
-    let mut recorded: Vec<_> =
-        plain.recorded.iter().filter(|(_, made)| made.terms.exchange == exchange).collect();
-    recorded.sort_by_key(|(_, made)| made.finalized.is_none());
-    let agreement = recorded.first().map(|(digest, _)| **digest);
-    if recorded.first().is_some_and(|(_, made)| made.finalized.is_some()) {
-        return ("agreed, unsigned", None, agreement);
+/// From the terms that hold, each with whether it was finalized, and the messages.
+fn of_negotiation(recorded: &[(Digest, bool)], acts: &[&PlainSeen]) -> Word {
+    if let Some((digest, _)) = recorded.iter().find(|(_, finalized)| *finalized) {
+        return ("agreed, unsigned", None, Some(*digest));
     }
+    let agreement = recorded.first().map(|(digest, _)| *digest);
     let ends = |seen: &&&PlainSeen| seen.kind == EntryType::NegotiationTermination && seen.accepted;
     if let Some(end) = acts.iter().rev().find(ends) {
         let said = ContractNegotiationTerminationMessage::parse(&end.content).ok();

@@ -21,7 +21,10 @@ use naru_protocol::{
     plain::UnsignedTerms,
 };
 
-use self::{acts::PlainSeen, agreements::Recorded};
+use self::{
+    acts::PlainSeen,
+    agreements::{Naming, Recorded},
+};
 pub(super) use self::{agreements::judge, exchanges::conclude};
 use super::{acts::Acts, export::Folder, finding::Findings, log::Log};
 
@@ -30,8 +33,9 @@ use super::{acts::Acts, export::Folder, finding::Findings, log::Log};
 pub(super) struct Plain {
     number: usize,
     origin: Origin,
-    /// Messages whose file is what their entry says.
+    /// Messages whose file is what their entry says, and those of each exchange in the order of their entries.
     seen: BTreeMap<Digest, PlainSeen>,
+    order: BTreeMap<Id, Vec<Digest>>,
     /// Who the peer of an exchange is.
     peers: BTreeMap<Id, String>,
     /// Documents whose digest is their name, not yet judged.
@@ -40,6 +44,7 @@ pub(super) struct Plain {
     under: BTreeMap<Id, Digest>,
     /// Terms that hold, see [`judge`].
     recorded: BTreeMap<Digest, Recorded>,
+    naming: Naming,
 }
 
 impl Plain {
@@ -60,9 +65,8 @@ impl Plain {
 
     /// The messages of an exchange in the order of their entries.
     fn acts(&self, exchange: Id) -> Vec<&PlainSeen> {
-        let mut acts: Vec<_> = self.seen.values().filter(|seen| seen.act.exchange == exchange).collect();
-        acts.sort_by_key(|seen| seen.index);
-        acts
+        let digests = self.order.get(&exchange).into_iter().flatten();
+        digests.filter_map(|digest| self.seen.get(digest)).collect()
     }
 }
 
@@ -74,16 +78,21 @@ pub(super) fn read(
     signed: &Acts,
     findings: &mut Findings,
 ) -> Plain {
-    let mut plain = Plain {
-        number,
-        origin: log.origin,
-        seen: acts::read(folder, number, log, findings),
-        peers: BTreeMap::new(),
-        documents: agreements::documents(folder, number, log, findings),
-        under: BTreeMap::new(),
-        recorded: BTreeMap::new(),
-    };
-    plain.peers = acts::peers(&plain.seen, signed, number, findings);
+    let naming = Naming::of(log);
+    let seen = acts::read(folder, number, log, findings);
+    let mut order: BTreeMap<Id, Vec<Digest>> = BTreeMap::new();
+    for (digest, seen) in &seen {
+        order.entry(seen.act.exchange).or_default().push(*digest);
+    }
+    for digests in order.values_mut() {
+        digests.sort_by_key(|digest| seen.get(digest).map(|seen| seen.index));
+    }
+    let peers = acts::peers(&seen, signed, number, findings);
+    let documents = agreements::documents(folder, number, (log, &naming), findings);
+    let under = BTreeMap::new();
+    let recorded = BTreeMap::new();
+    let mut plain =
+        Plain { number, origin: log.origin, seen, order, peers, documents, under, recorded, naming };
     plain.under = agreements::under(&plain, log);
     plain
 }

@@ -364,7 +364,8 @@ fn an_entry_of_a_signed_act_is_not_marked_unsigned() {
 /// AUD-13.4, AUD-13.5: terms that do not fit what they rest on.
 #[test]
 fn unsigned_terms_fit_message_parties_and_decision() {
-    let terms: [(&str, fn(&mut UnsignedTerms)); 7] = [
+    type Change = fn(&mut UnsignedTerms);
+    let terms: [(&str, Change); 7] = [
         ("another text", |terms| {
             let mut value = terms.agreement.value().clone();
             value["@id"] = object!("urn:agreement:other");
@@ -484,6 +485,52 @@ fn an_unsigned_transfer_is_under_a_finalized_agreement() {
         assert_eq!(failures(&report), [Reason::ActDiffers], "{}", report.to_text());
         assert_eq!(trade.words(&report), ["open", "not proved"]);
     }
+}
+
+/// AUD-13.7, AUD-6.11: transfers are counted under the terms that they name, or that their request names.
+#[test]
+fn unsigned_transfers_are_counted_by_their_agreement() {
+    for role in ROLES {
+        for (named, numbers, holds) in [
+            ([true; 3], [1, 2, 3], true),
+            ([false; 3], [1, 2, 3], true),
+            ([true, false, true], [1, 2, 3], true),
+            ([true; 3], [1, 2, 2], false),
+            ([false; 3], [1, 1, 2], false),
+        ] {
+            let mut trade = Trade::plain("plain-numbers", role, Until::Finalized);
+            for (at, (named, number)) in named.into_iter().zip(numbers).enumerate() {
+                trade.transfer = Id([u8::try_from(at).unwrap() + 60; 16]);
+                trade.number = number;
+                // A record of its own for each.
+                trade.begin(&Twist { named, ..Twist::default() });
+                trade.complete();
+            }
+            let report = trade.audit();
+            assert_eq!(report.holds(), holds, "{numbers:?}: {}", report.to_text());
+        }
+    }
+}
+
+/// AUD-13.8: what was said to be final and then ended was not concluded, and FINALIZED is of the terms that it names.
+#[test]
+fn what_ended_was_not_agreed() {
+    for role in ROLES {
+        let mut trade = Trade::plain("plain-ended", role, Until::Finalized);
+        trade.terminate(role, "cancelled");
+        let report = trade.audit();
+        assert!(report.holds(), "{}", report.to_text());
+        assert_eq!(trade.words(&report)[0], "terminated");
+    }
+    let mut trade = Trade::draft("plain-final", Role::Provider, &Twist::default());
+    let own = trade.agreement;
+    trade.request();
+    trade.agree(&Twist::default());
+    trade.finalize(&Twist { finalized: Some(own), ..Twist::default() });
+    assert_eq!(trade.words(&trade.audit())[0], "agreed, unsigned");
+    let twist = Twist { finalized: Some(Digest::of(b"x")), ..Twist::default() };
+    let trade = Trade::new("plain-other-final", Role::Provider, Until::Finalized, &twist);
+    assert_eq!(failures(&trade.audit()), [Reason::AgreementWithheld]);
 }
 
 /// AUD-13.8: two exports of one log show one exchange once.

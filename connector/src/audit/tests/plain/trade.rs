@@ -62,6 +62,10 @@ pub(super) struct Twist {
     pub(super) signers: fn(&UnsignedTerms) -> Value,
     /// Names decision and agreement in the entries of the negotiation.
     pub(super) names: [bool; 2],
+    /// Names the agreement in the entries of transfers.
+    pub(super) named: bool,
+    /// What FINALIZED names.
+    pub(super) finalized: Option<Digest>,
 }
 
 impl Default for Twist {
@@ -75,6 +79,8 @@ impl Default for Twist {
             vouches: "secret",
             signers: |_| object!([]),
             names: [true; 2],
+            named: true,
+            finalized: None,
         }
     }
 }
@@ -85,6 +91,8 @@ pub(super) struct Trade {
     pub(super) role: Role,
     pub(super) negotiation: Id,
     pub(super) transfer: Id,
+    /// Which transfer the next one is.
+    pub(super) number: u8,
     pub(super) terms: UnsignedTerms,
     pub(super) agreement: Digest,
     pub(super) evaluations: Vec<Digest>,
@@ -116,7 +124,7 @@ impl Trade {
             trade.agree(twist);
         }
         if until >= Until::Finalized {
-            trade.finalize();
+            trade.finalize(twist);
         }
         if until >= Until::Started {
             trade.begin(twist);
@@ -172,6 +180,7 @@ impl Trade {
             role,
             negotiation: terms.exchange,
             transfer: Id([53; 16]),
+            number: 1,
             agreement: Digest::of(b""),
             terms,
             evaluations: vec![],
@@ -194,7 +203,8 @@ impl Trade {
             Role::Provider => (Side::Exporter, ["operator", twist.vouches]),
             Role::Consumer => (Side::Importer, [twist.vouches, "operator"]),
         };
-        let made = Evaluated::hosted(shared, (phase, side), by, &(twist.signers)(&self.terms));
+        let host = (&(twist.signers)(&self.terms), self.number);
+        let made = Evaluated::hosted(shared, (phase, side), by, host);
         made.shown_by(&mut self.owner);
         self.evaluations.push(made.digest);
         made
@@ -306,16 +316,17 @@ impl Trade {
         self.owner.put(&format!("unsigned/{}.json", self.agreement), &terms);
     }
 
-    pub(super) fn finalize(&mut self) {
+    pub(super) fn finalize(&mut self, twist: &Twist) {
         let message = ContractNegotiationEventMessage {
             provider_pid: "p".into(),
             consumer_pid: "c".into(),
             event_type: EventType::Finalized,
             dxp: None,
         };
+        let fields: Vec<_> = twist.finalized.iter().map(|named| ("agreement", object!(named))).collect();
         let kind = ("/negotiations/c/events", EntryType::NegotiationFinalized);
         let content = message.to_bytes().unwrap();
-        self.message(Role::Provider, self.negotiation, kind, &content, &[], (200, b""));
+        self.message(Role::Provider, self.negotiation, kind, &content, &fields, (200, b""));
     }
 
     pub(super) fn terminate(&mut self, by: Role, code: &str) {
@@ -332,7 +343,8 @@ impl Trade {
 
     pub(super) fn begin(&mut self, twist: &Twist) {
         let made = self.judge(&self.terms.shared.clone(), Phase::Transfer, twist);
-        let ours = vec![("decision", object!(made.digest)), ("agreement", object!(self.agreement))];
+        let mut ours = vec![("decision", object!(made.digest))];
+        ours.extend(twist.named.then(|| ("agreement", object!(self.agreement))));
         let (request, start) = match self.role {
             Role::Provider => (vec![], ours),
             Role::Consumer => (ours, vec![]),

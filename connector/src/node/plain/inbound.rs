@@ -12,63 +12,33 @@ use hyper::{
     header::{self, HeaderValue},
 };
 use naru_protocol::{
-    act::Path,
     dsp::{Message as _, negotiation::ContractNegotiation, transfer::TransferProcess},
-    encoding::{Digest, Id},
     error::{Code, Lang},
     exchange::{ActKind, Role, State as Any},
     limits,
-    log::entry::ExchangeKey,
     negotiation::{self as neg, ActKind as Neg},
-    plain::PlainExchange,
     transfer as tra,
 };
 use serde_json::json as object;
 
 use super::{
-    deal::{Format, PlainDeal, PlainHaul},
-    negotiation::{Heard, agreement_setting},
+    begin::pid_fits,
+    negotiation::Heard,
     peers::PlainPeer,
     serve::DATA,
-    transfer::place_in,
     turn::{PlainData, PlainTurn, machine_of},
 };
 use crate::{
-    config,
     node::{
         Node, NodeError,
         inbound::{Reply, ours, read, refusal, versions, whole, write},
         now_ms,
-        peers::random_id,
-        received::{Said, fresh_pid},
+        received::Said,
         route::{ActRoute, DSP, Route},
     },
-    store::{ExchangeKind, ExchangeRow, OurRole, StartedBy},
+    store::{ExchangeKind, ExchangeRow, OurRole},
     transport::Peer as Connected,
 };
-
-/// A random UUID (version 4).
-pub(super) fn uuid() -> Result<String, NodeError> {
-    let mut bytes = config::random::<16>().map_err(|e| NodeError::Folder(format!("no random bytes: {e}")))?;
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-    let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
-    Ok([part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-"))
-}
-
-/// Refuses a process id that could not stand in a path.
-fn pid_fits(pid: &str) -> Result<(), NodeError> {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:@!$&'()*+,;=".contains(&b);
-    if !pid.is_empty()
-        && pid.len() <= 512
-        && pid.bytes().all(plain)
-        && Path::parse(&format!("/{pid}")).is_ok()
-    {
-        return Ok(());
-    }
-    Err(NodeError::refused(Code::Malformed, "a process id is 1 to 512 characters that may stand in a path"))
-}
 
 /// Both pids as far as they are known, for error bodies.
 #[derive(Default)]
@@ -87,25 +57,41 @@ impl Pids {
     }
 }
 
-/// An error body of the family that the path belongs to.
-fn error_body(route: &Route, code: Code, detail: &str, pids: &Pids) -> Reply {
-    let status = match code {
-        // What is no state of this exchange is 400 here, never a conflict that a peer would repeat.
-        Code::Stale | Code::Crossed | Code::MsgReused => 400,
-        // A plain peer was recognised: nothing it says is a matter of tokens.
-        Code::Downgraded => 400,
-        _ => match code.http_status() {
-            200..=299 => 400,
-            status => status,
-        },
-    };
-    let reason = if detail.is_empty() || ours(code) { code.title(Lang::En) } else { detail };
-    let kind = match route {
+/// Which error body the path of a request calls for.
+const fn family(route: &Route) -> &'static str {
+    match route {
         Route::Catalog(_) | Route::Dataset(_) | Route::Version => "CatalogError",
         Route::State(ExchangeKind::Transfer, _) => "TransferError",
-        Route::Act(act) if act.kind() == ExchangeKind::Transfer => "TransferError",
-        _ => "ContractNegotiationError",
+        Route::Act(act) => match act.kind() {
+            ExchangeKind::Transfer => "TransferError",
+            ExchangeKind::Negotiation => "ContractNegotiationError",
+        },
+        Route::State(ExchangeKind::Negotiation, _)
+        | Route::Tickets
+        | Route::Keys
+        | Route::Capability(_)
+        | Route::Part(..)
+        | Route::Window(_)
+        | Route::Checkpoint
+        | Route::Tile(_)
+        | Route::Entry(..)
+        | Route::Consistency(..)
+        | Route::Yours(_) => "ContractNegotiationError",
+    }
+}
+
+/// An error body of the family that the path belongs to.
+fn error_body(route: &Route, code: Code, detail: &str, pids: &Pids) -> Reply {
+    // What fits no state of this exchange is 400 here, never a conflict that a peer would repeat; and a plain peer was
+    // recognised, so that nothing it says is a matter of tokens.
+    let ours_alone = matches!(code, Code::Stale | Code::Crossed | Code::MsgReused | Code::Downgraded);
+    let status = match code.http_status() {
+        200..=299 => 400,
+        _ if ours_alone => 400,
+        status => status,
     };
+    let reason = if detail.is_empty() || ours(code) { code.title(Lang::En) } else { detail };
+    let kind = family(route);
     let mut body = object!({"@context": [naru_protocol::dsp::CONTEXT], "@type": kind, "code": code.as_str(),
         "reason": [reason]});
     if kind != "CatalogError" {
@@ -341,142 +327,13 @@ impl Node {
             turn.took_effect(kind).await?;
         }
         turn.go_on_after(Heard::Theirs(said.kind())).await?;
-        let body = match said {
-            Said::Request(_) | Said::Offer(_) => turn.state_now()?,
-            _ => Vec::new(),
-        };
+        let proposal = matches!(said, Said::Request(_) | Said::Offer(_));
+        let body = if proposal { turn.state_now()? } else { Vec::new() };
         self.plain_done(turn, 200, body).await
     }
 
-    /// The first message of an exchange. The same consumer's or provider's pid again is the same exchange (`[PLN-4.5]`).
-    async fn plain_begin(
-        &self,
-        peer: &Arc<PlainPeer>,
-        said: &Said,
-        path: &str,
-        content: &[u8],
-    ) -> Result<(u16, Vec<u8>), NodeError> {
-        let (role, kind) = match said {
-            Said::Request(_) => (Role::Provider, ExchangeKind::Negotiation),
-            Said::Offer(_) => (Role::Consumer, ExchangeKind::Negotiation),
-            Said::TransferRequest(_) => (Role::Provider, ExchangeKind::Transfer),
-            _ => return Err(NodeError::refused(Code::NotFound, "")),
-        };
-        let (provider, consumer) = said.pids();
-        let theirs = match role {
-            Role::Provider => consumer,
-            Role::Consumer => provider,
-        };
-        let theirs = theirs.unwrap_or_default().to_owned();
-        pid_fits(&theirs)?;
-        let callback = said.callback().unwrap_or_default().trim_end_matches('/').to_owned();
-        if !peer.is_its(&callback) {
-            let why = "callbackAddress is not under the address that is recorded for this participant";
-            return Err(NodeError::refused(Code::CallbackRefused, why));
-        }
-        let name = Digest::of(format!("{kind} {theirs} {}", peer.id()).as_bytes());
-        let beginning = self.locks.one(Id(first_half(&name))).await;
-        if let Some(known) = self.store.exchange_by_peer_pid(peer.id(), kind, &theirs).await? {
-            let again = self.plain_again(known.id, path, content).await?;
-            let reused = || NodeError::refused(Code::IllegalState, "this process id names another exchange");
-            return again.ok_or_else(reused);
-        }
-        self.room_for(peer.id()).await?;
-        let answered = match said {
-            Said::TransferRequest(m) => {
-                self.plain_transfer(peer, m, said, &theirs, callback, (path, content)).await
-            }
-            _ => self.plain_negotiation(peer, role, said, &theirs, callback, (path, content)).await,
-        };
-        drop(beginning);
-        answered
-    }
-
-    async fn plain_negotiation(
-        &self,
-        peer: &Arc<PlainPeer>,
-        role: Role,
-        said: &Said,
-        theirs: &str,
-        callback: String,
-        (path, content): (&str, &[u8]),
-    ) -> Result<(u16, Vec<u8>), NodeError> {
-        let dataset = match said {
-            Said::Request(m) => m.offer.target(),
-            Said::Offer(m) => m.offer.target(),
-            _ => None,
-        };
-        let deal = PlainDeal {
-            dataset: dataset.unwrap_or_default().to_owned(),
-            callback,
-            purpose: peer.record.purpose.clone().filter(|_| role == Role::Provider),
-            countries: match role {
-                Role::Provider => peer.record.countries.clone(),
-                Role::Consumer => vec![self.me.participant.country.to_string()],
-            },
-            keep_days: peer.record.keep_days,
-            began_ms: now_ms(),
-            ..PlainDeal::default()
-        };
-        if role == Role::Provider {
-            // What is not shown to the peer cannot be asked for either.
-            self.shown_to_plain(peer, &deal.dataset).await?;
-        }
-        let data = PlainData::Deal(Box::new(deal));
-        let (row, key) =
-            self.plain_row(peer, ExchangeKind::Negotiation, role, Some(theirs), StartedBy::Peer)?;
-        let mut turn = PlainTurn::new(self, peer.clone(), row, PlainExchange::negotiation(role), data, key);
-        turn.receive(said.kind(), path, content)?;
-        turn.hear_deal(said).await?;
-        let body = turn.state_now()?;
-        turn.go_on_after(Heard::Theirs(said.kind())).await?;
-        self.plain_done(turn, 201, body).await
-    }
-
-    async fn plain_transfer(
-        &self,
-        peer: &Arc<PlainPeer>,
-        m: &naru_protocol::dsp::transfer::TransferRequestMessage,
-        said: &Said,
-        theirs: &str,
-        callback: String,
-        (path, content): (&str, &[u8]),
-    ) -> Result<(u16, Vec<u8>), NodeError> {
-        let none = || NodeError::refused(Code::NotInForce, "/agreementId");
-        let setting = agreement_setting(peer.id(), &m.agreement_id);
-        let negotiation =
-            self.store.meta(&setting).await?.and_then(|text| Id::parse(&text).ok()).ok_or_else(none)?;
-        let id = random_id()?;
-        let _locks = self.locks.two(negotiation, id).await;
-        let mut deal_turn = self.plain_turn(negotiation).await?;
-        let provider = deal_turn.machine.role() == Role::Provider;
-        let in_force = deal_turn.machine.in_force().filter(|_| provider).ok_or_else(none)?;
-        let format = Format::parse(&m.format)
-            .ok_or_else(|| NodeError::refused(Code::Malformed, "/format: HttpData-PULL or HttpData-PUSH"))?;
-        let mut haul = PlainHaul::new(negotiation, deal_turn.deal()?, in_force.agreement(), format);
-        haul.callback = callback;
-        haul.out = None;
-        if format == Format::Push {
-            let place = m.data_address.as_ref().and_then(place_in);
-            let place =
-                place.ok_or_else(|| NodeError::refused(Code::Malformed, "/dataAddress: no endpoint"))?;
-            haul.place = Some(place);
-        }
-        let data = PlainData::Haul(Box::new(haul));
-        let (mut row, key) =
-            self.plain_row(peer, ExchangeKind::Transfer, Role::Provider, Some(theirs), StartedBy::Peer)?;
-        row.id = id;
-        let machine = PlainExchange::transfer(Role::Provider, in_force);
-        let mut turn = PlainTurn::new(self, peer.clone(), row, machine, data, key);
-        turn.receive(said.kind(), path, content)?;
-        turn.remark("agreement", object!(in_force.agreement()));
-        let body = turn.state_now()?;
-        turn.go_on_after(Heard::Theirs(said.kind())).await?;
-        self.plain_done(turn, 201, body).await
-    }
-
     /// Commits the turn with its answer, and starts what follows.
-    async fn plain_done(
+    pub(super) async fn plain_done(
         &self,
         mut turn: PlainTurn,
         status: u16,
@@ -487,53 +344,10 @@ impl Node {
         after.spawn(self);
         Ok(answered)
     }
-
-    /// The row of a new exchange with its key.
-    pub(super) fn plain_row(
-        &self,
-        peer: &PlainPeer,
-        kind: ExchangeKind,
-        role: Role,
-        theirs: Option<&str>,
-        initiator: StartedBy,
-    ) -> Result<(ExchangeRow, ExchangeKey), NodeError> {
-        let secret =
-            config::random::<32>().map_err(|e| NodeError::Folder(format!("no random bytes: {e}")))?;
-        let key = ExchangeKey::from_bytes(secret);
-        let at = crate::node::now();
-        let row = ExchangeRow {
-            id: random_id()?,
-            kind,
-            role: match role {
-                Role::Provider => OurRole::Provider,
-                Role::Consumer => OurRole::Consumer,
-            },
-            peer: peer.id().to_owned(),
-            our_pid: fresh_pid()?,
-            peer_pid: theirs.map(str::to_owned),
-            initiator,
-            state: String::new(),
-            machine: String::new(),
-            revision: 0,
-            wrapped_key: Some(self.wrapping.wrap(key.secret())?),
-            data: String::new(),
-            deadline: None,
-            waits_for: None,
-            created: at,
-            updated: at,
-        };
-        Ok((row, key))
-    }
 }
 
 fn said_pid(pid: Option<&str>) -> String {
     pid.unwrap_or_default().chars().take(512).collect()
-}
-
-fn first_half(digest: &Digest) -> [u8; 16] {
-    let mut half = [0; 16];
-    half.iter_mut().zip(digest.0).for_each(|(to, from)| *to = from);
-    half
 }
 
 /// `ContractNegotiation` or `TransferProcess` of an exchange.
@@ -554,7 +368,7 @@ fn of_state(row: &ExchangeRow, state: Any) -> Result<Vec<u8>, NodeError> {
 
 impl PlainTurn {
     /// The state's own document, for the answer to a request or an offer.
-    fn state_now(&self) -> Result<Vec<u8>, NodeError> {
+    pub(super) fn state_now(&self) -> Result<Vec<u8>, NodeError> {
         let none = || NodeError::refused(Code::NotFound, "");
         of_state(&self.row, self.machine.state().ok_or_else(none)?)
     }
@@ -584,7 +398,7 @@ impl PlainTurn {
     }
 
     /// What follows from a message, unless it left nothing to be said.
-    async fn go_on_after(&mut self, heard: Heard) -> Result<(), NodeError> {
+    pub(super) async fn go_on_after(&mut self, heard: Heard) -> Result<(), NodeError> {
         if self.has_no_address_now(heard)? {
             return self.end(
                 Code::AnswerMalformed,

@@ -7,7 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | `peers` | who they are, how they are recognised, what the operator recorded about them |
-//! | `inbound` | their requests, and the error bodies of the binding |
+//! | `inbound`, `begin` | their requests, the error bodies of the binding; first messages |
 //! | `turn` | one unit of work on one exchange, and its commit |
 //! | `deal` | what is kept of an exchange beside the machine's state |
 //! | `offer` | reading and comparing offers as other connectors write them |
@@ -20,6 +20,7 @@
 //! | `script` | the behaviour that the published test kit asks for; test profile only |
 
 mod ask;
+mod begin;
 mod catalog;
 mod deal;
 mod fetch;

@@ -263,7 +263,7 @@ impl PlainTurn {
     async fn agree(&mut self, pause: u64) -> Result<(), NodeError> {
         let Some((permit, mut fields)) = self.permitted(pause).await? else { return Ok(()) };
         let (us, peer) = (self.node.me.did.to_string(), self.row.peer.clone());
-        let id = format!("urn:uuid:{}", super::inbound::uuid()?);
+        let id = format!("urn:uuid:{}", super::begin::uuid()?);
         let deal = self.deal()?;
         let text =
             offer::agreed(&offer::spelt(&deal.offer), &id, (&us, &peer), permit_time(deal.shared.as_ref()))?;

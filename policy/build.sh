@@ -9,7 +9,7 @@ export LC_ALL=C
 cd "$(dirname "$0")"
 
 version=1.22.2
-revision=2026-11-27.1
+revision=2026-11-27.2
 packs="core dpa kr post sg"
 
 opa=${OPA:-$(command -v opa || true)}

@@ -1,13 +1,15 @@
 """Writes the properties that the kit reads: where the node is, and which dataset or agreement each case asks for.
 
-usage: properties.py self KITPORT | properties.py node KITPORT NODEURL
+usage: properties.py self KITPORT | properties.py node KITPORT NODEURL [PARTICIPANT]
+
+PARTICIPANT is the node's participant id, which the kit names as the assignee of what it offers.
 
 The ids are those of the kit's sample; the node's test profile answers by them. In `self` mode the kit tests the connector
 inside itself and all ids stay unset: it then wants offers that it named itself.
 """
 import sys
 
-AGENT = "CONNECTOR_UNDER_TEST"
+AGENT = sys.argv[4] if len(sys.argv) > 4 else "CONNECTOR_UNDER_TEST"
 # Of each group of cases how many there are: the kit numbers them GROUP_NUMBER.
 PROVIDER = {"01": 4, "02": 7, "03": 4}
 CONSUMER = {"01": 4, "02": 6, "03": 6}
@@ -67,4 +69,4 @@ def main(mode, port, root=None):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*sys.argv[1:4])

@@ -2,6 +2,7 @@
 
 The kernel copies files into sockets (sendfile), so that the server is not what is measured.
 """
+import collections
 import hashlib
 import http.server
 import os
@@ -18,6 +19,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if not path.is_file():
             self.send_error(404)
             return
+        self.server.served[path.name] += 1
         with open(path, "rb") as file:
             length = os.fstat(file.fileno()).st_size
             self.send_response(200)
@@ -56,13 +58,13 @@ def _content(stream, headers):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves the files of one folder on loopback, until this program ends."""
+    """Serves the files of one folder on loopback, until this program ends; `served` counts how often each was asked for."""
 
     daemon_threads = True
 
     def __init__(self, root):
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.root = root
+        self.root, self.served = root, collections.Counter()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     def url(self, name):

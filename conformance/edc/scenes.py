@@ -177,6 +177,7 @@ def we_buy(stage):
     say("naru get: " + ", ".join(f"{k} {got[k]}" for k in ("kind", "state", "bytes") if got.get(k) is not None))
     arrived = {str(path.relative_to(out)): files.digest(path) for path in out.rglob("*") if path.is_file()}
     hold(list(arrived.values()) == [files.digest(source)], f"arrived, the same as EDC's: {', '.join(arrived)}")
+    hold(stage.server.served["battery.bin"] == 1, f"EDC's data plane read it {stage.server.served['battery.bin']} time(s)")
     deal = stage.newest("negotiation", "battery")
     hold(deal["state"] == "FINALIZED", f"negotiation here: {deal['state']}")
     there = [e for e in _there(stage, "contractnegotiations") if e["assetId"] == "battery" and e["type"] == "PROVIDER"]
@@ -191,8 +192,8 @@ def refused_to_edc(stage):
     deal = stage.operator.negotiate(stage.base, stage.ours.did, dataset, offer)
     state = stage.operator.settled(deal)
     hold(state == "TERMINATED", f"data that may not go to Germany: {state} at EDC{_why(stage, deal)}")
-    # EDC's answer to our termination comes back a moment after EDC itself has ended it.
-    work.until(lambda: stage.newest("negotiation", dataset)["state"] == "TERMINATED", "our side is TERMINATED", 20)
+    # EDC knows of its end when it has our message, we when we have its answer.
+    stage.ours.until(stage.newest("negotiation", dataset)["id"], lambda v: v["state"] in node.OVER, 30)
     view = stage.newest("negotiation", dataset)
     rules = [_rule(each) for each in (view.get("decision") or {}).get("explained", [])]
     hold("POST-GEO-001" in view["refusal"]["reasons"] and rules, f"here: TERMINATED by {'; '.join(rules)}")

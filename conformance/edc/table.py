@@ -1,4 +1,4 @@
-"""The table of the benchmark and the goals that issue 4 set. Prints what was measured, and judges nothing else by it."""
+"""The table of the benchmark and its goals. Prints what was measured, and judges nothing else by it."""
 import os
 import platform
 import statistics
@@ -67,7 +67,7 @@ def _goal(text, measured, met):
 
 
 def goals(measured, disk, plan):
-    """Prints the goals of issue 4, point 7; whether all that could be measured are met."""
+    """Prints the goals; whether all that could be measured are met."""
     if set(measured) != set(ORDER):
         print("goals: not judged, since half was left out")
         return True

@@ -284,7 +284,7 @@ impl Ring {
 /// A ticket: how to reach the node under test and what lets a stranger in once.
 #[derive(Debug, Clone)]
 pub struct Ticket {
-    /// Multiaddresses, best first.
+    /// Multiaddresses and HTTPS doors, best first.
     pub addresses: Vec<String>,
     /// DID of the node.
     pub did: String,
@@ -366,11 +366,33 @@ impl Ticket {
     }
 }
 
-/// A multiaddress by its looks: begins with a slash, printable ASCII without spaces, at most 256 bytes.
+/// A multiaddress by its looks, or the origin of an HTTPS door: printable ASCII without spaces, at most 256 bytes.
 fn plain_address(text: &str) -> bool {
-    text.starts_with('/')
-        && (2..=256).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_graphic())
+    let looks = (2..=256).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    looks && (text.starts_with('/') || text.strip_prefix("https://").is_some_and(origin))
+}
+
+/// `host[:port]`, perhaps with `/#sha256=` and the digest of a certificate behind it.
+fn origin(text: &str) -> bool {
+    let (authority, pin) = text.split_once("/#sha256=").map_or((text, None), |(a, pin)| (a, Some(pin)));
+    if pin.is_some_and(|pin| fixed::<32>(pin).is_none()) {
+        return false;
+    }
+    // Brackets keep the colons of an IPv6 address apart from that of a port.
+    let after = authority.rfind(']').map_or(0, |end| end + 1);
+    let (host, port) = match authority[after..].find(':') {
+        Some(colon) => (&authority[..after + colon], Some(&authority[after + colon + 1..])),
+        None => (authority, None),
+    };
+    let named = |host: &str| {
+        !host.is_empty() && host.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b))
+    };
+    let numbered = |host: &str| {
+        let inner = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        inner.is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok())
+    };
+    let digits = |port: &str| !port.starts_with('0') && port.bytes().all(|b| b.is_ascii_digit());
+    (named(host) || numbered(host)) && port.is_none_or(|port| digits(port) && port.parse::<u16>().is_ok())
 }
 
 #[cfg(test)]

@@ -124,6 +124,8 @@ impl Link {
         let peer: PeerId = peer.parse().map_err(|error| format!("peer id: {error}"))?;
         let addresses: Vec<Multiaddr> = addresses
             .iter()
+            // The suite speaks over libp2p; doors of another kind are not for it.
+            .filter(|address| address.starts_with('/'))
             .map(|address| address.parse().map_err(|error| format!("{address}: {error}")))
             .collect::<Result<_, String>>()?;
         let pair = identity::Keypair::ed25519_from_bytes(*key).map_err(|error| error.to_string())?;

@@ -3,6 +3,8 @@
 //! Keys are 32-byte seeds in hexadecimal, one file each, readable by the owner only. The root key signs statements in
 //! `identity/` at `init` and is not needed while the node runs: it may be moved away. Does not open the database.
 
+mod https;
+
 use std::{
     fs,
     io::Write as _,
@@ -12,6 +14,8 @@ use std::{
 
 use naru_protocol::{error::Code, signature::SigningKey};
 use serde::{Deserialize, Serialize};
+
+pub use self::https::{Https, Shown};
 
 /// What is wrong with the folder, in words for the person who runs the node.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +28,7 @@ pub enum ConfigError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// `naru.toml` is not what it should be.
+    /// `naru.toml`, or a file that it names, is not what it should be.
     #[error("{path}: {reason}")]
     Toml {
         /// The file.
@@ -101,6 +105,9 @@ pub struct Config {
     pub shard: u32,
     /// Where peers reach this node.
     pub listen: Listen,
+    /// Where they reach it by HTTPS; without it, that door stays closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https: Option<Https>,
 }
 
 /// Where peers reach this node.
@@ -128,7 +135,7 @@ impl Config {
         if !["sme", "mid", "large"].contains(&self.size.as_str()) {
             return value("size", "one of sme, mid, large");
         }
-        Ok(())
+        self.https.as_ref().map_or(Ok(()), Https::check)
     }
 
     /// The multiaddr to bind, none when the node only dials out.
@@ -342,6 +349,7 @@ mod tests {
             size: "sme".into(),
             shard: 1,
             listen: Listen { host: "127.0.0.1".into(), port: 4100 },
+            https: Some(Https::of_init("127.0.0.1:4443".parse().unwrap(), "localhost")),
         }
     }
 
@@ -375,6 +383,22 @@ mod tests {
             assert_eq!(error.code(), Code::ConfigInvalid, "{host}");
             assert!(error.to_string().starts_with("host: "), "{error}");
         }
+    }
+
+    #[test]
+    fn a_folder_of_before_has_no_https_door() {
+        let without = toml::to_string(&Config { https: None, ..config() }).unwrap();
+        assert!(!without.contains("https"));
+        assert_eq!(toml::from_str::<Config>(&without).unwrap().https, None);
+        let text = toml::to_string(&config()).unwrap();
+        for (from, to) in
+            [("127.0.0.1:4443", "localhost:4443"), ("certificate", "cert"), ("/cert.pem", "/cert.pem\nx")]
+        {
+            assert!(toml::from_str::<Config>(&text.replace(from, to)).is_err(), "{to}");
+        }
+        let slash = Https { url: "https://a/".into(), ..config().https.unwrap() };
+        let error = Config { https: Some(slash), ..config() }.check().unwrap_err();
+        assert_eq!(error.code(), Code::ConfigInvalid);
     }
 
     #[test]

@@ -170,6 +170,8 @@ fn routes(node: Node, stop: watch::Sender<bool>) -> Router {
         .route("/trust", verb!(trust, verbs::Trust))
         .route("/accept", own!(accept_peer, verbs::Accept))
         .route("/peers", get(|State(node): State<Node>| async move { answer(node.peers().await) }))
+        .route("/plain", own!(add_plain, verbs::AddPlain))
+        .route("/block", own!(block_plain, verbs::PeerName))
         .route("/dial", own!(dial, verbs::PeerName))
         .route("/disconnect", own!(disconnect, verbs::PeerName))
         .route("/catalog", verb!(fetch_catalog, verbs::PeerName))

@@ -20,6 +20,7 @@ pub mod listing;
 pub mod log;
 pub mod negotiation;
 pub mod permit;
+pub mod plain;
 pub mod receipt;
 pub mod signature;
 pub mod terms;

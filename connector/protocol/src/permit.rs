@@ -276,34 +276,9 @@ pub struct Permit {
 impl Permit {
     /// Reads the bytes of an evaluation record and checks every claim against the expectation.
     pub fn check(record: &[u8], expect: &Expectation) -> Result<Self, PermitError> {
-        if record.len() > limits::POLICY_RESULT * 2 {
-            let size = record.len();
-            return Err(PermitError::Record(JsonError::TooLarge { size, limit: limits::POLICY_RESULT * 2 }));
-        }
-        let read = EvaluationRecord::parse(record).map_err(PermitError::Record)?;
-        let outcome = read.outcome().map_err(PermitError::Result)?;
-        if read.phase != expect.phase {
-            return Err(PermitError::OtherPhase);
-        }
-        if read.side != expect.side {
-            return Err(PermitError::OtherSide);
-        }
-        if read.input.shared != expect.input.shared {
-            return Err(PermitError::OtherShared);
-        }
-        if read.input.private != expect.input.private {
-            return Err(PermitError::OtherPrivate);
-        }
-        check_packs(&read, &outcome, expect)?;
-        if !outcome.deny.is_empty() || outcome.visible.is_some() {
-            return Err(PermitError::Denied);
-        }
-        if !outcome.undetermined.is_empty() {
-            return Err(PermitError::Undetermined);
-        }
-        if outcome.allow != Some(true) {
-            return Err(PermitError::Denied);
-        }
+        let asked =
+            Asked { phase: expect.phase, side: expect.side, input: expect.input, packs: &expect.packs };
+        let (read, outcome) = allowed(record, &asked)?;
         let conditional = check_delegated(&outcome.delegated, expect)?;
         Ok(Self {
             setting: expect.setting,
@@ -389,8 +364,49 @@ impl Permit {
     }
 }
 
+/// What a record must be about.
+pub(crate) struct Asked<'a> {
+    pub(crate) phase: Phase,
+    pub(crate) side: Side,
+    pub(crate) input: Input,
+    pub(crate) packs: &'a [Pack],
+}
+
+/// Reads the bytes of a record that is about what was asked and allows; what is delegated is left to the caller.
+pub(crate) fn allowed(record: &[u8], asked: &Asked<'_>) -> Result<(EvaluationRecord, Outcome), PermitError> {
+    if record.len() > limits::POLICY_RESULT * 2 {
+        let size = record.len();
+        return Err(PermitError::Record(JsonError::TooLarge { size, limit: limits::POLICY_RESULT * 2 }));
+    }
+    let read = EvaluationRecord::parse(record).map_err(PermitError::Record)?;
+    let outcome = read.outcome().map_err(PermitError::Result)?;
+    if read.phase != asked.phase {
+        return Err(PermitError::OtherPhase);
+    }
+    if read.side != asked.side {
+        return Err(PermitError::OtherSide);
+    }
+    if read.input.shared != asked.input.shared {
+        return Err(PermitError::OtherShared);
+    }
+    if read.input.private != asked.input.private {
+        return Err(PermitError::OtherPrivate);
+    }
+    check_packs(&read, &outcome, asked.packs)?;
+    if !outcome.deny.is_empty() || outcome.visible.is_some() {
+        return Err(PermitError::Denied);
+    }
+    if !outcome.undetermined.is_empty() {
+        return Err(PermitError::Undetermined);
+    }
+    if outcome.allow != Some(true) {
+        return Err(PermitError::Denied);
+    }
+    Ok((read, outcome))
+}
+
 /// The record names exactly the expected packs, and its result was given by exactly those.
-fn check_packs(read: &EvaluationRecord, outcome: &Outcome, expect: &Expectation) -> Result<(), PermitError> {
+fn check_packs(read: &EvaluationRecord, outcome: &Outcome, packs: &[Pack]) -> Result<(), PermitError> {
     let sorted = |packs: &[Pack]| {
         let mut packs = packs.to_vec();
         packs.sort();
@@ -398,7 +414,7 @@ fn check_packs(read: &EvaluationRecord, outcome: &Outcome, expect: &Expectation)
     };
     let used: Vec<Pack> =
         outcome.packs.iter().map(|pack| Pack { name: pack.name.clone(), digest: pack.digest }).collect();
-    let expected = sorted(&expect.packs);
+    let expected = sorted(packs);
     if expected.is_empty() || sorted(&read.packs) != expected || sorted(&used) != expected {
         return Err(PermitError::OtherPacks);
     }

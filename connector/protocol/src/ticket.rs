@@ -3,11 +3,9 @@
 //! A ticket says where a node is, who its participant is, and holds a secret that may be redeemed once. Whoever holds the text
 //! can redeem it: it is to be sent like a password, and the fingerprint compared by another way. Redemption is not here.
 
-use alloc::{
-    format,
-    string::{String, ToString},
-    vec::Vec,
-};
+mod address;
+
+use alloc::{format, string::String, vec::Vec};
 use core::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -16,9 +14,11 @@ use crate::{
     encoding::{Digest, from_base64url, to_base64url},
     error::Code,
     identity::{IdentityError, PinnedPeer},
-    json::{self, V1, serde_as_text},
+    json::{self, V1},
     limits,
 };
+
+pub use self::address::{Address, Https};
 
 const PREFIX: &str = "naru1";
 
@@ -34,7 +34,7 @@ pub enum TicketError {
     /// Would live longer than [`limits::TICKET_SECONDS`].
     #[error("ticket lives too long")]
     TooLong,
-    /// An address that is no multiaddr, or too many or none.
+    /// An address that is neither a multiaddr nor that of an HTTPS door, or too many or none.
     #[error("ticket names no usable address")]
     Addresses,
     /// Its statements do not verify.
@@ -111,36 +111,6 @@ impl<'de> Deserialize<'de> for Secret {
         Self::parse(&text).map_err(|_| serde::de::Error::custom("secret"))
     }
 }
-
-/// A multiaddr in text form, 1 to [`limits::ADDRESS`] visible ASCII characters from `/` on; its parts are not parsed here.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Address(String);
-
-impl Address {
-    /// Reads an address.
-    pub fn parse(text: &str) -> Result<Self, TicketError> {
-        let fits = text.len() <= limits::ADDRESS && text.len() > 1;
-        if fits && text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            Ok(Self(text.to_string()))
-        } else {
-            Err(TicketError::Addresses)
-        }
-    }
-
-    /// The text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-serde_as_text!(Address);
 
 /// The document in a ticket.
 #[derive(Serialize, Deserialize)]

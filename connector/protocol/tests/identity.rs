@@ -6,7 +6,7 @@ mod vectors;
 
 use naru_protocol::{
     base58,
-    encoding::{from_base64url, to_base64url},
+    encoding::{Digest, from_base64url, to_base64url},
     identity::{
         Accepted, Did, IdentityError, KeyRing, KeySet, Participant, PinnedPeer, Revocation, fingerprint,
         is_name, parse_peer_id, peer_id, verify_key_set, verify_participant,
@@ -272,8 +272,13 @@ fn a_pinned_peer_is_known_by_its_own_words_only() {
 }
 
 fn ticket() -> Ticket {
+    let pin = Digest::of(b"certificate");
     Ticket::new(
-        vec![Address::parse("/dns4/parts.example/tcp/4801").unwrap()],
+        vec![
+            Address::parse("/dns4/parts.example/tcp/4801").unwrap(),
+            Address::of_https("https://parts.example", None).unwrap(),
+            Address::of_https("https://192.0.2.1:4443", Some(pin)).unwrap(),
+        ],
         jws::sign_compact(&participant(1), 0, &key(1)).unwrap(),
         signed(&key_set(1, 10, NOW, &[])),
         Secret::of([7; 16]),
@@ -284,7 +289,7 @@ fn ticket() -> Ticket {
 
 #[test]
 fn ticket_vectors() {
-    // ID-8.1, ID-8.2, ID-8.3, ID-8.4, ID-8.5, ID-8.6
+    // ID-8.1, ID-8.2, ID-8.3, ID-8.4, ID-8.5, ID-8.6, ID-8.8
     let good = ticket().encode().unwrap();
     let content = from_base64url(&good[5..]).unwrap();
     let content = String::from_utf8(content).unwrap();
@@ -293,6 +298,9 @@ fn ticket_vectors() {
         format!("naru1{}", to_base64url(content.replace(from, to).as_bytes()))
     };
     let address = r#""/dns4/parts.example/tcp/4801""#;
+    let web = r#""https://parts.example""#;
+    let pin = Digest::of(b"certificate").to_string();
+    let addresses = format!(r#"{address},{web},"https://192.0.2.1:4443/#sha256={pin}""#);
     let keys_of_2 = {
         let mut set = key_set(1, 10, NOW, &[]);
         set.iss = did(2);
@@ -309,10 +317,15 @@ fn ticket_vectors() {
         ("without prefix", good[5..].to_owned(), NOW, "ticket_malformed"),
         ("another version", good.replacen("naru1", "naru2", 1), NOW, "ticket_malformed"),
         ("expiry altered to a float", with(&end, &format!("{end}.0")), NOW, "ticket_malformed"),
-        ("no address", with(address, ""), NOW, "ticket_malformed"),
-        ("nine addresses", with(address, &[address; 9].join(",")), NOW, "ticket_malformed"),
+        ("no address", with(&addresses, ""), NOW, "ticket_malformed"),
+        ("nine addresses", with(&addresses, &[address; 9].join(",")), NOW, "ticket_malformed"),
         ("address with a space", with(address, r#""/dns4/a b""#), NOW, "ticket_malformed"),
-        ("address that is a URL", with(address, r#""https://parts.example""#), NOW, "ticket_malformed"),
+        ("URL without TLS", with(web, r#""http://parts.example""#), NOW, "ticket_malformed"),
+        ("URL with a path", with(web, r#""https://parts.example/dsp""#), NOW, "ticket_malformed"),
+        ("URL that ends with a slash", with(web, r#""https://parts.example/""#), NOW, "ticket_malformed"),
+        ("URL with a user", with(web, r#""https://me@parts.example""#), NOW, "ticket_malformed"),
+        ("URL with port 0", with(web, r#""https://parts.example:0""#), NOW, "ticket_malformed"),
+        ("certificate's digest cut short", with(&pin, &pin[1..]), NOW, "ticket_malformed"),
         ("secret too short", with(&Secret::of([7; 16]).reveal(), "BwcH"), NOW, "ticket_malformed"),
         ("keys of another participant", with(ticket().keys(), &keys_of_2), NOW, "not_by_root"),
         (

@@ -65,8 +65,11 @@ pub(super) struct Acts {
     pub(super) sightings: Vec<Sighting>,
 }
 
+/// Entries with their indices and what is shown of them, by act.
+pub(super) type Entries<'a> = BTreeMap<Digest, Vec<(u64, &'a Entry, &'a Shown)>>;
+
 /// The entries that are halves of acts, by act.
-fn entries_of_acts(log: &Log) -> BTreeMap<Digest, Vec<(u64, &Entry, &Shown)>> {
+pub(super) fn entries_of_acts(log: &Log) -> Entries<'_> {
     let mut entries: BTreeMap<Digest, Vec<_>> = BTreeMap::new();
     for (index, entry, shown) in log.all() {
         if let (Some(act), true) = (entry.act(), entry.kind().is_act() || entry.kind() == EntryType::Adopted)
@@ -90,7 +93,7 @@ pub(super) fn read(
     for (digest, found) in &entries {
         let mut about = Subject::new("act", digest).log(number);
         about.exchange = found.first().and_then(|(_, entry, _)| entry.exchange().copied());
-        if !folder.has(Place::Act(*digest)) {
+        if !folder.has(Place::Act(*digest)) && !folder.has(Place::Plain(*digest)) {
             let kind = found.first().map_or("", |(_, entry, _)| entry.kind().as_str());
             findings.fault(about, Fault::failed(Reason::ActWithheld, kind));
         }
@@ -114,7 +117,7 @@ struct Reader<'a> {
     number: usize,
     log: &'a Log,
     statements: &'a Statements,
-    entries: &'a BTreeMap<Digest, Vec<(u64, &'a Entry, &'a Shown)>>,
+    entries: &'a Entries<'a>,
 }
 
 impl Reader<'_> {
@@ -126,16 +129,8 @@ impl Reader<'_> {
         let mut sightings = Vec::new();
         let Some(seen) = findings.need(about.clone(), self.check(digest, &mut sightings)) else { return };
         about.exchange = Some(seen.act.exchange);
-        if seen.token.is_none() && seen.direction == Direction::Received {
-            findings.fault(about, Fault::unsupported(Reason::Unsigned, seen.kind));
-        } else {
-            let grade = if seen.direction == Direction::Received || seen.ack.is_some() {
-                Grade::Counterparty
-            } else {
-                self.log.grade
-            };
-            findings.proved(about, grade, seen.kind);
-        }
+        let both = seen.direction == Direction::Received || seen.ack.is_some();
+        findings.proved(about, if both { Grade::Counterparty } else { self.log.grade }, seen.kind);
         acts.sightings.append(&mut sightings);
         acts.seen.insert(digest, seen);
     }
@@ -153,7 +148,7 @@ impl Reader<'_> {
         }
         let (index, entry) = self.entry(digest, &file)?;
         let answer = file.answer.as_deref().map(|text| decoded(text, "answer")).transpose()?;
-        check_kind(&file, &content, entry)?;
+        check_kind(file.kind, &content, entry)?;
         let token = self.token(digest, &file, index, entry, sightings)?;
         self.answer(&file, entry, answer.as_deref())?;
         let ack = self.ack(digest, &file, index, entry, answer.as_deref(), sightings)?;
@@ -176,17 +171,7 @@ impl Reader<'_> {
 
     /// The one entry of the act, on the side that the file says.
     fn entry(&self, digest: Digest, file: &ActFile) -> Check<(u64, &Entry)> {
-        let (index, entry, shown) = match self.entries.get(&digest).map(Vec::as_slice) {
-            None | Some([]) => return Err(Fault::failed(Reason::ActUnlogged, file.kind)),
-            Some([one]) => *one,
-            Some([first, second, ..]) => {
-                let detail = format!("entries {} and {}", first.0, second.0);
-                return Err(Fault::failed(Reason::ActTwice, detail));
-            }
-        };
-        if entry.kind() == EntryType::Adopted {
-            return Err(Fault::unsupported(Reason::EarlierShard, file.kind));
-        }
+        let (index, entry, shown) = one_entry(self.entries, digest, file.kind)?;
         let (side, ours, theirs) = match file.direction {
             Direction::Sent => (Side::Sent, file.act.iss, file.act.aud),
             Direction::Received => (Side::Received, file.act.aud, file.act.iss),
@@ -203,6 +188,9 @@ impl Reader<'_> {
         }
         if shown.get("peer").is_some_and(|peer| *peer != json!(theirs.to_string())) {
             return Err(Fault::failed(Reason::FieldDiffers, "peer"));
+        }
+        if shown.contains_key("unsigned") {
+            return Err(Fault::failed(Reason::FieldDiffers, "unsigned"));
         }
         Ok((index, entry))
     }
@@ -221,9 +209,9 @@ impl Reader<'_> {
             Direction::Sent => None,
         };
         let Some(text) = &file.token else {
-            return match (file.direction, committed) {
-                (Direction::Received, Some(_)) => Err(Fault::failed(Reason::TokenInvalid, "missing")),
-                (Direction::Received, None) | (Direction::Sent, _) => Ok(None),
+            return match file.direction {
+                Direction::Received => Err(Fault::failed(Reason::TokenInvalid, "missing")),
+                Direction::Sent => Ok(None),
             };
         };
         if file.direction == Direction::Received && committed != Some(Digest::of(text.as_bytes())) {
@@ -267,9 +255,9 @@ impl Reader<'_> {
     ) -> Check<Option<Verified<Ack>>> {
         let (Some(text), Some(answer)) = (&file.ack, answer) else {
             // What the exporter itself acknowledged it can always show (AUD-1.5).
-            return match (file.direction, entry.token()) {
-                (Direction::Received, Some(_)) => Err(Fault::failed(Reason::AckInvalid, "missing")),
-                (Direction::Received, None) | (Direction::Sent, _) => Ok(None),
+            return match file.direction {
+                Direction::Received => Err(Fault::failed(Reason::AckInvalid, "missing")),
+                Direction::Sent => Ok(None),
             };
         };
         let by = file.act.aud;
@@ -344,6 +332,26 @@ impl Reader<'_> {
     }
 }
 
+/// The one entry of an act.
+pub(super) fn one_entry<'a>(
+    entries: &Entries<'a>,
+    digest: Digest,
+    kind: EntryType,
+) -> Check<(u64, &'a Entry, &'a Shown)> {
+    let found = match entries.get(&digest).map(Vec::as_slice) {
+        None | Some([]) => return Err(Fault::failed(Reason::ActUnlogged, kind)),
+        Some([one]) => *one,
+        Some([first, second, ..]) => {
+            let detail = format!("entries {} and {}", first.0, second.0);
+            return Err(Fault::failed(Reason::ActTwice, detail));
+        }
+    };
+    if found.1.kind() == EntryType::Adopted {
+        return Err(Fault::unsupported(Reason::EarlierShard, kind));
+    }
+    Ok(found)
+}
+
 /// The log begins with the one of an older checkpoint of its own, or it forked.
 pub(super) fn consistent(log: &Log, older: &SignedCheckpoint) -> Check<()> {
     if older.size() > log.tiles.size() {
@@ -357,13 +365,13 @@ pub(super) fn consistent(log: &Log, older: &SignedCheckpoint) -> Check<()> {
 }
 
 /// The message is of the kind that the entry says. One that was refused need not even be a message.
-fn check_kind(file: &ActFile, content: &[u8], entry: &Entry) -> Check<()> {
+pub(super) fn check_kind(kind: EntryType, content: &[u8], entry: &Entry) -> Check<()> {
     if !entry.is_accepted() {
         return Ok(());
     }
     let event = || ContractNegotiationEventMessage::parse(content).ok().map(|event| event.event_type);
     let found = dsp::type_of(content);
-    let fits = match (found.as_deref(), file.kind) {
+    let fits = match (found.as_deref(), kind) {
         (Some("ContractRequestMessage"), EntryType::NegotiationRequest)
         | (Some("ContractOfferMessage"), EntryType::NegotiationOffer)
         | (Some("ContractAgreementMessage"), EntryType::NegotiationAgreement)
@@ -384,9 +392,5 @@ fn check_kind(file: &ActFile, content: &[u8], entry: &Entry) -> Check<()> {
         }
         (Some(_) | None, _) => false,
     };
-    if fits {
-        Ok(())
-    } else {
-        Err(Fault::failed(Reason::ActDiffers, format!("the content is no {}", file.kind)))
-    }
+    if fits { Ok(()) } else { Err(Fault::failed(Reason::ActDiffers, format!("the content is no {kind}"))) }
 }

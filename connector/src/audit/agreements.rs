@@ -134,7 +134,11 @@ pub(super) fn read(
 pub(super) fn withheld(folder: &Folder, number: usize, log: &Log, findings: &mut Findings) {
     for (_, entry, shown) in log.all() {
         let named = shown.get("agreement").and_then(|value| Digest::parse(value.as_str()?).ok());
-        let Some(digest) = named.filter(|digest| !folder.has(Place::Agreement(*digest))) else { continue };
+        // What is marked unsigned names no agreement that was signed.
+        let signed = !shown.contains_key("unsigned");
+        let has =
+            |digest| folder.has(Place::Unsigned(digest)) || (signed && folder.has(Place::Agreement(digest)));
+        let Some(digest) = named.filter(|digest| !has(*digest)) else { continue };
         let mut about = Subject::new("agreement", digest).log(number);
         about.exchange = entry.exchange().copied();
         findings.fault(about, Fault::failed(Reason::AgreementWithheld, entry.kind()));

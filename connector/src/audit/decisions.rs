@@ -10,6 +10,7 @@ use naru_protocol::{
     json, limits,
     log::disclosure::Disclosure,
     permit::EvaluationRecord,
+    plain::UnsignedTerms,
     terms::{Decision, Pack, Phase, Side, Terms},
 };
 use serde_json::{Value, json as object};
@@ -22,6 +23,7 @@ use super::{
     finding::{Check, Fault, Findings, Grade, Subject},
     log::Log,
     occurrence::Transfers,
+    plain::Plain,
     reason::Reason,
 };
 
@@ -58,7 +60,9 @@ impl Packs {
             | Place::Evaluation(_)
             | Place::Statement(_)
             | Place::Agreement(_)
-            | Place::Fork(_) => None,
+            | Place::Fork(_)
+            | Place::Plain(_)
+            | Place::Unsigned(_) => None,
         });
         for (count, digest) in digests.enumerate() {
             let about = Subject::new("pack", digest).log(log);
@@ -140,31 +144,75 @@ pub(super) fn compare_parts(parts: &PartsFile, [wasm, data, manifest]: [&str; 3]
 
 /// What the log says of an evaluation.
 struct Bound<'a> {
-    /// Index of the entry that names it, and its time.
-    index: u64,
+    /// Time of the first entry that names it.
     at: u64,
-    exchange: Option<Id>,
+    /// The exchange of that entry, and the first entry of each that names it.
+    exchange: Id,
+    named: BTreeMap<Id, u64>,
     /// The signed decision over it, if one was sent.
     decision: Option<Decision>,
-    terms: Option<&'a Terms>,
+    /// The terms that the log says it is about; unsigned ones each time that it says so.
+    terms: Vec<Judged<'a>>,
+    /// The peer, if it signs nothing.
+    unsigned: Option<&'a str>,
 }
 
-/// Executes all evaluations of one export again.
+impl<'a> Bound<'a> {
+    fn new(at: u64, exchange: Id, unsigned: Option<&'a str>) -> Self {
+        Self { at, exchange, named: BTreeMap::new(), decision: None, terms: Vec::new(), unsigned }
+    }
+
+    /// Another place that names it.
+    fn name(&mut self, exchange: Id, index: u64, terms: Option<Judged<'a>>) {
+        self.named.entry(exchange).or_insert(index);
+        self.terms
+            .extend(terms.filter(|terms| self.terms.is_empty() || matches!(terms, Judged::Unsigned(_))));
+    }
+}
+
+/// The terms that were judged.
+#[derive(Clone, Copy)]
+enum Judged<'a> {
+    Signed(&'a Terms),
+    Unsigned(&'a UnsignedTerms),
+}
+
+impl Judged<'_> {
+    fn packs(&self) -> &[Pack] {
+        match self {
+            Self::Signed(terms) => &terms.packs,
+            Self::Unsigned(terms) => &terms.packs,
+        }
+    }
+
+    fn shared(&self) -> Option<Digest> {
+        match self {
+            Self::Signed(terms) => terms.shared_digest().ok(),
+            Self::Unsigned(terms) => json::digest_of(&terms.shared).ok(),
+        }
+    }
+}
+
+/// Records that were executed again and say what the packs say, by digest.
+pub(super) type Executed = BTreeMap<Digest, EvaluationRecord>;
+
+/// Executes all evaluations of one export again; gives the records that hold.
 pub(super) fn read(
     folder: &Folder,
     number: usize,
     log: &Log,
-    acts: &Acts,
+    (acts, plain): (&Acts, &Plain),
     packs: &Packs,
     findings: &mut Findings,
-) {
+) -> Executed {
     let terms = terms_of(acts);
-    let bound = bound(log, acts, &terms);
-    let transfers = Transfers::of(log, acts);
+    let bound = bound(log, (acts, plain), &terms);
+    let transfers = Transfers::of(log, acts, plain);
+    let mut executed = Executed::new();
     for (digest, known) in &bound {
         if !folder.has(Place::Evaluation(*digest)) {
             let mut about = Subject::new("decision", digest).log(number);
-            about.exchange = known.exchange;
+            about.exchange = Some(known.exchange);
             findings.fault(about, Fault::failed(Reason::EvaluationWithheld, digest));
         }
     }
@@ -173,7 +221,7 @@ pub(super) fn read(
         let Place::Evaluation(digest) = place else { continue };
         let mut about = Subject::new("decision", digest).log(number);
         let known = bound.get(&digest);
-        about.exchange = known.and_then(|bound| bound.exchange);
+        about.exchange = known.map(|bound| bound.exchange);
         let check = match known {
             Some(known) => {
                 folder.json(place).and_then(|file| repeat(digest, &file, known, (packs, &transfers)))
@@ -181,10 +229,12 @@ pub(super) fn read(
             None if hidden => Err(Fault::open(Reason::NotDisclosed, "no disclosed field names it")),
             None => Err(Fault::failed(Reason::EvaluationUnbound, digest)),
         };
-        if let Some(said) = findings.need(about.clone(), check) {
-            findings.proved(about, log.grade, said);
+        if let Some(record) = findings.need(about.clone(), check) {
+            findings.proved(about, log.grade, said(&record));
+            executed.insert(digest, record);
         }
     }
+    executed
 }
 
 /// Terms that were proposed in any act of this export, by digest.
@@ -194,26 +244,35 @@ fn terms_of(acts: &Acts) -> BTreeMap<Digest, Terms> {
 }
 
 /// Every evaluation that the log or a signed decision of the exporter names.
-fn bound<'a>(log: &Log, acts: &Acts, terms: &'a BTreeMap<Digest, Terms>) -> BTreeMap<Digest, Bound<'a>> {
+fn bound<'a>(
+    log: &Log,
+    (acts, plain): (&Acts, &'a Plain),
+    terms: &'a BTreeMap<Digest, Terms>,
+) -> BTreeMap<Digest, Bound<'a>> {
     let digest = |value: Option<&Value>| Digest::parse(value?.as_str()?).ok();
     let mut all = BTreeMap::new();
     for (index, entry, shown) in log.all() {
         if let (Some(record), Some(exchange)) = (digest(shown.get("decision")), entry.exchange()) {
-            let terms = digest(shown.get("terms")).and_then(|digest| terms.get(&digest));
-            let known = Bound { index, at: entry.at(), exchange: Some(*exchange), decision: None, terms };
-            let kept: &mut Bound<'_> = all.entry(record).or_insert(known);
-            kept.terms = kept.terms.or(terms);
+            let unsigned = plain.peer(exchange);
+            let terms = match unsigned {
+                None => digest(shown.get("terms")).and_then(|digest| terms.get(&digest)).map(Judged::Signed),
+                Some(_) => digest(shown.get("agreement"))
+                    .or_else(|| plain.transfers().get(exchange).copied())
+                    .and_then(|digest| plain.document(&digest))
+                    .map(Judged::Unsigned),
+            };
+            let kept = all.entry(record).or_insert_with(|| Bound::new(entry.at(), *exchange, unsigned));
+            kept.name(*exchange, index, terms);
         }
     }
     for seen in acts.seen.values().filter(|seen| seen.direction == Direction::Sent) {
         let Some(decision) = decision_in(seen.kind, &seen.content) else { continue };
         let at = log.entry(seen.index).map_or(0, |(entry, _)| entry.at());
-        let (index, exchange) = (seen.index, Some(seen.act.exchange));
-        let known = Bound { index, at, exchange, decision: None, terms: None };
-        let kept = all.entry(decision.result).or_insert(known);
-        if decision.phase == Phase::Negotiation {
-            kept.terms = kept.terms.or_else(|| terms.get(&decision.terms));
-        }
+        let exchange = seen.act.exchange;
+        let kept = all.entry(decision.result).or_insert_with(|| Bound::new(at, exchange, None));
+        let negotiated = decision.phase == Phase::Negotiation;
+        let terms = terms.get(&decision.terms).filter(|_| negotiated).map(Judged::Signed);
+        kept.name(exchange, seen.index, terms);
         kept.decision = Some(decision);
     }
     all
@@ -225,32 +284,47 @@ fn repeat(
     file: &EvaluationFile,
     bound: &Bound<'_>,
     (packs, transfers): (&Packs, &Transfers),
-) -> Check<String> {
+) -> Check<EvaluationRecord> {
     let bytes = decoded(&file.record, "record")?;
     let changed = |why: &dyn std::fmt::Display| Fault::failed(Reason::RecordChanged, why);
     let record = EvaluationRecord::parse(&bytes).map_err(|e| changed(&e))?;
     // What was changed is named before that something was.
-    let now = execute(&record, file, packs)?;
+    let now = execute(&record, file, packs, bound.unsigned)?;
     if Digest::of(&bytes) != digest {
         return Err(changed(&digest));
     }
     check_time(now, bound)?;
     if record.phase == Phase::Transfer {
-        transfers.check(bound.exchange, bound.index, &file.host)?;
+        // One evaluation is no answer for two transfers.
+        for (exchange, index) in &bound.named {
+            transfers.check(*exchange, *index, &file.host)?;
+        }
     }
-    if let Some(terms) = bound.terms.filter(|_| record.phase == Phase::Negotiation) {
-        if record.packs != terms.packs {
-            return Err(Fault::failed(Reason::PacksDiffer, "the terms name others"));
-        }
-        if terms.shared_digest().ok() != Some(record.input.shared) {
-            return Err(Fault::failed(Reason::InputSharedChanged, "the terms hold another"));
-        }
+    for terms in &bound.terms {
+        check_terms(terms, &record)?;
     }
     if let Some(decision) = &bound.decision {
         check_decision(decision, &record, now)?;
     }
-    let word = if allows(&record) { "allows" } else { "does not allow" };
-    Ok(format!("{} {}: {word}", side_word(record.side), phase_word(record.phase)))
+    Ok(record)
+}
+
+/// At negotiation the terms' packs and document were judged; of terms that a signed decision does not name, their document
+/// at a transfer as well.
+fn check_terms(terms: &Judged<'_>, record: &EvaluationRecord) -> Check<()> {
+    let (negotiation, unsigned) = (record.phase == Phase::Negotiation, matches!(terms, Judged::Unsigned(_)));
+    if negotiation && record.packs != terms.packs() {
+        return Err(Fault::failed(Reason::PacksDiffer, "the terms name others"));
+    }
+    if (negotiation || unsigned) && terms.shared() != Some(record.input.shared) {
+        return Err(Fault::failed(Reason::InputSharedChanged, "the terms hold another"));
+    }
+    Ok(())
+}
+
+fn said(record: &EvaluationRecord) -> String {
+    let word = if allows(record) { "allows" } else { "does not allow" };
+    format!("{} {}: {word}", side_word(record.side), phase_word(record.phase))
 }
 
 fn allows(record: &EvaluationRecord) -> bool {
@@ -263,7 +337,12 @@ fn allows(record: &EvaluationRecord) -> bool {
 }
 
 /// The input is the one that the record names, and the packs say of it what the record says.
-fn execute(record: &EvaluationRecord, file: &EvaluationFile, packs: &Packs) -> Check<u64> {
+fn execute(
+    record: &EvaluationRecord,
+    file: &EvaluationFile,
+    packs: &Packs,
+    unsigned: Option<&str>,
+) -> Check<u64> {
     if json::digest_of(&file.shared).ok() != Some(record.input.shared) {
         return Err(Fault::failed(Reason::InputSharedChanged, ""));
     }
@@ -272,7 +351,7 @@ fn execute(record: &EvaluationRecord, file: &EvaluationFile, packs: &Packs) -> C
     if shown.digest() != record.input.private || shown.name() != "input_private" {
         return Err(private(&"the record commits to another"));
     }
-    let now = check_host(record, &file.shared, &file.host)?;
+    let now = check_host(record, &file.shared, &file.host, unsigned)?;
     let engine = packs.engine(&record.packs)?;
     let input = assemble(engine.packs(), &file.shared, shown.value(), &file.host)
         .map_err(|e| Fault::failed(Reason::InputHostChanged, e))?;
@@ -328,13 +407,18 @@ const fn side_word(side: Side) -> &'static str {
 
 /// The host part is made of phase, side, clock, parties and a number alone, so that nothing can hide in it; gives
 /// the clock (AUD-6.6). Whether the number is right is looked at last.
-fn check_host(record: &EvaluationRecord, shared: &Value, host: &Value) -> Check<u64> {
+fn check_host(record: &EvaluationRecord, shared: &Value, host: &Value, unsigned: Option<&str>) -> Check<u64> {
     let changed = |why: &str| Fault::failed(Reason::InputHostChanged, why);
     let now = host.get("now").and_then(Value::as_u64).ok_or_else(|| changed("/now"))?;
+    let text = |document: &Value, pointer: &str| document.pointer(pointer)?.as_str().map(str::to_owned);
     let identity = |party: &str| {
-        // Who vouches: the operator, or a ticket alone. Anything else is none of the two words.
-        let said = host.pointer(&format!("/{party}/identity/provenance")).and_then(Value::as_str);
-        let word = if said == Some("ticket") { "ticket" } else { "operator" };
+        // Who vouches: the operator, or a ticket alone. Whoever signs nothing is known by a secret, and is the only one.
+        let said = text(host, &format!("/{party}/identity/provenance"));
+        let word = match unsigned {
+            Some(peer) if text(shared, &format!("/{party}/id")).as_deref() == Some(peer) => "secret",
+            None if said.as_deref() == Some("ticket") => "ticket",
+            Some(_) | None => "operator",
+        };
         object!({"verified": true, "expires_at": now.saturating_add(IDENTITY_HOLDS), "provenance": word})
     };
     let mut expected = object!({
@@ -343,7 +427,10 @@ fn check_host(record: &EvaluationRecord, shared: &Value, host: &Value) -> Check<
     });
     if record.phase == Phase::Transfer {
         let signers = ["/provider/id", "/consumer/id"].map(|party| shared.pointer(party));
-        expected["contract"] = object!({"signed_by": signers});
+        expected["contract"] = match unsigned {
+            None => object!({"signed_by": signers}),
+            Some(_) => object!({"signed_by": []}),
+        };
         let number = host.pointer("/transfer/occurrence").and_then(Value::as_u64);
         let number = number.ok_or_else(|| changed("/transfer/occurrence"))?;
         expected["transfer"] = object!({"occurrence": number});

@@ -11,7 +11,6 @@ use naru_protocol::{
     },
     encoding::{Digest, Id},
     error::{Code, Side},
-    identity::Did,
     jws::Verified,
     log::entry::EntryType,
     receipt::DataReceipt,
@@ -138,8 +137,11 @@ pub struct Concluded {
     /// Stable code of a refusal or termination, as it was signed.
     pub(super) code: Option<String>,
     pub(super) agreement: Option<Digest>,
-    pub(super) parties: BTreeSet<Did>,
+    /// Participant ids; those of peers that sign nothing name no key.
+    pub(super) parties: BTreeSet<String>,
     pub(super) acts: usize,
+    /// With a peer that signs nothing.
+    pub(super) unsigned: bool,
 }
 
 /// Concludes every exchange. One with a failed claim gets no other word than that.
@@ -166,11 +168,17 @@ pub(super) fn conclude(
             word,
             code,
             agreement,
-            parties: [first.act.iss, first.act.aud].into(),
+            parties: [first.act.iss.to_string(), first.act.aud.to_string()].into(),
             acts: acts.len(),
+            unsigned: false,
         });
     }
     all
+}
+
+/// Whether this code of a termination is one of policy.
+pub(super) fn is_policy(code: Option<&str>) -> bool {
+    code.and_then(|code| Code::parse(code).ok()).is_some_and(|code| code.side() == Side::Policy)
 }
 
 type Word = (&'static str, Option<String>, Option<Digest>);
@@ -194,9 +202,7 @@ fn of_negotiation(id: Id, acts: &[Joined<'_>], agreed: &BTreeMap<Digest, Agreed>
     if let Some(end) = acts.iter().rev().find(|act| act.kind == EntryType::NegotiationTermination) {
         let said = ContractNegotiationTerminationMessage::parse(end.content).ok();
         let code = said.and_then(|message| message.code);
-        let by_policy =
-            code.as_deref().and_then(|code| Code::parse(code).ok()).is_some_and(|c| c.side() == Side::Policy);
-        return (if by_policy { "refused" } else { "terminated" }, code, agreement);
+        return (if is_policy(code.as_deref()) { "refused" } else { "terminated" }, code, agreement);
     }
     match (standing, acts) {
         (Some(standing), _) => (standing.as_str(), None, agreement),

@@ -19,6 +19,7 @@ use naru_protocol::{
         entry::EntryType,
         tile::{Tile, TileKind},
     },
+    plain::PlainAct,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -53,6 +54,8 @@ pub(super) enum Place {
     Statement(Digest),
     Agreement(Digest),
     Fork(Digest),
+    Plain(Digest),
+    Unsigned(Digest),
 }
 
 impl Place {
@@ -75,6 +78,8 @@ impl Place {
             "statements" => Self::Statement(digest(".jws")?),
             "agreements" => Self::Agreement(digest(".json")?),
             "forks" => Self::Fork(digest(".json")?),
+            "plain" => Self::Plain(digest(".json")?),
+            "unsigned" => Self::Unsigned(digest(".json")?),
             _ => return None,
         };
         (place.path() == path).then_some(place)
@@ -95,6 +100,8 @@ impl Place {
             Self::Statement(digest) => format!("statements/{digest}.jws"),
             Self::Agreement(digest) => format!("agreements/{digest}.json"),
             Self::Fork(digest) => format!("forks/{digest}.json"),
+            Self::Plain(digest) => format!("plain/{digest}.json"),
+            Self::Unsigned(digest) => format!("unsigned/{digest}.json"),
         }
     }
 
@@ -119,6 +126,9 @@ impl Place {
             Self::Agreement(_) => 2 * limits::AGREEMENT,
             // Two notes as JSON texts, and at most 65 hashes.
             Self::Fork(_) => 4 * limits::NOTE + 4096,
+            Self::Plain(_) => 2 * encoded(limits::MESSAGE) + 16 * 1024,
+            // The agreement object came in a message, the shared part in an input.
+            Self::Unsigned(_) => limits::MESSAGE + limits::POLICY_INPUT + limits::POLICY_RESULT,
         }
     }
 }
@@ -234,6 +244,20 @@ pub(super) struct ActFile {
     pub(super) ack: Option<String>,
 }
 
+/// `plain/<act digest>.json` (AUD-1.10). Bytes are base64url.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PlainFile {
+    pub(super) v: V1,
+    pub(super) direction: Direction,
+    pub(super) kind: EntryType,
+    pub(super) act: PlainAct,
+    pub(super) content: String,
+    /// Received: what the exporter answered. Sent: null, since no entry says what the peer answered.
+    pub(super) status: Option<u16>,
+    pub(super) answer: Option<String>,
+}
+
 /// `evaluations/<record digest>.json` (AUD-1.6).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -287,6 +311,8 @@ mod tests {
             format!("acts/{digest}.json"),
             format!("packs/{digest}.tar.gz"),
             format!("packs/{digest}.json"),
+            format!("plain/{digest}.json"),
+            format!("unsigned/{digest}.json"),
         ] {
             assert_eq!(Place::parse(&good).map(|p| p.path()), Some(good));
         }

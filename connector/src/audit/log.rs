@@ -165,7 +165,9 @@ fn strangers(folder: &Folder, signed: &SignedCheckpoint, about: &Subject, findin
         | Place::Parts(_)
         | Place::Statement(_)
         | Place::Agreement(_)
-        | Place::Fork(_) => false,
+        | Place::Fork(_)
+        | Place::Plain(_)
+        | Place::Unsigned(_) => false,
     };
     for place in folder.places().filter(stranger) {
         findings.fault(about.clone(), Fault::failed(Reason::FileUnexpected, place.path()));

@@ -11,6 +11,7 @@
 //! | `forks` | proofs that a participant signed two histories |
 //! | `halves` | the same act in both logs, checkpoints that one shows of the other |
 //! | `agreements`, `exchanges` | what came of each deal and transfer |
+//! | `plain/` | exchanges with peers that sign nothing |
 //! | `finding`, `reason`, `report` | claims, why they fail, how they are told |
 //!
 //! Nothing of a node is used: no database, no clock, no network. A claim is proved by a check that was made, and by nothing
@@ -27,6 +28,7 @@ mod forks;
 mod halves;
 mod log;
 mod occurrence;
+mod plain;
 mod reason;
 mod report;
 mod statements;
@@ -45,6 +47,7 @@ use self::{
     finding::{Fault, Findings, Subject},
     halves::Half,
     log::Log,
+    plain::Plain,
     report::LogLine,
     statements::Statements,
 };
@@ -53,7 +56,7 @@ pub use self::{
     exchanges::Concluded,
     finding::{Claim, Grade, Verdict},
     reason::Reason,
-    report::{MAY, MAY_NOT, Report},
+    report::{MAY, MAY_NOT, MAY_NOT_UNSIGNED, Report},
 };
 use crate::control::Failure;
 
@@ -105,14 +108,17 @@ fn verify_with(dirs: &[PathBuf], anchors: &Anchors, packs: &mut Packs) -> Result
         }
         packs.gather(folder, *number, anchors, &mut findings);
     }
-    let mut seen: Vec<(usize, Acts)> = Vec::new();
+    let (mut seen, mut plains): (Vec<(usize, Acts)>, Vec<Plain>) = Default::default();
     for (number, log) in &logs {
         let Some((_, folder)) = folders.iter().find(|(at, _)| at == number) else { continue };
         let acts = acts::read(folder, *number, log, &statements, &mut findings);
-        decisions::read(folder, *number, log, &acts, packs, &mut findings);
+        let mut plain = plain::read(folder, *number, log, &acts, &mut findings);
+        let executed = decisions::read(folder, *number, log, (&acts, &plain), packs, &mut findings);
+        plain::judge(&mut plain, log, &executed, &statements, &mut findings);
         agreements::withheld(folder, *number, log, &mut findings);
         forks::read(folder, *number, log, &statements, &mut findings);
         seen.push((*number, acts));
+        plains.push(plain);
     }
     let halves: Vec<Half<'_>> = logs
         .iter()
@@ -122,7 +128,8 @@ fn verify_with(dirs: &[PathBuf], anchors: &Anchors, packs: &mut Packs) -> Result
     halves::join(&halves, &mut findings);
     let exchanges = Exchanges::join(&seen);
     let agreed = agreements::read(&folders, &exchanges, &statements, &mut findings);
-    let concluded = exchanges::conclude(&exchanges, &agreed, &statements, &mut findings);
+    let mut concluded = exchanges::conclude(&exchanges, &agreed, &statements, &mut findings);
+    concluded.extend(plain::conclude(&plains, &mut findings));
     let lines = dirs.iter().enumerate().map(|(number, dir)| line(number, dir, &logs, anchors)).collect();
     let any_pack = anchors.packs.is_none();
     Ok(Report { logs: lines, exchanges: concluded, claims: findings.claims, any_pack })

@@ -16,6 +16,7 @@ use super::{
     acts::Acts,
     finding::{Check, Fault},
     log::Log,
+    plain::Plain,
     reason::Reason,
 };
 
@@ -29,8 +30,8 @@ pub(super) struct Transfers {
 }
 
 impl Transfers {
-    pub(super) fn of(log: &Log, acts: &Acts) -> Self {
-        let mut all = Self::default();
+    pub(super) fn of(log: &Log, acts: &Acts, plain: &Plain) -> Self {
+        let mut all = Self { agreement: plain.transfers().clone(), ..Self::default() };
         for seen in acts.seen.values().filter(|seen| seen.kind == EntryType::TransferRequest) {
             let named = TransferRequestMessage::parse(&seen.content).ok().and_then(|message| message.dxp);
             if let Some(named) = named {
@@ -48,9 +49,8 @@ impl Transfers {
 
     /// The host's `transfer.occurrence` in an evaluation that an entry at `index` names: one more than the other transfers
     /// under the agreement that had started before this one did, or, if it had not, before the entry.
-    pub(super) fn check(&self, exchange: Option<Id>, index: u64, host: &Value) -> Check<()> {
+    pub(super) fn check(&self, exchange: Id, index: u64, host: &Value) -> Check<()> {
         let open = |why: &str| Fault::open(Reason::NotDisclosed, why);
-        let exchange = exchange.ok_or_else(|| open("of no exchange"))?;
         let agreement = self.agreement.get(&exchange).ok_or_else(|| open("no request is shown"))?;
         let by = self.started.get(&exchange).map_or(index, |start| *start.min(&index));
         let (mut known, mut hidden) = (1_u64, 0_u64);
@@ -84,7 +84,7 @@ mod tests {
     /// What the check says of a number: the verdict if it does not hold.
     fn said(transfers: &Transfers, exchange: Id, index: u64, occurrence: u64) -> Option<Verdict> {
         let host = json!({"transfer": {"occurrence": occurrence}});
-        transfers.check(Some(exchange), index, &host).err().map(|fault| fault.verdict)
+        transfers.check(exchange, index, &host).err().map(|fault| fault.verdict)
     }
 
     /// AUD-6.11

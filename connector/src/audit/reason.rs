@@ -95,6 +95,8 @@ reasons! {
     ListingDiffers "listing_differs" "An agreement or receipt does not fit the listing that it names";
     ReceiptDiffers "receipt_differs" "A data receipt does not fit its agreement";
 
+    UnsignedDiffers "unsigned_differs" "An unsigned agreement does not fit the messages or the decision that it rests on";
+
     Forked "forked" "Two checkpoints that the log signed cannot both be true";
     Omitted "omitted" "One half lacks an act that the other half proves it logged";
     HalvesDiffer "halves_differ" "The two halves tell different things about one act";

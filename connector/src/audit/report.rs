@@ -28,6 +28,9 @@ pub const MAY_NOT: [&str; 5] = [
     "exact times, where no cosigner vouches for them",
 ];
 
+/// What may not either, where a report is about exchanges with peers that sign nothing.
+pub const MAY_NOT_UNSIGNED: &str = "of exchanges that are marked unsigned: that the peer sent, agreed to or received anything; only what this log's owner recorded";
+
 /// One log of a report.
 #[derive(Debug)]
 pub(super) struct LogLine {
@@ -103,6 +106,7 @@ impl Report {
             json!({
                 "id": exchange.id, "kind": exchange.kind, "verdict": exchange.word, "code": exchange.code,
                 "agreement": exchange.agreement, "parties": exchange.parties, "acts": exchange.acts,
+                "unsigned": exchange.unsigned,
             })
         };
         let log = |log: &LogLine| {
@@ -121,9 +125,15 @@ impl Report {
             "exchanges": self.exchanges.iter().map(exchange).collect::<Vec<Value>>(),
             "claims": self.claims.iter().map(claim).collect::<Vec<Value>>(),
             "packs_accepted": if self.any_pack { "any" } else { "anchors" },
-            "may_be_concluded": MAY, "may_not_be_concluded": MAY_NOT,
+            "may_be_concluded": MAY, "may_not_be_concluded": self.may_not(),
         })
         .to_string()
+    }
+
+    /// What may not be concluded from this report.
+    fn may_not(&self) -> Vec<&'static str> {
+        let unsigned = self.exchanges.iter().any(|exchange| exchange.unsigned);
+        MAY_NOT.into_iter().chain(unsigned.then_some(MAY_NOT_UNSIGNED)).collect()
     }
 
     /// For people: logs, exchanges, tally, what may be concluded, failures last.
@@ -146,9 +156,10 @@ impl Report {
         for exchange in &self.exchanges {
             let code = exchange.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
             let under = exchange.agreement.map(|digest| format!(", agreement {digest}")).unwrap_or_default();
+            let mark = if exchange.unsigned { "unsigned " } else { "" };
             let _ = writeln!(
                 out,
-                "{} {}: {}{code}, {} acts{under}",
+                "{mark}{} {}: {}{code}, {} acts{under}",
                 exchange.kind, exchange.id, exchange.word, exchange.acts
             );
         }
@@ -158,7 +169,7 @@ impl Report {
             let _ = writeln!(out, "  + {text}");
         }
         let _ = writeln!(out, "It may not be concluded, and is not claimed:");
-        for text in MAY_NOT {
+        for text in self.may_not() {
             let _ = writeln!(out, "  - {text}");
         }
         if self.any_pack {

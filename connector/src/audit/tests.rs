@@ -1,8 +1,10 @@
 //! Two halves of one refused negotiation, made with the core's types alone, and everything that can be wrong with them.
-//! A deal with its data is in `deal`, what several exports say together in `joined`, how files look in `shapes`.
+//! A deal with its data is in `deal`, one with a peer that signs nothing in `plain`, what several exports say together in
+//! `joined`, how files look in `shapes`.
 
 mod deal;
 mod joined;
+mod plain;
 mod shapes;
 
 use std::{
@@ -246,18 +248,29 @@ struct Evaluated {
 
 impl Evaluated {
     fn new(shared: &Value, phase: Phase, side: Side) -> Self {
+        let signers = object!([shared["provider"]["id"], shared["consumer"]["id"]]);
+        Self::hosted(shared, (phase, side), ["operator"; 2], (&signers, 1))
+    }
+
+    /// With these words for what vouches for provider and consumer; at a transfer with these signers and this number.
+    fn hosted(
+        shared: &Value,
+        (phase, side): (Phase, Side),
+        [provider, consumer]: [&str; 2],
+        (signers, number): (&Value, u8),
+    ) -> Self {
         let word = |value: &Value| value.as_str().unwrap().to_owned();
-        let identity = object!({"verified": true, "expires_at": NOW + 86_400, "provenance": "operator"});
+        let identity = |by: &str| object!({"verified": true, "expires_at": NOW + 86_400, "provenance": by});
         let mut host = object!({
             "phase": word(&object!(phase)), "side": word(&object!(side)), "now": NOW,
-            "provider": {"identity": identity}, "consumer": {"identity": identity},
+            "provider": {"identity": identity(provider)}, "consumer": {"identity": identity(consumer)},
         });
         if phase == Phase::Transfer {
-            host["contract"] = object!({"signed_by": [shared["provider"]["id"], shared["consumer"]["id"]]});
-            host["transfer"] = object!({"occurrence": 1});
+            host["contract"] = object!({"signed_by": signers});
+            host["transfer"] = object!({"occurrence": number});
         }
         let private = object!({"approvals": [], "stop_orders": []});
-        let salt = NodeKey::from_bytes([5; 32]).salt(&Id([6; 16]), "input_private");
+        let salt = NodeKey::from_bytes([5; 32]).salt(&Id([5 + number; 16]), "input_private");
         let shown = Disclosure::new(&salt, "input_private", private.clone()).unwrap();
         let packs = engine();
         let input = assemble(packs.packs(), shared, &private, &host).unwrap();

@@ -44,6 +44,10 @@ pub(super) enum Verb {
     Peers(Dir),
     /// Accept a peer that redeemed one of our tickets, once its fingerprint is compared.
     Accept(Accept),
+    /// Record a partner that speaks plain DSP and signs nothing; prints the base URL that it is given, which is a secret.
+    Plain(Plain),
+    /// Let a plain partner in no more.
+    Block(Peer),
     /// Connect to a peer now.
     Dial(Peer),
     /// List what a peer offers.
@@ -162,6 +166,60 @@ pub(super) struct Get {
     /// Countries where the data are kept and processed; the own country otherwise.
     #[arg(long)]
     pub(super) country: Vec<String>,
+    /// What data of a plain partner are, on your own word: a file with facts (JSON). Others declare and sign theirs.
+    #[arg(long)]
+    pub(super) facts: Option<PathBuf>,
+    /// Days after which data of a plain partner are deleted, where its offer does not say.
+    #[arg(long)]
+    pub(super) keep_days: Option<u32>,
+}
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Plain {
+    #[command(flatten)]
+    pub(super) at: Dir,
+    /// A short name for the partner.
+    #[arg(long = "as")]
+    pub(super) alias: String,
+    /// Its participant id, as it stands in its messages.
+    #[arg(long)]
+    pub(super) id: String,
+    /// Its country, two letters (ISO 3166-1); nobody but you vouches for it.
+    #[arg(long)]
+    pub(super) country: String,
+    /// Its name; the id otherwise.
+    #[arg(long)]
+    pub(super) name: Option<String>,
+    /// Base URL of its binding, such as https://partner.example/protocol/2025-1.
+    #[arg(long)]
+    pub(super) url: String,
+    /// A file with the text that is sent to it as `Authorization`, byte for byte; a line feed at the end is cut.
+    #[arg(long)]
+    pub(super) authorization_file: Option<PathBuf>,
+    /// A file with the text that it sends as `Authorization`: it is known by that, and its base has no secret.
+    #[arg(long, conflicts_with = "certificate")]
+    pub(super) header_file: Option<PathBuf>,
+    /// A PEM file with the certificate that it shows: it is known by that, and its base has no secret.
+    #[arg(long)]
+    pub(super) certificate: Option<PathBuf>,
+    /// A PEM file with certificates that its servers may show beside those that the system trusts.
+    #[arg(long)]
+    pub(super) trust: Option<PathBuf>,
+    /// It is in your own network: loopback and private addresses and plain HTTP are taken for it, and for nobody else.
+    #[arg(long)]
+    pub(super) local: bool,
+    /// What the contract with it says that data are for, where an offer leaves that open.
+    #[arg(long)]
+    pub(super) purpose: Option<String>,
+    /// Countries where it keeps and processes data; its own otherwise.
+    #[arg(long)]
+    pub(super) keeps_in: Vec<String>,
+    /// Days after which data are deleted, where an offer leaves that open.
+    #[arg(long)]
+    pub(super) keep_days: Option<u32>,
+    /// Give it another secret; the one of before opens nothing any more.
+    #[arg(long)]
+    pub(super) renew: bool,
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -1,6 +1,7 @@
 //! `naru init`: a folder, keys, and the two statements that the root signs once.
 
 use std::{
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -14,7 +15,7 @@ use naru_protocol::{
 };
 
 use crate::{
-    config::{self, Config, Folder, Listen},
+    config::{self, Config, Folder, Https, Listen},
     control::Failure,
     node::country,
 };
@@ -40,6 +41,12 @@ pub struct Init {
     /// The port to listen on: a free one is picked and kept otherwise; 0 only dials out.
     #[arg(long)]
     pub port: Option<u16>,
+    /// Also open an HTTPS door at this port, with a self-signed certificate; 0 picks a free port.
+    #[arg(long, value_name = "PORT")]
+    pub https: Option<u16>,
+    /// The name or address under which others reach the HTTPS door, if it is not the one to listen on.
+    #[arg(long, value_name = "NAME", requires = "https")]
+    pub https_host: Option<String>,
 }
 
 /// What `init` made.
@@ -51,6 +58,8 @@ pub struct Made {
     pub fingerprint: String,
     /// The port that partners reach, 0 if none.
     pub port: u16,
+    /// Where they reach the HTTPS door, if there is one.
+    pub https: Option<String>,
 }
 
 /// Makes the folder; refuses one that holds a node.
@@ -65,6 +74,7 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
         Some(0) => 0,
         port => config::bindable(&args.host, port.unwrap_or(0)).map_err(config_error)?,
     };
+    let https = args.https.map(|wanted| https(args, wanted, port)).transpose()?;
     let config = Config {
         version: 1,
         name: args.name.clone(),
@@ -72,9 +82,13 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
         size: args.size.clone(),
         shard: 1,
         listen: Listen { host: args.host.clone(), port },
+        https: https.as_ref().map(|(https, _)| https.clone()),
     };
     let folder = Folder::new(&args.dir);
     folder.create(&config).map_err(config_error)?;
+    if let Some((https, host)) = &https {
+        https.make(&folder, host).map_err(config_error)?;
+    }
     let key =
         |name: &str| Ok::<_, Failure>(SigningKey::from_seed(&folder.seed(name).map_err(config_error)?.0));
     let root = key("root")?;
@@ -99,12 +113,7 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
         iss: did,
         name: args.name.clone(),
         country: Country::parse(&args.country).map_err(|_| bad("--country"))?,
-        size: match args.size.as_str() {
-            "sme" => Size::Sme,
-            "mid" => Size::Mid,
-            "large" => Size::Large,
-            _ => return Err(bad("--size")),
-        },
+        size: size(&args.size).ok_or_else(|| bad("--size"))?,
         roles: vec![Role::Consumer, Role::Provider],
         at: now,
     };
@@ -116,5 +125,80 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
     for (name, jws) in statements {
         folder.keep_statement(name, &jws).map_err(config_error)?;
     }
-    Ok(Made { did: did.to_string(), fingerprint: fingerprint(&did), port })
+    Ok(Made {
+        did: did.to_string(),
+        fingerprint: fingerprint(&did),
+        port,
+        https: https.map(|(https, _)| https.url),
+    })
+}
+
+fn size(text: &str) -> Option<Size> {
+    match text {
+        "sme" => Some(Size::Sme),
+        "mid" => Some(Size::Mid),
+        "large" => Some(Size::Large),
+        _ => None,
+    }
+}
+
+/// The HTTPS door that was asked for, and the host of its certificate. `taken` is the port of the other door.
+fn https(args: &Init, wanted: u16, taken: u16) -> Result<(Https, String), Failure> {
+    let wrong = |why: &str| Failure::new(Code::ConfigInvalid, why);
+    let error = |e: config::ConfigError| Failure::new(e.code(), e.to_string());
+    let ip: IpAddr = args.host.parse().map_err(|_| wrong("--host is no IP address"))?;
+    let host = match &args.https_host {
+        Some(host) => host.clone(),
+        None if ip.is_unspecified() => {
+            return Err(wrong(
+                "--https also needs --https-host NAME: the name or address under which others reach it",
+            ));
+        }
+        None => args.host.clone(),
+    };
+    if wanted != 0 && wanted == taken {
+        return Err(wrong("--https and --port name the same port"));
+    }
+    let mut port = config::bindable(&args.host, wanted).map_err(error)?;
+    while port == taken {
+        port = config::bindable(&args.host, 0).map_err(error)?;
+    }
+    let https = Https::of_init(SocketAddr::new(ip, port), &host);
+    https.check().map_err(error)?;
+    Ok((https, host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_https_door_that_nobody_could_find_is_refused_before_anything_is_made() {
+        // NET-8.1
+        let dir = std::env::temp_dir().join(format!("naru-init-{}", std::process::id()));
+        let init = |host: &str, port, https, name: Option<&str>| Init {
+            dir: dir.clone(),
+            name: "firm".to_owned(),
+            country: "KR".to_owned(),
+            size: "sme".to_owned(),
+            host: host.to_owned(),
+            port,
+            https: Some(https),
+            https_host: name.map(str::to_owned),
+        };
+        let said = |init: &Init| create(init).unwrap_err().message;
+        assert!(said(&init("0.0.0.0", None, 0, None)).contains("--https-host"));
+        assert!(said(&init("::", None, 0, None)).contains("--https-host"));
+        for name in ["", "a b", "https://a", "a/b", "a:1"] {
+            assert!(said(&init("0.0.0.0", None, 0, Some(name))).starts_with("https.url: "), "{name}");
+        }
+        let port = config::bindable("127.0.0.1", 0).unwrap();
+        assert!(said(&init("127.0.0.1", Some(port), port, None)).contains("same port"));
+        assert!(!dir.exists());
+        let made = create(&init("0.0.0.0", Some(0), 0, Some("naru.example"))).unwrap();
+        assert!(made.https.unwrap().starts_with("https://naru.example:"));
+        let read = Folder::new(&dir).config().unwrap().https.unwrap();
+        assert!(read.listen.ip().is_unspecified() && read.read(&Folder::new(&dir)).is_ok());
+        std::fs::remove_dir_all(dir).unwrap();
+    }
 }

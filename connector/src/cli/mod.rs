@@ -84,6 +84,8 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
             let fingerprint = confirm::of_peer(&args.at.dir, &args.peer, args.fingerprint).await?;
             ask("accept", args.at.dir, json!({"peer": args.peer, "fingerprint": fingerprint})).await
         }
+        Verb::Plain(args) => plain(args, json).await,
+        Verb::Block(args) => ask("block", args.at.dir, json!({"peer": args.peer})).await,
         Verb::Dial(args) => ask("dial", args.at.dir, json!({"peer": args.peer})).await,
         Verb::Catalog(args) => catalog(args, json).await,
         Verb::Get(args) => get(args, json).await,
@@ -152,10 +154,11 @@ fn shown(answer: &Value, json: bool) {
 fn made(args: &init::Init, json: bool) -> Result<bool, Failure> {
     let made = init::create(args)?;
     if json {
-        println!("{}", json!({"did": made.did, "fingerprint": made.fingerprint, "port": made.port}));
+        println!("{}", json!(made));
     } else {
+        let https = made.https.map(|url| format!("\nhttps {url}")).unwrap_or_default();
         println!(
-            "{}\nfingerprint {}\nport {}\nnext: naru run --dir {}",
+            "{}\nfingerprint {}\nport {}{https}\nnext: naru run --dir {}",
             made.did,
             made.fingerprint,
             made.port,
@@ -187,6 +190,36 @@ async fn publish(args: Publish, json: bool) -> Result<bool, Failure> {
     tell(&args.at.dir, "publish", Some(request), json).await
 }
 
+/// A text of one line from a file: a secret has no place among the arguments.
+fn read_line(path: &Path) -> Result<String, Failure> {
+    let unusable = |e: String| Failure::new(Code::FileUnusable, format!("{}: {e}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|e| unusable(e.to_string()))?;
+    let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+    if text.is_empty() || text.contains(['\n', '\r']) {
+        return Err(unusable("holds no single line".to_owned()));
+    }
+    Ok(text.to_owned())
+}
+
+async fn plain(args: args::Plain, json: bool) -> Result<bool, Failure> {
+    let line = |path: &Option<PathBuf>| path.as_deref().map(read_line).transpose();
+    let pem = |path: &Option<PathBuf>| {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path)
+                .map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", path.display())))
+        };
+        path.as_ref().map(read).transpose()
+    };
+    let request = json!({
+        "id": args.id, "alias": args.alias, "name": args.name.unwrap_or_else(|| args.id.clone()),
+        "country": args.country, "url": args.url, "authorization": line(&args.authorization_file)?,
+        "header": line(&args.header_file)?, "certificate": pem(&args.certificate)?, "trust": pem(&args.trust)?,
+        "local": args.local, "purpose": args.purpose, "countries": args.keeps_in, "keep_days": args.keep_days,
+        "renew": args.renew,
+    });
+    tell(&args.at.dir, "plain", Some(request), json).await
+}
+
 async fn get(args: Get, json: bool) -> Result<bool, Failure> {
     let usage = || {
         Failure::new(Code::ArgumentInvalid, "name the dataset as PEER/DATASET, as `naru catalog` prints it")
@@ -194,6 +227,7 @@ async fn get(args: Get, json: bool) -> Result<bool, Failure> {
     let (peer, dataset) = args.dataset.split_once('/').ok_or_else(usage)?;
     let request = json!({
         "peer": peer, "dataset": dataset, "purpose": args.purpose, "countries": args.country, "out": absolute(&args.out)?,
+        "facts": args.facts.as_deref().map(read_json).transpose()?, "keep_days": args.keep_days,
     });
     let asked = control::call(&args.at.dir, "request", Some(&request)).await?;
     show::follow(&args.at.dir, asked, Goal::Data, json).await

@@ -53,6 +53,8 @@ impl Actor {
             size: size.to_owned(),
             host: "127.0.0.1".to_owned(),
             port: None,
+            https: None,
+            https_host: None,
         })?;
         let mut actor = Self { name, dir, did: made.did, fingerprint: made.fingerprint, child: None };
         actor.run().await?;

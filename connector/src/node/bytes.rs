@@ -44,6 +44,7 @@ use crate::{
         source::{Reading, Source, SourceError},
     },
     store::{Batch, ExchangeKind, ExchangeRow, OurRole, TransferRow},
+    transport::{Door, Peer as Connected},
 };
 
 /// MiB of chunks that all streams of one served transfer hold together.
@@ -58,7 +59,7 @@ pub(super) struct Live {
     /// Until when the permit that it was opened under holds, seconds.
     until: AtomicU64,
     ring: naru_protocol::identity::KeyRing,
-    /// The peer's identity on the network: a capability works over its own connection only.
+    /// The peer's identity on the network: over libp2p, a capability works on its own connection only.
     peer_ids: Vec<String>,
     id: Id,
     footing: Mutex<Footing>,
@@ -174,7 +175,7 @@ impl Node {
     }
 
     /// The operator's facts as they lie on disk; none if they cannot be read.
-    fn facts_seen(&self) -> Option<Digest> {
+    pub(super) fn facts_seen(&self) -> Option<Digest> {
         std::fs::read(self.folder.facts()).ok().map(|bytes| Digest::of(&bytes))
     }
 
@@ -374,16 +375,20 @@ impl Node {
         Ok(live)
     }
 
-    /// A transfer that this capability opens, over the consumer's own connection (API-2.2).
-    fn opened(&self, pid: &str, shown: &str, connected: &str) -> Result<Arc<Live>, NodeError> {
+    /// A transfer that this capability opens, over the consumer's own connection or at the HTTPS door, where only the consumer
+    /// was given it (API-2.2, NET-9.2).
+    fn opened(&self, pid: &str, shown: &str, connected: &Connected) -> Result<Arc<Live>, NodeError> {
         let live = self.live.lock().unwrap_or_else(PoisonError::into_inner).get(pid).cloned();
         let live = live.ok_or_else(|| NodeError::refused(Code::CapabilityExpired, ""))?;
         let at = now();
         if at > live.until.load(Ordering::Relaxed) {
             return Err(NodeError::refused(Code::PermitExpired, ""));
         }
-        if !live.peer_ids.iter().any(|id| id == connected) {
-            return Err(NodeError::refused(Code::CapabilityInvalid, ""));
+        match connected.door {
+            Door::Libp2p if !live.peer_ids.contains(&connected.peer_id) => {
+                return Err(NodeError::refused(Code::CapabilityInvalid, ""));
+            }
+            Door::Libp2p | Door::Https => {}
         }
         live.shown
             .check(shown, &live.ring, live.serving.transfer(), at)
@@ -397,7 +402,7 @@ impl Node {
         pid: &str,
         part: Part,
         shown: &str,
-        connected: &str,
+        connected: &Connected,
         headers: &HeaderMap,
     ) -> Result<Response, NodeError> {
         let live = self.opened(pid, shown, connected)?;

@@ -22,11 +22,13 @@ use naru_protocol::{
 use serde_json::{Value, json as object};
 
 use super::{
-    Node, NodeError, facts,
+    Node, NodeError,
+    facts::{self, Party},
     inbound::Reply,
     link::{Answered, refusal},
     me,
     peers::Peer,
+    plain,
     policy::Question,
     proposal::Listed,
     route::{AFTER, DSP},
@@ -43,6 +45,25 @@ const CATALOG_BYTES: usize = limits::MESSAGE - 8 * 1024;
 /// How the data travel between two nodes of this profile.
 pub(super) const FORMAT: &str = "DXP-PULL";
 
+/// Who looks at our catalog, and how much of it.
+pub(super) struct Page {
+    buyer: Party,
+    service: DataService,
+    signs: bool,
+    /// Datasets that are passed over before the first.
+    pub(super) skip: usize,
+    /// Datasets on a page.
+    pub(super) limit: usize,
+    /// Datasets shown so far.
+    pub(super) taken: usize,
+}
+
+impl Page {
+    pub(super) const fn of(buyer: Party, service: DataService, signs: bool) -> Self {
+        Self { buyer, service, signs, skip: 0, limit: limits::CATALOG_PAGE, taken: 0 }
+    }
+}
+
 impl Node {
     /// `POST /catalog/request`: the page behind a dataset, or the first one (CAT-7.7).
     pub(super) async fn catalog_for(
@@ -56,10 +77,21 @@ impl Node {
         if !ask.filter.is_empty() {
             return Err(NodeError::refused(Code::Malformed, "no filter is supported"));
         }
+        let mut page = Page::of(me::party(peer.pinned.participant()), self.service(self.me.callback()), true);
+        self.catalog_page(after, &mut page).await
+    }
+
+    /// One page of our catalog.
+    pub(super) async fn catalog_page(
+        &self,
+        after: Option<&str>,
+        page: &mut Page,
+    ) -> Result<Reply, NodeError> {
         let rows = self.store.datasets(after, false, MAX_ROWS).await?;
         let (mut dataset, mut bytes, mut looked_at, mut last) = (Vec::new(), 0, 0, None);
         for row in &rows {
-            match self.shown(peer, row).await {
+            match self.shown(&page.buyer, row, &page.service, page.signs).await {
+                Ok(Some(_)) if page.skip > 0 => page.skip -= 1,
                 Ok(Some(shown)) => {
                     let more = shown.to_bytes().map_or(CATALOG_BYTES, |b| b.len() + 1);
                     if !dataset.is_empty() && bytes + more > CATALOG_BYTES {
@@ -73,14 +105,15 @@ impl Node {
                 Err(error) => tracing::error!(dataset = %row.id, %error, "left out of the catalog"),
             }
             (looked_at, last) = (looked_at + 1, Some(&row.id));
-            if dataset.len() == limits::CATALOG_PAGE {
+            if dataset.len() == page.limit {
                 break;
             }
         }
         let whole = looked_at == rows.len() && rows.len() < MAX_ROWS as usize;
         let next = last.filter(|_| !whole).map(|id| format!("{DSP}{REQUEST}?{AFTER}{id}"));
         let mut catalog = Catalog::new(format!("{}#catalog", self.me.did), self.me.did.to_string());
-        catalog.service.push(self.service());
+        catalog.service.push(page.service.clone());
+        page.taken += dataset.len();
         catalog.dataset = dataset;
         let body = catalog.to_bytes().map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
         Ok(Reply { next, ..Reply::ok(body) })
@@ -90,51 +123,69 @@ impl Node {
     pub(super) async fn dataset_for(&self, peer: &Peer, id: &str) -> Result<Vec<u8>, NodeError> {
         let none = || NodeError::refused(Code::DatasetNotOffered, "");
         let row = self.store.dataset(id, None).await?.filter(|d| !d.withdrawn).ok_or_else(none)?;
-        let shown = self.shown(peer, &row).await?.ok_or_else(none)?;
+        let (buyer, service) = (me::party(peer.pinned.participant()), self.service(self.me.callback()));
+        let shown = self.shown(&buyer, &row, &service, true).await?.ok_or_else(none)?;
         shown.to_bytes().map_err(|e| NodeError::refused(e.code(), e.to_string()))
     }
 
-    fn service(&self) -> DataService {
+    /// Our one service, at the address that whoever asks reaches it by.
+    pub(super) fn service(&self, endpoint_url: String) -> DataService {
         DataService {
             id: format!("{}#dsp", self.me.did),
             kind: Default::default(),
-            endpoint_url: self.me.callback(),
+            endpoint_url,
             endpoint_description: Some("dspace:connector".to_owned()),
         }
     }
 
-    /// A dataset as this peer may see it; none if policy does not show it.
-    pub(super) async fn shown(&self, peer: &Peer, row: &DatasetRow) -> Result<Option<Dataset>, NodeError> {
+    /// A dataset as this participant may see it, with its signed listing for who reads one; none if policy does not show it.
+    pub(super) async fn shown(
+        &self,
+        buyer: &Party,
+        row: &DatasetRow,
+        service: &DataService,
+        signs: bool,
+    ) -> Result<Option<Dataset>, NodeError> {
         let listed = Listed::read(&row.listing, &self.me.ring)?;
-        if !self.visible(peer, Role::Provider, &listed).await?.0 {
+        let seller = self.me.party();
+        let listing = &listed.listing;
+        if !self.visible(Role::Provider, &listing.dataset, &listing.facts, (&seller, buyer)).await?.0 {
             return Ok(None);
         }
-        let offer = Offer::from_value(listed.listing.policy.clone())
-            .map_err(|e| NodeError::refused(Code::StoreCorrupt, e.to_string()))?;
+        let policy = if signs { listing.policy.clone() } else { plain::spelt(&listing.policy) };
+        let offer =
+            Offer::from_value(policy).map_err(|e| NodeError::refused(Code::StoreCorrupt, e.to_string()))?;
+        let formats: &[&str] = if signs { &[FORMAT] } else { &plain::FORMATS };
+        let distribution = |format: &&str| Distribution {
+            kind: Default::default(),
+            format: (*format).to_owned(),
+            access_service: match signs {
+                true => AccessService::Id(service.id.clone()),
+                // Connectors of other makes read the service where the distribution is.
+                false => AccessService::Inline(service.clone()),
+            },
+            has_policy: Vec::new(),
+        };
+        let member = DatasetMember { v: naru_protocol::json::V1, listing: row.listing.clone() };
         Ok(Some(Dataset {
             id: row.id.clone(),
             kind: Default::default(),
             has_policy: vec![offer],
-            distribution: vec![Distribution {
-                kind: Default::default(),
-                format: FORMAT.to_owned(),
-                access_service: AccessService::Id(self.service().id),
-                has_policy: Vec::new(),
-            }],
-            dxp: Some(DatasetMember { v: naru_protocol::json::V1, listing: row.listing.clone() }),
+            distribution: formats.iter().map(distribution).collect(),
+            dxp: signs.then_some(member),
         }))
     }
 
     /// What policy says at the first of the four points.
-    async fn visible(&self, peer: &Peer, role: Role, listed: &Listed) -> Result<(bool, Value), NodeError> {
-        let (seller, buyer) = match role {
-            Role::Provider => (self.me.party(), me::party(peer.pinned.participant())),
-            Role::Consumer => (me::party(peer.pinned.participant()), self.me.party()),
-        };
-        let countries = [seller.country.clone(), buyer.country.clone()];
-        let countries: Vec<&str> = countries.iter().map(String::as_str).collect();
-        let listing = &listed.listing;
-        let shared = facts::known(&listing.facts, &seller, &buyer);
+    pub(super) async fn visible(
+        &self,
+        role: Role,
+        dataset: &str,
+        facts: &Value,
+        (seller, buyer): (&Party, &Party),
+    ) -> Result<(bool, Value), NodeError> {
+        let countries = [seller.country.as_str(), buyer.country.as_str()];
+        let shared = facts::known(facts, seller, buyer);
         let question = Question {
             phase: Phase::Catalog,
             role,
@@ -147,7 +198,7 @@ impl Node {
         let judged = match self.judge(&question).await {
             Ok(judged) => judged,
             Err(error) => {
-                tracing::error!(dataset = %listing.dataset, %error, "not shown: it cannot be judged");
+                tracing::error!(%dataset, %error, "not shown: it cannot be judged");
                 return Ok((false, object!({"visible": false})));
             }
         };
@@ -158,11 +209,16 @@ impl Node {
 
     /// Reads a peer's catalog, verifies every listing, judges it by our own policy, and remembers the listings.
     pub async fn fetch_catalog(&self, ask: PeerName) -> Result<Vec<CatalogItem>, NodeError> {
+        if let Some(peer) = self.plain_named(&ask.peer).await? {
+            return self.fetch_plain_catalog(&peer).await;
+        }
         let peer = self.named(&ask.peer).await?;
+        let (seller, buyer) = (me::party(peer.pinned.participant()), self.me.party());
         let mut items = Vec::new();
         for (id, listed) in self.read_catalog(&peer).await? {
-            let decision = self.visible(&peer, Role::Consumer, &listed).await?.1;
             let listing = &listed.listing;
+            let parties = (&seller, &buyer);
+            let decision = self.visible(Role::Consumer, &listing.dataset, &listing.facts, parties).await?.1;
             let (terms, not_understood) = match facts::offered(&listing.policy) {
                 Ok(terms) => (Some(terms), None),
                 Err(why) => (None, Some(why)),
@@ -175,6 +231,7 @@ impl Node {
                 bytes: listing.summary.bytes,
                 media: object!(listing.summary.media),
                 listing: listed.digest.to_string(),
+                unsigned: false,
                 terms,
                 not_understood,
                 offer: listing.policy.clone(),
@@ -274,14 +331,19 @@ fn offered(dataset: Dataset, ring: &KeyRing) -> Option<(String, Listed)> {
     }
 }
 
-/// The path of the next page, if a `Link` header names one of this catalog.
-fn next_page(headers: &HeaderMap) -> Option<String> {
+/// Where the next page is, by a `Link` header.
+pub(super) fn next_link(headers: &HeaderMap) -> Option<&str> {
     let links = headers.get_all(header::LINK).into_iter().filter_map(|value| value.to_str().ok());
     let mut next = links.filter_map(|link| {
         let (target, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
         parameters.split(';').any(|p| p.trim() == "rel=\"next\"").then_some(target)
     });
-    let path = next.next()?.strip_prefix(DSP)?;
+    next.next()
+}
+
+/// The path of the next page, if it is one of this catalog.
+fn next_page(headers: &HeaderMap) -> Option<String> {
+    let path = next_link(headers)?.strip_prefix(DSP)?;
     path.strip_prefix(REQUEST)?.starts_with('?').then(|| path.to_owned())
 }
 

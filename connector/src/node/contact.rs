@@ -72,9 +72,11 @@ impl Node {
     }
 
     /// What is unanswered goes out at once to a peer that is in contact again, whoever dialled and however long it was away
-    /// (ACT-6.8). `here` are the connected peers of the last look.
+    /// (ACT-6.8), at our HTTPS door too. `here` are the peers that were in contact at the last look.
     async fn resume_with(&self, here: &mut BTreeSet<String>) -> Result<(), NodeError> {
-        let connected: BTreeSet<String> = self.transport.connected().into_iter().map(|c| c.peer).collect();
+        let mut connected: BTreeSet<String> =
+            self.transport.connected().into_iter().map(|c| c.peer).collect();
+        connected.extend(self.ways.heard());
         let known: Vec<_> = {
             let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
             let back =
@@ -105,7 +107,7 @@ impl Node {
     async fn reconnect(&self, failed: &mut BTreeMap<String, (u32, Instant)>) -> Result<(), NodeError> {
         for did in self.wanted().await? {
             let Some(peer) = self.peer(&did).await? else { continue };
-            let (Some(id), addresses) = (peer.peer_id(), peer.addresses()) else { continue };
+            let (Some(id), addresses) = (peer.peer_id(), peer.multiaddrs()) else { continue };
             if self.transport.is_connected(&id) {
                 failed.remove(&did);
                 continue;

@@ -10,13 +10,16 @@ use std::{
 };
 
 use naru_protocol::{
+    act::{Method, Path as Target},
     encoding::{Digest, to_base64url},
+    error::Code,
     json as jcs,
     log::{
         checkpoint::Origin,
         disclosure::Disclosure,
         tile::{Tile, bundle_bytes, entry_bundles, hash_tiles},
     },
+    plain::PlainAct,
 };
 use serde_json::{Value, json};
 
@@ -28,7 +31,7 @@ use super::{
 };
 use crate::{
     config::ConfigError,
-    store::{ActRow, Direction, ExchangeQuery, ExchangeRow, MAX_ROWS},
+    store::{ActRow, Direction, ExchangeQuery, ExchangeRow, MAX_ROWS, Speaks},
 };
 
 /// Writes files under one folder.
@@ -54,6 +57,38 @@ impl Out {
     fn json(&self, name: &str, value: &Value) -> Result<(), NodeError> {
         self.write(name, &jcs::canonical(value)?)
     }
+}
+
+/// Whether the peer of an exchange signs nothing: its participant id names no key (`[PLN-1.2]`).
+fn is_unsigned(row: &ExchangeRow) -> bool {
+    !row.peer.starts_with("did:key:")
+}
+
+/// One message to or from a peer that signs nothing, as it is named by its digest. What the peer answered to one of ours is
+/// left out: no entry commits to it.
+fn plain_json(row: &ExchangeRow, act: &ActRow) -> Result<Value, NodeError> {
+    let corrupt = |why: &str| NodeError::refused(Code::StoreCorrupt, format!("{}: {why}", act.digest));
+    let named = PlainAct {
+        v: jcs::V1,
+        msg: act.msg,
+        from: act.iss.clone(),
+        to: act.aud.clone(),
+        exchange: row.id,
+        method: Method::parse(&act.method).ok_or_else(|| corrupt("method"))?,
+        path: Target::parse(&act.path).map_err(|_| corrupt("path"))?,
+        body: Digest::of(&act.body),
+    };
+    if named.digest()? != act.digest {
+        return Err(corrupt("the digest is another"));
+    }
+    let (direction, status, answer) = match act.direction {
+        Direction::In => ("received", act.status, Some(act.answer.as_deref().unwrap_or_default())),
+        Direction::Out => ("sent", None, None),
+    };
+    Ok(json!({
+        "v": 1, "direction": direction, "kind": act.kind, "act": named,
+        "content": to_base64url(&act.body), "status": status, "answer": answer.map(to_base64url),
+    }))
 }
 
 impl Node {
@@ -149,7 +184,8 @@ impl Node {
         let mut after = None;
         loop {
             let page = self.store.peers(after.as_deref(), MAX_ROWS).await?;
-            for row in &page {
+            // Whoever signs nothing said nothing of itself.
+            for row in page.iter().filter(|row| row.speaks == Speaks::Dxp) {
                 statement(&row.statement)?;
                 for set in self.store.key_sets(&row.did, 1, MAX_ROWS).await? {
                     statement(&set.jws)?;
@@ -213,10 +249,16 @@ impl Node {
             return Ok(());
         }
         for act in &acts {
-            out.json(&format!("acts/{}.json", act.digest), &self.act_json(row, act).await?)?;
+            match is_unsigned(row) {
+                true => out.json(&format!("plain/{}.json", act.digest), &plain_json(row, act)?)?,
+                false => out.json(&format!("acts/{}.json", act.digest), &self.act_json(row, act).await?)?,
+            }
         }
         // While acts go on, an evaluation or agreement may belong to one that came after the checkpoint.
-        let belongs = |digest: &Digest| later.is_empty() || until.named.contains(&digest.to_string());
+        // What an exchange without signatures rests on is what its entries name: no act carries a decision.
+        let unsigned = is_unsigned(row);
+        let belongs =
+            |digest: &Digest| (later.is_empty() && !unsigned) || until.named.contains(&digest.to_string());
         for made in
             self.store.evaluations(row.id, MAX_ROWS).await?.iter().filter(|made| belongs(&made.digest))
         {
@@ -229,7 +271,8 @@ impl Node {
             out.json(&format!("evaluations/{}.json", made.digest), &value)?;
         }
         if let Some(agreement) = self.store.agreement_of(row.id).await?.filter(|made| belongs(&made.digest)) {
-            out.write(&format!("agreements/{}.json", agreement.digest), agreement.jws.as_bytes())?;
+            let folder = if unsigned { "unsigned" } else { "agreements" };
+            out.write(&format!("{folder}/{}.json", agreement.digest), agreement.jws.as_bytes())?;
         }
         let data: Value = serde_json::from_str(&row.data).unwrap_or_default();
         if let Some(listing) = data.get("listing").and_then(Value::as_str).filter(|l| !l.is_empty()) {

@@ -13,7 +13,7 @@ use naru_protocol::identity::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-pub(super) use self::contract::{contract, offered, understood};
+pub(super) use self::contract::{Stated, contract, contract_of_plain, offered, offered_by_plain, understood};
 
 /// What the operator knows and the peer must not: kept in `facts.json`, read at each evaluation.
 ///
@@ -137,8 +137,9 @@ pub struct Host<'a> {
     pub identity_until: u64,
     /// Parties whose signature over the agreement was verified, and which transfer under it this is, 1 for the first.
     pub transfer: Option<(&'a [String], u32)>,
-    /// The party, if any, for whose identity only a ticket of the operator vouches: nobody compared its fingerprint.
-    pub by_ticket: Option<Role>,
+    /// The party, if any, for whose identity less than a compared fingerprint vouches, and what: `ticket`, where nobody compared
+    /// it, or `secret`, where the peer signs nothing and is known by what the operator gave it.
+    pub vouched: Option<(Role, &'a str)>,
 }
 
 impl Host<'_> {
@@ -146,7 +147,7 @@ impl Host<'_> {
     #[must_use]
     pub fn document(&self) -> Value {
         let identity = |role| {
-            let word = if self.by_ticket == Some(role) { "ticket" } else { "operator" };
+            let word = self.vouched.filter(|(who, _)| *who == role).map_or("operator", |(_, word)| word);
             json!({"verified": true, "expires_at": self.identity_until, "provenance": word})
         };
         let mut host = json!({
@@ -239,7 +240,7 @@ mod tests {
             now: 1,
             identity_until: 2,
             transfer,
-            by_ticket: None,
+            vouched: None,
         };
         let said = host(Some((&both[..], 3))).document();
         assert_eq!(said["transfer"], json!({"occurrence": 3}));

@@ -26,6 +26,7 @@ use serde_json::json;
 use super::{
     Node, NodeError, now,
     peers::Peer,
+    plain,
     route::{ActRoute, DSP, DXP, Route},
 };
 use crate::{
@@ -66,6 +67,11 @@ pub(super) struct Caller {
 async fn dispatch(State(node): State<Node>, request: Request) -> Response {
     let target = request.uri().path_and_query().map(|p| p.as_str().to_owned()).unwrap_or_default();
     let method = request.method().as_str().to_owned();
+    if request.extensions().get::<Connected>().is_some_and(|connected| connected.door == Door::Https)
+        && let Some(found) = plain::recognise(&node, &target, &request)
+    {
+        return plain::answer(&node, found, &method, request).await;
+    }
     let base = if target.starts_with(DSP) { DSP.len() } else { DXP.len() };
     if target.len() > base + limits::REQUEST_PATH {
         // NET-6.5
@@ -96,7 +102,7 @@ async fn dispatch(State(node): State<Node>, request: Request) -> Response {
 }
 
 /// Whether an error is nobody's but ours, so that its details stay in our own log.
-fn ours(code: Code) -> bool {
+pub(super) fn ours(code: Code) -> bool {
     code == Code::Internal || code.side() == Side::Store
 }
 
@@ -158,17 +164,16 @@ async fn answer(
     }
     let bearer = bearer(&head.headers);
     match route {
-        Route::Version => return Ok(write(Reply::ok(versions()?))),
+        Route::Version => return Ok(write(Reply::ok(versions(DSP)?))),
         Route::Part(pid, part) => {
-            return node.serve_part(&pid, part, bearer?, &connected.peer_id, &head.headers).await;
+            return node.serve_part(&pid, part, bearer?, &connected, &head.headers).await;
         }
         Route::Tickets => {
             // A secret is not to be guessed: whoever tries is a stranger until the secret fits.
-            node.budgets.unknown(&connected.peer_id)?;
+            node.budgets.unknown(&connected.source())?;
             let (content, bearer) = (read(body).await?, bearer?.to_owned());
             let node = node.clone();
-            let status =
-                whole(async move { node.redeemed(&bearer, &content, &connected.peer_id).await }).await?;
+            let status = whole(async move { node.redeemed(&bearer, &content, &connected).await }).await?;
             return Ok(write(Reply { status, ..Reply::ok(b"{}".to_vec()) }));
         }
         Route::Catalog(_)
@@ -201,7 +206,7 @@ async fn answer(
 
 /// Does what changes state to its end, even if its sender's connection is lost meanwhile: a commit and what follows it are
 /// never torn apart.
-async fn whole<T: Send + 'static>(
+pub(super) async fn whole<T: Send + 'static>(
     work: impl Future<Output = Result<T, NodeError>> + Send + 'static,
 ) -> Result<T, NodeError> {
     tokio::spawn(work).await.map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?
@@ -234,10 +239,10 @@ async fn authenticated(
     Ok(Reply::ok(body))
 }
 
-fn versions() -> Result<Vec<u8>, NodeError> {
+pub(super) fn versions(path: &str) -> Result<Vec<u8>, NodeError> {
     let version = Version {
         version: "2025-1".to_owned(),
-        path: DSP.to_owned(),
+        path: path.to_owned(),
         binding: naru_protocol::dsp::Https,
         service_id: None,
         identifier_type: Some("did:key".to_owned()),
@@ -254,7 +259,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, NodeError> {
 }
 
 /// Reads content within the limit of messages.
-async fn read(body: Body) -> Result<Bytes, NodeError> {
+pub(super) async fn read(body: Body) -> Result<Bytes, NodeError> {
     match Limited::new(body, limits::MESSAGE).collect().await {
         Ok(content) => Ok(content.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(NodeError::refused(Code::TooLarge, "")),
@@ -263,7 +268,8 @@ async fn read(body: Body) -> Result<Bytes, NodeError> {
 }
 
 impl Node {
-    /// Who sent this: a pinned and accepted peer, over its own connection, with a token for exactly this request.
+    /// Who sent this: a pinned and accepted peer, over its own connection or at the HTTPS door, with a token for exactly this
+    /// request.
     async fn authenticate(
         &self,
         bearer: &str,
@@ -277,7 +283,7 @@ impl Node {
         let iss = peek_token(bearer).map_err(malformed)?.claims().iss.to_string();
         let stranger = || NodeError::refused(Code::NotPaired, "");
         let Some(peer) = self.peer(&iss).await? else {
-            self.budgets.unknown(&connected.peer_id)?;
+            self.budgets.unknown(&connected.source())?;
             return Err(stranger());
         };
         if peer.row.status != PeerStatus::Accepted {
@@ -301,7 +307,8 @@ impl Node {
                     return Err(NodeError::refused(Code::PeerMismatch, ""));
                 }
             }
-            Door::Https => {}
+            // NET-9.2: TLS proves nobody here; the token is all, and it is enough.
+            Door::Https => peer.peer_id().into_iter().for_each(|id| self.ways.hear(id)),
         }
         Ok(Caller { peer, token, text: bearer.to_owned() })
     }

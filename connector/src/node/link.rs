@@ -1,10 +1,10 @@
 //! Requests of ours to a peer: token, target, bounded answer.
 //!
-//! Knows nothing of what is asked. Redirects are never followed, and an encoded answer is refused: digests rest on bytes.
+//! Knows nothing of what is asked, nor by which door the peer is reached. Redirects are never followed, and an encoded answer is refused: digests rest on bytes.
 
 use axum::body::Body;
 use http_body_util::Full;
-use hyper::{HeaderMap, Request, body::Bytes, header};
+use hyper::{HeaderMap, Request, body::Bytes, header, http::request};
 use naru_protocol::{
     act::{Method, Path, Token, issue_token},
     encoding::Digest,
@@ -25,7 +25,7 @@ pub(super) struct Answered {
 }
 
 impl Node {
-    /// Sends one request to a peer over whatever connection it has, dialling if there is none.
+    /// Sends one request to a peer by whatever way it has.
     pub(super) async fn send(
         &self,
         peer: &Peer,
@@ -35,23 +35,19 @@ impl Node {
         key: Option<&str>,
         content: Vec<u8>,
     ) -> Result<hyper::Response<AnswerBody>, NodeError> {
-        let id = peer.peer_id().ok_or_else(|| NodeError::refused(Code::NotPaired, peer.did()))?;
-        self.transport.connect(&id, &peer.addresses()).await?;
-        let mut request = Request::builder()
-            .method(method.as_str())
-            .uri(target)
-            .header(header::HOST, "dxp")
-            .header(header::AUTHORIZATION, format!("Bearer {bearer}"));
-        if method == Method::Post {
-            request = request.header(header::CONTENT_TYPE, "application/json");
-        }
-        if let Some(key) = key {
-            request = request.header("DXP-Key", key);
-        }
-        let request = request
-            .body(Body::new(Full::new(Bytes::from(content))))
-            .map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
-        Ok(self.transport.request(&id, request).await?)
+        let content = Bytes::from(content);
+        let request = || {
+            let mut request = asked(method.as_str(), target, bearer);
+            if method == Method::Post {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+            }
+            if let Some(key) = key {
+                request = request.header("DXP-Key", key);
+            }
+            let body = Body::new(Full::new(content.clone()));
+            request.body(body).map_err(|e| NodeError::refused(Code::Internal, e.to_string()))
+        };
+        self.carry(peer, target, false, request).await
     }
 
     /// A range under a capability.
@@ -62,19 +58,14 @@ impl Node {
         capability: &str,
         range: Option<String>,
     ) -> Result<hyper::Response<AnswerBody>, NodeError> {
-        let id = peer.peer_id().ok_or_else(|| NodeError::refused(Code::NotPaired, peer.did()))?;
-        self.transport.connect(&id, &peer.addresses()).await?;
-        let mut request = Request::builder()
-            .method("GET")
-            .uri(target)
-            .header(header::HOST, "dxp")
-            .header(header::AUTHORIZATION, format!("Bearer {capability}"));
-        if let Some(range) = range {
-            request = request.header(header::RANGE, range);
-        }
-        let request =
-            request.body(Body::empty()).map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
-        Ok(self.transport.request(&id, request).await?)
+        let request = || {
+            let mut request = asked("GET", target, capability);
+            if let Some(range) = &range {
+                request = request.header(header::RANGE, range);
+            }
+            request.body(Body::empty()).map_err(|e| NodeError::refused(Code::Internal, e.to_string()))
+        };
+        self.carry(peer, target, true, request).await
     }
 
     /// A read or service post under a token, with its whole answer.
@@ -100,6 +91,14 @@ impl Node {
         let Answered { status, body, .. } = self.read(peer, Method::Get, base, path, Vec::new()).await?;
         if status == 200 { Ok(body) } else { Err(refusal(status, &body)) }
     }
+}
+
+fn asked(method: &str, target: &str, bearer: &str) -> request::Builder {
+    Request::builder()
+        .method(method)
+        .uri(target)
+        .header(header::HOST, "dxp")
+        .header(header::AUTHORIZATION, format!("Bearer {bearer}"))
 }
 
 /// Reads an answer to its end, within the limit of messages.

@@ -8,9 +8,11 @@
 //! | `negotiation`, `counter`, `transfer` | what each act means on either side |
 //! | `outbox` | repeating unanswered acts |
 //! | `policy`, `facts` | documents, evaluations, permits |
+//! | `doors` | the HTTPS door, and by which way a peer is asked |
 //! | `peers`, `contact`, `catalog`, `publish` | first contact, staying in contact, listings |
 //! | `out`, `steer` | the folder that data go to; ending and trying again by hand |
 //! | `bytes` | serving and fetching the data, one task for each |
+//! | `plain` | partners that speak the Dataspace Protocol and sign nothing |
 //! | `omission` | the peer's log: claims, consistency, its entries verified before data move |
 //! | `recovery` | after a start: what peers hold of our log |
 //! | `evidence` | the log as static files |
@@ -25,6 +27,7 @@ mod counter;
 pub mod country;
 mod deadlines;
 mod deal;
+mod doors;
 mod error;
 mod evidence;
 pub mod facts;
@@ -38,6 +41,7 @@ mod omission;
 mod out;
 mod outbox;
 mod peers;
+pub mod plain;
 mod policy;
 mod proposal;
 mod publish;
@@ -54,7 +58,7 @@ mod views;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -65,6 +69,7 @@ use tokio::sync::{Notify, watch};
 pub use self::error::NodeError;
 use self::{
     bytes::{Live, Runs},
+    doors::{Door, Ways},
     locks::Locks,
     me::Me,
     peers::Peer,
@@ -75,7 +80,7 @@ use crate::{
         ExchangeQuery, ExchangeRow, FolderLock, LogSigner, SqliteOptions, SqliteStore, Store,
         wrapping::Wrapping,
     },
-    transport::{self, ServeLimits, Transport},
+    transport::{self, Limits, ServeLimits, Transport, https::HttpsClient},
 };
 
 /// A running node; clones share it.
@@ -96,6 +101,11 @@ pub struct Inner {
     store: Arc<dyn Store>,
     wrapping: Wrapping,
     transport: Transport,
+    /// Our HTTPS door, if there is one.
+    https: OnceLock<Door>,
+    /// Requests to the HTTPS doors of others.
+    client: HttpsClient,
+    ways: Ways,
     engine: Arc<Engine>,
     /// Work on one exchange is serialised, whatever the door.
     locks: Locks,
@@ -103,6 +113,10 @@ pub struct Inner {
     peers: Mutex<BTreeMap<String, Arc<Peer>>>,
     /// Transfers that may be served now, with their live permits.
     live: Mutex<BTreeMap<String, Arc<Live>>>,
+    /// Partners that sign nothing.
+    plain: plain::Registry,
+    /// What is open for transfers to them.
+    opened: Mutex<BTreeMap<String, Arc<plain::Opened>>>,
     /// Transfers whose bytes are being received.
     receiving: Runs,
     /// What peers and strangers may cost us.
@@ -168,6 +182,9 @@ impl Node {
         let config: Config = folder.config()?;
         let lock = FolderLock::acquire(folder.path())?;
         let me = Me::read(folder, config.shard)?;
+        let https =
+            config.https.as_ref().map(|https| Ok::<_, NodeError>((https.listen, https.read(folder)?)));
+        let https = https.transpose()?;
         let engine = tokio::task::spawn_blocking(load_packs).await;
         let engine = Arc::new(engine.map_err(|e| NodeError::Folder(e.to_string()))??);
         let origin = Origin::parse(&me.origin).map_err(|e| NodeError::Folder(e.to_string()))?;
@@ -184,10 +201,15 @@ impl Node {
             store: Arc::new(store),
             wrapping,
             transport,
+            https: OnceLock::new(),
+            client: HttpsClient::new(Limits::default()),
+            ways: Ways::default(),
             engine,
             locks: Locks::default(),
             peers: Mutex::default(),
             live: Mutex::default(),
+            plain: plain::Registry::default(),
+            opened: Mutex::default(),
             receiving: Runs::default(),
             budgets: budget::Budgets::default(),
             recovery: recovery::Recovery::default(),
@@ -198,6 +220,10 @@ impl Node {
             stop,
         }));
         node.genesis().await?;
+        node.know_plain_peers().await?;
+        if let Some((listen, shown)) = https {
+            node.open_https(listen, shown).await?;
+        }
         tokio::spawn(transport::serve(incoming, inbound::router(node.clone()), ServeLimits::default()));
         node.introduce().await?;
         tokio::spawn(outbox::run(node.clone()));
@@ -211,6 +237,7 @@ impl Node {
     /// Stops sending and serving, and closes the store.
     pub async fn close(&self) -> Result<(), NodeError> {
         let _ = self.stop.send(true);
+        self.close_https().await;
         self.transport.shutdown().await;
         Ok(self.store.close().await?)
     }

@@ -24,7 +24,7 @@ use naru_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Node, NodeError, now, peers::Peer, route::DXP, transfer::passes};
+use super::{Node, NodeError, me, now, peers::Peer, route::DXP, transfer::passes};
 use crate::store::{Batch, MAX_ROWS, PeerActRow, PeerLogRow};
 
 /// Entries of a peer that are asked for at once.
@@ -237,8 +237,7 @@ impl Node {
         doubted.retain(|_, until| *until > Instant::now());
         for claim in self.store.unverified_claims(MAX_ROWS).await? {
             let Some(peer) = self.peer(&claim.did).await? else { continue };
-            let connected = peer.peer_id().is_some_and(|id| self.transport.is_connected(&id));
-            if !connected || doubted.contains_key(&claim.did) {
+            if !self.in_reach(&peer) || doubted.contains_key(&claim.did) {
                 continue;
             }
             if let Err(error) = self.verify_claim(&peer, &claim).await {
@@ -266,7 +265,11 @@ impl Node {
         };
         let row = self.store.dataset_by_listing(listing).await?.filter(|row| !row.withdrawn);
         Ok(match row {
-            Some(row) => self.shown(peer, &row).await?.is_some(),
+            Some(row) => {
+                let (buyer, service) =
+                    (me::party(peer.pinned.participant()), self.service(self.me.callback()));
+                self.shown(&buyer, &row, &service, true).await?.is_some()
+            }
             None => false,
         })
     }

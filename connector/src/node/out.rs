@@ -190,6 +190,9 @@ fn out_of(row: &ExchangeRow) -> Result<Option<PathBuf>, NodeError> {
     if row.role != OurRole::Consumer {
         return Ok(None);
     }
+    if super::plain::is_plain(&row.peer) {
+        return super::plain::out_of(row);
+    }
     Ok(match data_of(row)? {
         Data::Deal(deal) if deal.transfer.is_none() => deal.out,
         Data::Deal(_) => None,

@@ -134,6 +134,9 @@ impl Node {
 
     /// Sends an act once and settles it if it is answered.
     async fn attempt(&self, due: &OutboxRow) -> Result<(), NodeError> {
+        if super::plain::is_plain(&due.peer) {
+            return self.plain_attempt(due).await;
+        }
         let Some(act) = self.store.act(due.act).await? else { return Ok(()) };
         let peer = self.peer(&due.peer).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, ""))?;
         self.recovered(&peer).await?;

@@ -29,7 +29,7 @@ use crate::{
         Batch, Counted, KeySetRow, MAX_ROWS, PeerRow, PeerStatus, Speaks, TicketChange, TicketRow,
         TicketState,
     },
-    transport::Direction,
+    transport::{Direction, Door, Peer as Connected},
 };
 
 /// A peer as it was pinned.
@@ -61,6 +61,7 @@ impl Peer {
             did: self.did(),
             name: self.row.name.clone(),
             country: self.row.country.clone(),
+            speaks: Speaks::Dxp.to_string(),
             fingerprint: fingerprint(self.pinned.did()),
             status: self.row.status.to_string(),
             confirmed: self.confirmed,
@@ -132,7 +133,8 @@ impl Node {
         if cached.is_some() {
             return Ok(cached);
         }
-        let Some(row) = self.store.peer(did).await? else { return Ok(None) };
+        let row = self.store.peer(did).await?.filter(|row| row.speaks == Speaks::Dxp);
+        let Some(row) = row else { return Ok(None) };
         let sets = self.store.key_sets(did, 1, MAX_ROWS).await?;
         let pinned = PinnedPeer::pin(&row.statement, sets.iter().map(|s| s.jws.as_str()))?;
         let confirmed = self.store.meta(&confirmed(did)).await?.is_some();
@@ -179,8 +181,7 @@ impl Node {
         let at = now();
         let secret = config::random::<16>().map_err(|e| NodeError::Folder(e.to_string()))?;
         let secret = Secret::of(secret);
-        let addresses: Result<Vec<_>, _> =
-            self.addresses().iter().take(limits::TICKET_ADDRESSES).map(|a| Address::parse(a)).collect();
+        let addresses: Result<Vec<_>, _> = self.addresses().iter().map(|a| Address::parse(a)).collect();
         if addresses.as_ref().is_ok_and(Vec::is_empty) {
             return Err(NodeError::refused(
                 Code::ConfigInvalid,
@@ -209,11 +210,15 @@ impl Node {
         Ok(TicketText { ticket: ticket.encode()?, fingerprint: fingerprint(&self.me.did) })
     }
 
-    /// Where others reach this node, with its peer id.
+    /// Where others reach this node, with its peer id, and last by HTTPS.
     pub(super) fn addresses(&self) -> Vec<String> {
         let suffix = format!("/p2p/{}", self.me.peer_id());
-        let listen = self.transport.listen_addrs();
-        listen.into_iter().map(|a| if a.contains("/p2p/") { a } else { format!("{a}{suffix}") }).collect()
+        let listen = self.transport.listen_addrs().into_iter();
+        let https = self.https_address().map(str::to_owned);
+        // However many addresses this machine has, a ticket has room for the door.
+        let room = limits::TICKET_ADDRESSES - usize::from(https.is_some());
+        let listen = listen.map(|a| if a.contains("/p2p/") { a } else { format!("{a}{suffix}") });
+        listen.take(room).chain(https).collect()
     }
 
     /// Redeems a ticket: dials its issuer, proves who we are, and pins it.
@@ -259,7 +264,7 @@ impl Node {
     }
 
     /// Refuses a short name that could be taken for something else, or that another peer has.
-    async fn alias_for(&self, alias: &str, did: &str) -> Result<(), NodeError> {
+    pub(super) async fn alias_for(&self, alias: &str, did: &str) -> Result<(), NodeError> {
         let wrong = |why: String| Err(NodeError::refused(Code::ArgumentInvalid, why));
         let plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '/';
         if alias.is_empty() || alias.len() > 64 || !alias.chars().all(plain) || alias.starts_with("did:") {
@@ -318,7 +323,7 @@ impl Node {
         &self,
         token: &str,
         content: &[u8],
-        connected: &str,
+        connected: &Connected,
     ) -> Result<u16, NodeError> {
         let redemption: Redemption = json::from_value(json::parse_lenient(content)?)?;
         let pinned = PinnedPeer::pin(&redemption.participant, [redemption.keys.as_str()])?;
@@ -333,9 +338,18 @@ impl Node {
             now: now(),
         };
         check_token(token, &request, content).map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
-        let transport = pinned.ring().newest().map(|set| peer_id(&set.transport));
-        if transport.as_deref() != Some(connected) {
-            return Err(NodeError::refused(Code::KeyMismatch, "the key set names another transport key"));
+        match connected.door {
+            Door::Libp2p => {
+                let transport = pinned.ring().newest().map(|set| peer_id(&set.transport));
+                if transport.as_ref() != Some(&connected.peer_id) {
+                    return Err(NodeError::refused(
+                        Code::KeyMismatch,
+                        "the key set names another transport key",
+                    ));
+                }
+            }
+            // NET-9.2: the token, which the signing key of the set made for this content, says it all.
+            Door::Https => {}
         }
         let secret = Secret::parse(&redemption.secret)?;
         let _one = self.pinning.lock().await;
@@ -405,19 +419,23 @@ impl Node {
     pub async fn peers(&self) -> Result<Vec<PeerView>, NodeError> {
         let mut views = Vec::new();
         for row in self.store.peers(None, MAX_ROWS).await? {
-            if let Some(peer) = self.peer(&row.did).await? {
-                let mut view = peer.view(self.connected_to(&peer));
-                let order = self.standing(&row.did).await?;
-                view.expects = order.map(|order| format!("{} into {}", order.purpose, order.out.display()));
-                views.push(view);
-            }
+            let view = match self.peer(&row.did).await? {
+                Some(peer) => Some(peer.view(self.connected_to(&peer))),
+                None => self.plain_peer(&row.did).map(|peer| peer.view()),
+            };
+            let Some(mut view) = view else { continue };
+            let order = self.standing(&row.did).await?;
+            view.expects = order.map(|order| format!("{} into {}", order.purpose, order.out.display()));
+            views.push(view);
         }
         Ok(views)
     }
 
     fn connected_to(&self, peer: &Peer) -> Option<String> {
         let id = peer.peer_id()?;
-        let connection = self.transport.connected().into_iter().find(|c| c.peer == id)?;
+        let Some(connection) = self.transport.connected().into_iter().find(|c| c.peer == id) else {
+            return self.ways.heard().contains(&id).then(|| "peer asks by HTTPS".to_owned());
+        };
         Some(match connection.direction {
             Direction::Outgoing => "we dialled".to_owned(),
             Direction::Incoming => "peer dialled".to_owned(),
@@ -428,7 +446,12 @@ impl Node {
     pub async fn dial(&self, ask: PeerName) -> Result<PeerView, NodeError> {
         let peer = self.named(&ask.peer).await?;
         let id = peer.peer_id().ok_or_else(|| NodeError::refused(Code::NotPaired, ask.peer))?;
-        self.transport.connect(&id, &peer.addresses()).await?;
+        if peer.multiaddrs().is_empty() && !peer.https().is_empty() {
+            // There is no connection to keep, but one to try.
+            self.get(&peer, "/dxp/1", "/keys").await?;
+        } else {
+            self.transport.connect(&id, &peer.multiaddrs()).await?;
+        }
         Ok(peer.view(self.connected_to(&peer)))
     }
 

@@ -104,8 +104,8 @@ impl Node {
         self.engine.for_countries(countries)
     }
 
-    /// The parties whose identity rests on a ticket alone, since nobody compared their fingerprint.
-    async fn by_ticket(&self, question: &Question<'_>) -> Result<Option<Role>, NodeError> {
+    /// The party whose identity rests on less than a compared fingerprint, and on what.
+    async fn vouched(&self, question: &Question<'_>) -> Result<Option<(Role, &'static str)>, NodeError> {
         let (role, did) = match question.role {
             Role::Provider => (Role::Consumer, Some(question.consumer)),
             Role::Consumer => {
@@ -113,8 +113,11 @@ impl Node {
             }
         };
         let Some(did) = did else { return Ok(None) };
+        if super::plain::is_plain(did) {
+            return Ok(Some((role, "secret")));
+        }
         let peer = self.peer(did).await?;
-        Ok(peer.filter(|peer| !peer.confirmed).map(|_| role))
+        Ok(peer.filter(|peer| !peer.confirmed).map(|_| (role, "ticket")))
     }
 
     /// Asks the packs. An engine that breaks gives a result that does not allow.
@@ -130,7 +133,7 @@ impl Node {
             now: at,
             identity_until: at + IDENTITY_HOLDS,
             transfer: question.transfer,
-            by_ticket: self.by_ticket(question).await?,
+            vouched: self.vouched(question).await?,
         }
         .document();
         let engine = self.engine_for(question.countries);

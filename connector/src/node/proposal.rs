@@ -168,6 +168,13 @@ impl Node {
 
     /// Asks a peer for a dataset: terms, our decision, one act.
     pub async fn request(&self, ask: Propose) -> Result<ExchangeView, NodeError> {
+        if let Some(peer) = self.plain_named(&ask.peer).await? {
+            return self.request_plain(peer, ask).await;
+        }
+        if ask.facts.is_some() || ask.keep_days.is_some() {
+            let why = "this peer declares and signs itself what its data are and how long they may be kept";
+            return Err(NodeError::refused(Code::ArgumentInvalid, why));
+        }
         let peer = self.named(&ask.peer).await?;
         country::known(&ask.countries)?;
         let listed = self.listing_of(&peer, &ask.dataset).await?;
@@ -182,6 +189,9 @@ impl Node {
 
     /// Offers a dataset of ours to a peer.
     pub async fn offer(&self, ask: Propose) -> Result<ExchangeView, NodeError> {
+        if let Some(peer) = self.plain_named(&ask.peer).await? {
+            return self.offer_plain(peer, ask).await;
+        }
         let peer = self.named(&ask.peer).await?;
         country::known(&ask.countries)?;
         let unknown = || NodeError::refused(Code::DatasetUnknown, ask.dataset.clone());
@@ -263,6 +273,9 @@ impl Node {
     pub async fn end(&self, ask: End) -> Result<ExchangeView, NodeError> {
         let id = exchange_id(&ask.id)?;
         reason_fits(&ask.reason)?;
+        if self.is_plain_exchange(id).await? {
+            return self.end_plain(id, ask.reason).await;
+        }
         {
             let _lock = self.locks.one(id).await;
             let mut turn = self.turn(id).await?;

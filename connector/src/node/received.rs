@@ -59,7 +59,7 @@ pub(super) enum Said {
 }
 
 impl Said {
-    fn parse(posted: Posted, content: &[u8]) -> Result<Self, NodeError> {
+    pub(super) fn parse(posted: Posted, content: &[u8]) -> Result<Self, NodeError> {
         let said = match posted {
             Posted::Negotiation(Neg::Request) => {
                 ContractRequestMessage::parse(content).map(|m| Self::Request(Box::new(m)))
@@ -103,7 +103,7 @@ impl Said {
         said.map_err(message)
     }
 
-    const fn kind(&self) -> ActKind {
+    pub(super) const fn kind(&self) -> ActKind {
         match self {
             Self::Request(_) => ActKind::Negotiation(Neg::Request),
             Self::Offer(_) => ActKind::Negotiation(Neg::Offer),
@@ -159,7 +159,7 @@ impl Said {
     }
 
     /// Both pids as the message names them: provider's, consumer's.
-    fn pids(&self) -> (Option<&str>, Option<&str>) {
+    pub(super) fn pids(&self) -> (Option<&str>, Option<&str>) {
         match self {
             Self::Request(m) => (m.provider_pid.as_deref(), Some(&m.consumer_pid)),
             Self::Offer(m) => (Some(&m.provider_pid), m.consumer_pid.as_deref()),
@@ -178,7 +178,7 @@ impl Said {
     }
 
     /// Where answers go, in a first message.
-    fn callback(&self) -> Option<&str> {
+    pub(super) fn callback(&self) -> Option<&str> {
         match self {
             Self::Request(m) => m.callback_address.as_deref(),
             Self::Offer(m) => m.callback_address.as_deref(),

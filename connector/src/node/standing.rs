@@ -28,10 +28,10 @@ fn countries(value: Option<&Value>) -> BTreeSet<&str> {
 impl Node {
     /// Takes up the next offer of a peer for this purpose.
     pub async fn expect(&self, ask: Expect) -> Result<Value, NodeError> {
-        let peer = self.named(&ask.peer).await?;
+        let id = self.id_of(&ask.peer).await?;
         country::known(&ask.countries)?;
         let _outs = self.outs.lock().await;
-        if let Some(order) = self.standing(&peer.did()).await?.filter(|order| *order != ask) {
+        if let Some(order) = self.standing(&id).await?.filter(|order| *order != ask) {
             let stands = format!(
                 "an order stands for this peer: {} into {}; revoke it first",
                 order.purpose,
@@ -39,24 +39,35 @@ impl Node {
             );
             return Err(NodeError::refused(Code::IllegalState, stands));
         }
-        self.check_out(&ask.out, None, &[], Some(&peer.did())).await?;
+        self.check_out(&ask.out, None, &[], Some(&id)).await?;
         let order =
             serde_json::to_string(&ask).map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
-        let batch = Batch { meta: vec![(name(&peer.did()), order)], ..Batch::default() };
+        let batch = Batch { meta: vec![(name(&id), order)], ..Batch::default() };
         self.store.commit(batch).await?;
-        let taken = self.take_up_waiting(&peer).await?;
-        Ok(json!({"peer": peer.did(), "out": ask.out, "taken_up": taken.map(|id| id.to_string())}))
+        let taken = match self.peer(&id).await? {
+            Some(peer) => self.take_up_waiting(&peer).await?,
+            None => self.take_up_plain(&id).await?,
+        };
+        Ok(json!({"peer": id, "out": ask.out, "taken_up": taken.map(|id| id.to_string())}))
+    }
+
+    /// The participant id of an accepted peer, whatever it speaks.
+    async fn id_of(&self, peer: &str) -> Result<String, NodeError> {
+        if let Some(plain) = self.plain_named(peer).await? {
+            return Ok(plain.id().to_owned());
+        }
+        Ok(self.named(peer).await?.did())
     }
 
     /// Ends the standing order for a peer.
     pub async fn revoke(&self, ask: PeerName) -> Result<Value, NodeError> {
-        let peer = self.named(&ask.peer).await?;
+        let id = self.id_of(&ask.peer).await?;
         let _outs = self.outs.lock().await;
         let none = || NodeError::refused(Code::IllegalState, "no order stands for this peer");
-        let order = self.standing(&peer.did()).await?.ok_or_else(none)?;
-        let batch = Batch { meta: vec![Self::used_up(&peer.did())], ..Batch::default() };
+        let order = self.standing(&id).await?.ok_or_else(none)?;
+        let batch = Batch { meta: vec![Self::used_up(&id)], ..Batch::default() };
         self.store.commit(batch).await?;
-        Ok(json!({"peer": peer.did(), "revoked": order.out}))
+        Ok(json!({"peer": id, "revoked": order.out}))
     }
 
     /// The order that stands for a peer, if any.

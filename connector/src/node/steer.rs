@@ -90,6 +90,9 @@ impl Node {
         let id = exchange_id(&ask.id)?;
         let reason = ask.reason.unwrap_or_default();
         reason_fits(&reason)?;
+        if self.is_plain_exchange(id).await? {
+            return self.cancel_plain(id, reason).await;
+        }
         {
             let _lock = self.locks.one(id).await;
             let mut turn = self.turn(id).await?;
@@ -111,6 +114,11 @@ impl Node {
         self.exchange_view(id).await
     }
 
+    /// Whether an exchange is with a peer that signs nothing.
+    pub(super) async fn is_plain_exchange(&self, id: Id) -> Result<bool, NodeError> {
+        Ok(self.store.exchange(id).await?.is_some_and(|row| super::plain::is_plain(&row.peer)))
+    }
+
     /// The same for a wish that had to wait.
     pub(super) async fn cancel_as_wished(&self, id: Id) -> Result<(), NodeError> {
         let _lock = self.locks.one(id).await;
@@ -128,6 +136,10 @@ impl Node {
         let mut pages = Pages::of(query);
         while let Some(rows) = pages.next(self).await? {
             for row in rows {
+                if super::plain::is_plain(&row.peer) {
+                    // Carried out when what is on its way is answered, which the outbox resumes.
+                    continue;
+                }
                 let wanted = match data_of(&row) {
                     Ok(Data::Deal(deal)) => deal.cancel.is_some(),
                     Ok(Data::Haul(haul)) => haul.cancel.is_some(),
@@ -149,6 +161,9 @@ impl Node {
     pub async fn retry(&self, ask: Retry) -> Result<ExchangeView, NodeError> {
         let row = self.store.exchange(exchange_id(&ask.id)?).await?;
         let row = row.ok_or_else(|| NodeError::refused(Code::NotFound, ask.id))?;
+        if super::plain::is_plain(&row.peer) {
+            return self.retry_plain(row, ask.out).await;
+        }
         if row.role != OurRole::Consumer {
             return Err(illegal("this node gives the data: who receives them tries again"));
         }

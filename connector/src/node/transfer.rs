@@ -80,7 +80,13 @@ pub(super) async fn resume_all(node: &Node) -> Result<(), NodeError> {
     };
     let mut pages = Pages::of(query);
     while let Some(rows) = pages.next(node).await? {
-        rows.iter().for_each(|row| node.go_on(row));
+        for row in rows {
+            if !super::plain::is_plain(&row.peer) {
+                node.go_on(&row);
+            } else if let Err(error) = node.resume_plain(row).await {
+                tracing::error!(%error, "a transfer could not be resumed");
+            }
+        }
     }
     node.resume_cancels().await?;
     let concluded = ExchangeQuery {
@@ -104,6 +110,9 @@ pub(super) async fn resume_all(node: &Node) -> Result<(), NodeError> {
 
 /// The transfer of a concluded deal, where it is still wanted; most were served long ago, and are not loaded.
 async fn resume(node: &Node, row: ExchangeRow) -> Result<(), NodeError> {
+    if super::plain::is_plain(&row.peer) {
+        return node.resume_plain(row).await;
+    }
     if row.role == OurRole::Consumer && matches!(data_of(&row)?, Data::Deal(deal) if deal.wants_transfer()) {
         Turn::load(node, row).await?.after().spawn(node);
     }

@@ -90,7 +90,10 @@ pub struct PeerView {
     pub name: String,
     /// Self-declared country.
     pub country: String,
-    /// What both sides compare.
+    /// `dxp`, or `plain` where the peer signs nothing.
+    #[serde(default)]
+    pub speaks: String,
+    /// What both sides compare; empty for a peer that signs nothing.
     pub fingerprint: String,
     /// `pending`, `accepted` or `blocked`.
     pub status: String,
@@ -125,8 +128,11 @@ pub struct CatalogItem {
     pub bytes: u64,
     /// Media types with counts.
     pub media: Value,
-    /// Digest of the signed listing.
+    /// Digest of the signed listing; empty where the peer signs none.
     pub listing: String,
+    /// The peer signs nothing: what it says of the data is its word alone.
+    #[serde(default)]
+    pub unsigned: bool,
     /// What the offer lets us do; none where it is not understood.
     pub terms: Option<OfferTerms>,
     /// Why the offer is not understood, by its JSON pointer: no deal about it would be concluded.
@@ -168,6 +174,74 @@ pub struct Propose {
     pub countries: Vec<String>,
     /// Where the consumer writes the files; null leaves the transfer for later. Ignored in an offer.
     pub out: Option<PathBuf>,
+    /// What the data of a plain peer are: the `dataset` facts of the policy input, on our own word. Others declare their own.
+    #[serde(default)]
+    pub facts: Option<Value>,
+    /// Days after which data of a plain peer are deleted, where its offer does not say.
+    #[serde(default)]
+    pub keep_days: Option<u32>,
+}
+
+/// Record a peer that speaks the Dataspace Protocol and signs nothing.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddPlain {
+    /// Its participant id, as it stands in messages.
+    pub id: String,
+    /// A short name for the peer.
+    pub alias: String,
+    /// Its name.
+    pub name: String,
+    /// Its country, on our own word.
+    pub country: String,
+    /// Base URL of its binding, such as `https://partner.example/protocol/2025-1`.
+    pub url: String,
+    /// What we send to it as `Authorization`, byte for byte. A secret.
+    pub authorization: Option<String>,
+    /// What it sends to us as `Authorization`, where that is how it is known. A secret.
+    pub header: Option<String>,
+    /// The certificate that it shows, PEM, where that is how it is known. Without it and `header` it is known by the secret in
+    /// the base that it is given.
+    pub certificate: Option<String>,
+    /// Certificates that its servers may show beside those that the system trusts, PEM.
+    pub trust: Option<String>,
+    /// It is in our own network: loopback, private addresses and plain HTTP are taken for it.
+    pub local: bool,
+    /// What the contract with it says that data are for.
+    pub purpose: Option<String>,
+    /// Where it keeps and processes data; its own country if empty.
+    pub countries: Vec<String>,
+    /// Days after which data are deleted, where an offer does not say.
+    pub keep_days: Option<u32>,
+    /// Give it another secret; the one of before opens nothing any more.
+    pub renew: bool,
+}
+
+impl std::fmt::Debug for AddPlain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AddPlain").field("id", &self.id).field("alias", &self.alias).finish_non_exhaustive()
+    }
+}
+
+/// A plain peer, and where it reaches us.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct PlainView {
+    /// Its participant id.
+    pub id: String,
+    /// Its short name here.
+    pub alias: String,
+    /// The base of our binding for this peer. With a secret in it: hand it over as a password.
+    pub base: String,
+    /// Our own participant id, which it names.
+    pub participant: String,
+    /// `accepted` or `blocked`.
+    pub status: String,
+}
+
+impl std::fmt::Debug for PlainView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PlainView").field("id", &self.id).field("alias", &self.alias).finish_non_exhaustive()
+    }
 }
 
 /// Names an exchange by its id.
@@ -265,6 +339,9 @@ pub struct ExchangeView {
     pub role: String,
     /// The other side's short name.
     pub peer: String,
+    /// The peer signs nothing: what it sent or agreed to is not proven.
+    #[serde(default)]
+    pub unsigned: bool,
     /// DSP state.
     pub state: String,
     /// The dataset.
@@ -287,6 +364,9 @@ pub struct ExchangeView {
     pub bytes: Option<u64>,
     /// Digest of the data receipt act, once acknowledged.
     pub receipt: Option<String>,
+    /// SHA-256 of what arrived from a peer that signs nothing, and so promised no digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// Milliseconds from the first act to FINALIZED or to the receipt, by this node's clock.
     pub took_ms: Option<u64>,
 }

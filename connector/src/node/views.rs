@@ -73,6 +73,7 @@ impl Node {
             kind: row.kind.to_string(),
             role: row.role.to_string(),
             peer,
+            unsigned: false,
             state: row.state.clone(),
             dataset: String::new(),
             waits_for: row.waits_for.clone(),
@@ -84,8 +85,12 @@ impl Node {
             decision: self.newest_decision(row.id).await?,
             bytes: None,
             receipt: None,
+            sha256: None,
             took_ms: None,
         };
+        if super::plain::is_plain(&row.peer) {
+            return self.plain_view(row, view).await;
+        }
         let data = data_of(row)?;
         view.trouble = self.trouble(row, &data).await?;
         match data {
@@ -139,7 +144,7 @@ impl Node {
     }
 
     /// An act of ours that the peer has not answered, if an attempt failed.
-    async fn unanswered_trouble(&self, row: &ExchangeRow) -> Result<Option<Trouble>, NodeError> {
+    pub(super) async fn unanswered_trouble(&self, row: &ExchangeRow) -> Result<Option<Trouble>, NodeError> {
         let Some(act) = self.store.unanswered(row.id).await? else { return Ok(None) };
         let waiting = self.store.outbox(Some(&row.peer), MAX_ROWS).await?;
         let Some(sent) = waiting.into_iter().find(|o| o.act == act.digest) else { return Ok(None) };

@@ -1,4 +1,5 @@
-//! Requests to a peer over streams of its connections (spec chapter 10, `[NET-5.4]`–`[NET-5.9]`).
+//! Requests to a peer over streams of its connections (spec chapter 10, `[NET-5.4]`–`[NET-5.9]`), and what both doors share:
+//! one exchange on one stream, and the body of its answer.
 //!
 //! A request takes its turn among those to this peer, goes to the connection with the fewest, and there to an idle stream
 //! or a new one. What went wrong is told apart as far as the wire allows. Nothing is sent twice, except a GET or HEAD
@@ -16,15 +17,19 @@ use hyper::client::conn::http1::SendRequest;
 use hyper::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::uri::{PathAndQuery, Uri};
 use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
 use libp2p::PeerId;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::compat::FuturesAsyncReadCompatExt;
 
 use super::body::{Broken, Paced};
 use super::error::{TransportError, Waiting, chain};
-use super::io::StreamIo;
+use super::io::{Ending, StreamIo};
 use super::limits::Limits;
 use super::links::{Link, Links};
+use super::pool::Pool;
 
 /// Bytes of an answer that are buffered at once.
 const BUFFER: usize = 256 << 10;
@@ -51,33 +56,77 @@ impl RequestTimes {
     }
 }
 
-/// What a request holds until its answer is read: its turn, its place on the connection, its stream.
-#[derive(Debug)]
-struct Lease {
-    link: Arc<Link>,
+/// How a request gets its stream, and what the early end of one means there.
+pub(super) trait Way: Sync {
+    /// Whether the end of a stream is told from its break, so that an answer may end with it.
+    fn end_is_told(&self) -> bool;
+
+    /// Opens a stream.
+    fn open(&self) -> impl Future<Output = Result<SendRequest<Body>, TransportError>> + Send;
+
+    /// An idle stream is used again.
+    fn reused(&self);
+
+    /// What it means that a stream ended before the first byte of an answer. // NET-5.9
+    fn ended(&self, error: &hyper::Error) -> impl Future<Output = TransportError> + Send;
+}
+
+/// What a request holds until its answer is read: its stream, and whatever its way counts.
+pub(super) struct Lease {
+    peer: String,
+    pool: Arc<Pool>,
     stream: Option<SendRequest<Body>>,
-    _turn: OwnedSemaphorePermit,
+    _held: Box<dyn Send + Sync>,
+}
+
+impl std::fmt::Debug for Lease {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lease").field("peer", &self.peer).finish_non_exhaustive()
+    }
 }
 
 impl Lease {
-    fn new(link: Arc<Link>, turn: OwnedSemaphorePermit) -> Self {
-        link.busy.fetch_add(1, Ordering::Relaxed);
-        Self { link, stream: None, _turn: turn }
+    pub(super) fn new(peer: String, pool: Arc<Pool>, held: Box<dyn Send + Sync>) -> Self {
+        Self { peer, pool, stream: None, _held: held }
     }
 
     fn peer(&self) -> String {
-        self.link.shared.name.to_string()
+        self.peer.clone()
+    }
+
+    /// Takes an idle stream. True when there is one.
+    async fn ready(&mut self) -> bool {
+        while let Some(mut stream) = self.pool.take() {
+            if let Ok(Ok(())) = timeout(READY, stream.ready()).await {
+                self.stream = Some(stream);
+                return true;
+            }
+        }
+        false
     }
 
     /// The answer is read to its end.
     fn finish(mut self) {
         if let Some(stream) = self.stream.take() {
-            self.link.pool.give(stream);
+            self.pool.give(stream);
         }
     }
 }
 
-impl Drop for Lease {
+/// A request of ours in work on a connection.
+struct Busy {
+    link: Arc<Link>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Busy {
+    fn new(link: Arc<Link>, turn: OwnedSemaphorePermit) -> Self {
+        link.busy.fetch_add(1, Ordering::Relaxed);
+        Self { link, _turn: turn }
+    }
+}
+
+impl Drop for Busy {
     fn drop(&mut self) {
         self.link.busy.fetch_sub(1, Ordering::Relaxed);
     }
@@ -90,24 +139,44 @@ pub(super) async fn request(
     request: Request<Body>,
     times: RequestTimes,
 ) -> Result<Response<AnswerBody>, TransportError> {
-    let limits = &links.limits;
     let deadline = times.total.map(|total| Instant::now() + total);
-    let mut request = prepare(request, peer)?;
+    let request = prepare(request, &peer.to_string())?;
+    let busy = busy(links, peer, deadline).await?;
+    let way = Streams { links, link: busy.link.clone() };
+    let lease = Lease::new(way.link.shared.name.to_string(), way.link.pool.clone(), Box::new(busy));
+    exchange(&way, lease, request, &links.limits, times, deadline).await
+}
+
+/// Sends a request on an idle stream of the lease or on a new one, and receives the head of the answer.
+pub(super) async fn exchange<W: Way>(
+    way: &W,
+    mut lease: Lease,
+    mut request: Request<Body>,
+    limits: &Limits,
+    times: RequestTimes,
+    deadline: Option<Instant>,
+) -> Result<Response<AnswerBody>, TransportError> {
     let answer_by = |from: Instant| deadline.map_or(from + times.answer, |end| end.min(from + times.answer));
-    let mut lease = lease(links, peer, deadline).await?;
     loop {
-        let reused = ready(&mut lease).await;
+        let reused = lease.ready().await;
         if reused {
-            links.counters.reused.add();
+            way.reused();
         } else {
-            open(limits, &mut lease).await?;
+            let opened = match deadline {
+                Some(end) => timeout_at(end, way.open()).await.map_err(|_| {
+                    let total = times.total.unwrap_or_default();
+                    TransportError::timeout(lease.peer(), Waiting::Connection, total)
+                })?,
+                None => way.open().await,
+            };
+            lease.stream = Some(opened?);
         }
         let again = (reused && repeatable(&request)).then(|| repeat(&request));
         let Some(stream) = lease.stream.as_mut() else { return Err(TransportError::Closed) };
         let sent = timeout_at(answer_by(Instant::now()), stream.try_send_request(request)).await;
         let mut failed = match sent {
             Err(_) => return Err(TransportError::timeout(lease.peer(), Waiting::Answer, times.answer)),
-            Ok(Ok(answer)) => return received(limits, lease, answer, times, deadline),
+            Ok(Ok(answer)) => return received(way.end_is_told(), limits, lease, answer, times, deadline),
             Ok(Err(failed)) => failed,
         };
         lease.stream = None;
@@ -115,44 +184,78 @@ pub(super) async fn request(
         match (failed.take_message(), again) {
             (Some(unsent), _) if reused => request = unsent,
             (_, Some(copy)) if closed_early(failed.error()) => request = copy,
-            _ => return Err(early(&lease, failed.error(), times).await),
+            _ => return Err(early(way, &lease, failed.error(), times).await),
         }
     }
 }
 
 /// Waits for a turn and takes the least busy connection.
-async fn lease(links: &Links, peer: PeerId, deadline: Option<Instant>) -> Result<Lease, TransportError> {
+async fn busy(links: &Links, peer: PeerId, deadline: Option<Instant>) -> Result<Busy, TransportError> {
     let missing = || TransportError::NotConnected { peer: peer.to_string() };
     let shared = links.choose(peer).ok_or_else(missing)?.shared.clone();
-    let open = Instant::now() + links.limits.open;
-    let turn =
-        timeout_at(deadline.map_or(open, |end| end.min(open)), shared.requests.clone().acquire_owned())
-            .await
-            .map_err(|_| TransportError::timeout(peer.to_string(), Waiting::Turn, links.limits.open))?
-            .map_err(|_| TransportError::Closed)?;
-    Ok(Lease::new(links.choose(peer).ok_or_else(missing)?, turn))
+    let turn = turn(&shared.requests, &peer.to_string(), &links.limits, deadline).await?;
+    Ok(Busy::new(links.choose(peer).ok_or_else(missing)?, turn))
 }
 
-/// Takes an idle stream. True when there is one.
-async fn ready(lease: &mut Lease) -> bool {
-    while let Some(mut stream) = lease.link.pool.take() {
-        if let Ok(Ok(())) = timeout(READY, stream.ready()).await {
-            lease.stream = Some(stream);
-            return true;
+/// Waits for a place among the requests of ours to one peer.
+pub(super) async fn turn(
+    places: &Arc<Semaphore>,
+    peer: &str,
+    limits: &Limits,
+    deadline: Option<Instant>,
+) -> Result<OwnedSemaphorePermit, TransportError> {
+    let open = Instant::now() + limits.open;
+    timeout_at(deadline.map_or(open, |end| end.min(open)), places.clone().acquire_owned())
+        .await
+        .map_err(|_| TransportError::timeout(peer, Waiting::Turn, limits.open))?
+        .map_err(|_| TransportError::Closed)
+}
+
+/// Streams of one libp2p connection.
+struct Streams<'a> {
+    links: &'a Links,
+    link: Arc<Link>,
+}
+
+impl Way for Streams<'_> {
+    fn end_is_told(&self) -> bool {
+        false
+    }
+
+    async fn open(&self) -> Result<SendRequest<Body>, TransportError> {
+        let limits = &self.links.limits;
+        let peer = || self.link.shared.name.to_string();
+        let lost = || TransportError::ConnectionLost { peer: peer() };
+        let slow = || TransportError::timeout(peer(), Waiting::Stream, limits.open);
+        let (wish, granted) = oneshot::channel();
+        let until = Instant::now() + limits.open;
+        timeout_at(until, self.link.open.send(wish)).await.map_err(|_| slow())?.map_err(|_| lost())?;
+        let stream = timeout_at(until, granted).await.map_err(|_| slow())?.map_err(|_| lost())??;
+        start(StreamIo::opened(stream.compat(), limits.answer, Ending::Drop, ()), peer(), limits).await
+    }
+
+    fn reused(&self) {
+        self.links.counters.reused.add();
+    }
+
+    async fn ended(&self, _: &hyper::Error) -> TransportError {
+        let peer = self.link.shared.name.to_string();
+        match timeout(GONE, self.link.open.closed()).await {
+            Ok(()) => TransportError::ConnectionLost { peer },
+            Err(_) => TransportError::Refused { peer },
         }
     }
-    false
 }
 
-/// Opens a stream on the connection of the lease.
-async fn open(limits: &Limits, lease: &mut Lease) -> Result<(), TransportError> {
-    let lost = |lease: &Lease| TransportError::ConnectionLost { peer: lease.peer() };
-    let slow = |lease: &Lease| TransportError::timeout(lease.peer(), Waiting::Stream, limits.open);
-    let (wish, granted) = oneshot::channel();
-    let until = Instant::now() + limits.open;
-    timeout_at(until, lease.link.open.send(wish)).await.map_err(|_| slow(lease))?.map_err(|_| lost(lease))?;
-    let stream = timeout_at(until, granted).await.map_err(|_| slow(lease))?.map_err(|_| lost(lease))??;
-    let io = StreamIo::opened(stream, limits.answer, ());
+/// Speaks HTTP/1.1 on a stream of ours.
+pub(super) async fn start<S>(
+    io: TokioIo<StreamIo<S, ()>>,
+    peer: String,
+    limits: &Limits,
+) -> Result<SendRequest<Body>, TransportError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let (sender, connection) = hyper::client::conn::http1::Builder::new()
         .max_headers(naru_protocol::limits::REQUEST_HEADERS)
         .max_header_size(limits.answer_head)
@@ -160,18 +263,17 @@ async fn open(limits: &Limits, lease: &mut Lease) -> Result<(), TransportError> 
         .writev(true)
         .handshake(io)
         .await
-        .map_err(|error| TransportError::Protocol { peer: lease.peer(), reason: chain(&error) })?;
+        .map_err(|error| TransportError::Protocol { peer, reason: chain(&error) })?;
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "stream of ours ended early");
         }
     });
-    lease.stream = Some(sender);
-    Ok(())
+    Ok(sender)
 }
 
 /// Makes the request one for a stream: target in origin form, HTTP/1.1, a Host. // NET-5.8
-fn prepare(mut request: Request<Body>, peer: PeerId) -> Result<Request<Body>, TransportError> {
+pub(super) fn prepare(mut request: Request<Body>, host: &str) -> Result<Request<Body>, TransportError> {
     let bad = |reason: &str| TransportError::BadRequest { reason: reason.to_owned() };
     if request.method() == Method::CONNECT {
         return Err(bad("CONNECT has no place on a stream"));
@@ -180,7 +282,7 @@ fn prepare(mut request: Request<Body>, peer: PeerId) -> Result<Request<Body>, Tr
     *request.uri_mut() = Uri::from(target);
     *request.version_mut() = Version::HTTP_11;
     if !request.headers().contains_key(HOST) {
-        let host = HeaderValue::try_from(peer.to_string()).map_err(|_| bad("peer id as Host"))?;
+        let host = HeaderValue::try_from(host).map_err(|_| bad("the value of Host"))?;
         request.headers_mut().insert(HOST, host);
     }
     Ok(request)
@@ -222,18 +324,14 @@ fn closed_early(error: &hyper::Error) -> bool {
 }
 
 /// What a failure before the head of the answer means. // NET-5.9
-async fn early(lease: &Lease, error: &hyper::Error, times: RequestTimes) -> TransportError {
-    let peer = lease.peer();
+async fn early<W: Way>(way: &W, lease: &Lease, error: &hyper::Error, times: RequestTimes) -> TransportError {
     if error.is_user() {
         return TransportError::BadRequest { reason: chain(error) };
     }
     if !closed_early(error) {
-        return broken(peer, error, times, naru_protocol::limits::REQUEST_HEAD as u64);
+        return broken(lease.peer(), error, times, naru_protocol::limits::REQUEST_HEAD as u64);
     }
-    match timeout(GONE, lease.link.open.closed()).await {
-        Ok(()) => TransportError::ConnectionLost { peer },
-        Err(_) => TransportError::Refused { peer },
-    }
+    way.ended(error).await
 }
 
 fn broken(peer: String, error: &hyper::Error, times: RequestTimes, head: u64) -> TransportError {
@@ -248,9 +346,10 @@ fn broken(peer: String, error: &hyper::Error, times: RequestTimes, head: u64) ->
     }
 }
 
-/// Checks the head and wraps the body. An answer whose end would only be the end of the stream is refused: a reset would
-/// look like its end. // NET-5.8
+/// Checks the head and wraps the body. An answer whose end would only be the end of the stream is refused where a reset
+/// would look like its end. // NET-5.8
 fn received(
+    end_is_told: bool,
     limits: &Limits,
     lease: Lease,
     answer: Response<hyper::body::Incoming>,
@@ -265,7 +364,7 @@ fn received(
     }
     let bodiless = matches!(answer.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let framed = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
-    if !framed && !bodiless && !answer.body().is_end_stream() {
+    if !end_is_told && !framed && !bodiless && !answer.body().is_end_stream() {
         let reason = "an answer without a length".to_owned();
         return Err(TransportError::Protocol { peer: lease.peer(), reason });
     }

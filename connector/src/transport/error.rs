@@ -8,15 +8,25 @@ use thiserror::Error;
 /// Longest reason text kept from a lower layer, in characters.
 const REASON_CHARS: usize = 300;
 
-/// A failure of the transport. `peer` is a peer id text, `address` a multiaddr text.
+/// A failure of the transport. `peer` is a peer id text or the origin of a URL, `address` the text of a multiaddr or of a
+/// URL.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TransportError {
-    /// The text is not a multiaddr this transport can use: `/ip4|ip6|dns|dns4|dns6/<host>/tcp/<port>[/p2p/<peer>]`.
+    /// The text is no address that this transport can use: `/ip4|ip6|dns|dns4|dns6/<host>/tcp/<port>[/p2p/<peer>]`, or a
+    /// URL at the HTTPS door.
     #[error("address {address} cannot be used: {reason}")]
     BadAddress {
         /// The address as given, cut.
         address: String,
         /// Which part is wrong.
+        reason: String,
+    },
+    /// The host of a URL is no address on the public internet, and the caller does not allow others.
+    #[error("{address} is not asked: {reason}")]
+    AddressRefused {
+        /// Host and port, and the address that it has.
+        address: String,
+        /// What kind of address it is.
         reason: String,
     },
     /// The text is not a peer id.
@@ -28,6 +38,12 @@ pub enum TransportError {
     /// The transport key could not be used to make a certificate or a handshake.
     #[error("the transport key cannot be used: {reason}")]
     Key {
+        /// What refused it. Never the key.
+        reason: String,
+    },
+    /// Certificate and key of the HTTPS door, or of a client, cannot be used.
+    #[error("the certificate cannot be used: {reason}")]
+    Certificate {
         /// What refused it. Never the key.
         reason: String,
     },
@@ -196,9 +212,10 @@ impl TransportError {
     pub fn code(&self) -> Code {
         match self {
             Self::BadAddress { .. } | Self::BadPeerId { .. } | Self::DialSelf { .. } => Code::AddressInvalid,
+            Self::AddressRefused { .. } => Code::AddressRefused,
             Self::Key { .. } => Code::KeyFileUnusable,
             Self::PortInUse { .. } => Code::PortInUse,
-            Self::Listen { .. } => Code::ConfigInvalid,
+            Self::Listen { .. } | Self::Certificate { .. } => Code::ConfigInvalid,
             Self::Resolve { .. }
             | Self::DialFailed { .. }
             | Self::NotConnected { .. }
@@ -229,8 +246,10 @@ impl TransportError {
             | Self::Timeout { .. }
             | Self::Limit { .. } => true,
             Self::BadAddress { .. }
+            | Self::AddressRefused { .. }
             | Self::BadPeerId { .. }
             | Self::Key { .. }
+            | Self::Certificate { .. }
             | Self::PortInUse { .. }
             | Self::Listen { .. }
             | Self::PeerMismatch { .. }

@@ -105,11 +105,19 @@ impl Gate {
 fn source(address: &Multiaddr) -> IpAddr {
     match address.iter().next() {
         Some(Protocol::Ip4(ip)) => ip.into(),
-        Some(Protocol::Ip6(ip)) => {
+        Some(Protocol::Ip6(ip)) => share(ip.into()),
+        Some(_) | None => Ipv6Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// Whoever has one of these addresses has all that count as it: an IPv4 address, or an IPv6 /64.
+pub(super) fn share(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(ip) => {
             let [a, b, c, d, ..] = ip.segments();
             ip.to_ipv4_mapped().map_or_else(|| Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into(), IpAddr::V4)
         }
-        Some(_) | None => Ipv6Addr::UNSPECIFIED.into(),
     }
 }
 

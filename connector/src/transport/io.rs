@@ -1,4 +1,4 @@
-//! A libp2p stream as hyper reads and writes it, with a limit on standing still.
+//! A stream of any door as hyper reads and writes it, with a limit on standing still.
 //!
 //! A peer that stops reading would hold a stream, its buffers and its task for ever; a write that makes no progress for
 //! the given time fails instead. // NET-6.7
@@ -11,34 +11,50 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use libp2p::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
-use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt};
 
 /// True while a request is received as a whole and its answer is not: the peer may then close its side. // NET-5.1
 pub(super) type Answering = Arc<AtomicBool>;
 
+/// How our side of a stream ends when hyper is done with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It is closed: what we sent was all.
+    Close,
+    /// It is dropped, which resets a stream of libp2p.
+    Drop,
+}
+
 /// A stream for hyper that holds `T` for as long as it lives.
-pub(super) struct StreamIo<T> {
-    stream: Compat<Stream>,
+pub(super) struct StreamIo<S, T> {
+    stream: S,
     pause: Duration,
     stall: Option<Pin<Box<Sleep>>>,
     waiting: bool,
     answering: Option<Answering>,
+    ending: Ending,
     _held: T,
 }
 
-impl<T: Unpin> StreamIo<T> {
+impl<S: Unpin, T: Unpin> StreamIo<S, T> {
     /// A stream that a peer opened.
-    pub(super) fn accepted(stream: Stream, pause: Duration, answering: Answering, held: T) -> TokioIo<Self> {
-        TokioIo::new(Self { answering: Some(answering), ..Self::opened(stream, pause, held).into_inner() })
+    pub(super) fn accepted(stream: S, pause: Duration, answering: Answering, held: T) -> TokioIo<Self> {
+        let opened = Self::opened(stream, pause, Ending::Close, held).into_inner();
+        TokioIo::new(Self { answering: Some(answering), ..opened })
     }
 
     /// A stream that we opened.
-    pub(super) fn opened(stream: Stream, pause: Duration, held: T) -> TokioIo<Self> {
-        let stream = stream.compat();
-        TokioIo::new(Self { stream, pause, stall: None, waiting: false, answering: None, _held: held })
+    pub(super) fn opened(stream: S, pause: Duration, ending: Ending, held: T) -> TokioIo<Self> {
+        TokioIo::new(Self {
+            stream,
+            pause,
+            stall: None,
+            waiting: false,
+            answering: None,
+            ending,
+            _held: held,
+        })
     }
 
     /// Starts the clock on the first pending write and stops it on progress.
@@ -61,7 +77,7 @@ impl<T: Unpin> StreamIo<T> {
     }
 }
 
-impl<T: Unpin> AsyncRead for StreamIo<T> {
+impl<S: AsyncRead + Unpin, T: Unpin> AsyncRead for StreamIo<S, T> {
     /// Hides the end that a peer may set before its answer, so that hyper goes on, but not a reset, so that hyper drops
     /// the work for a peer that gave up. Hyper's own switch for half-closed peers hides both.
     fn poll_read(
@@ -77,7 +93,7 @@ impl<T: Unpin> AsyncRead for StreamIo<T> {
     }
 }
 
-impl<T: Unpin> AsyncWrite for StreamIo<T> {
+impl<S: AsyncWrite + Unpin, T: Unpin> AsyncWrite for StreamIo<S, T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.watch(cx, polled)
@@ -89,7 +105,7 @@ impl<T: Unpin> AsyncWrite for StreamIo<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.answering.is_none() {
+        if self.ending == Ending::Drop {
             // Our request has its length; closing our side would only say that we still wait. Dropping the stream
             // resets it, which tells the peer that we do not.
             return Poll::Ready(Ok(()));

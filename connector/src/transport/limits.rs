@@ -91,7 +91,7 @@ impl Default for Limits {
     }
 }
 
-/// Limits of the HTTP server on streams ([`super::serve`]).
+/// Limits of the HTTP server, at both doors ([`super::serve`], [`super::https::HttpsDoor`]).
 #[derive(Clone, Debug)]
 pub struct ServeLimits {
     /// Time for the head of a request, from the opening of the stream or the end of the last answer.
@@ -108,8 +108,14 @@ pub struct ServeLimits {
     pub body_total: Duration,
     /// Longest time without progress in writing an answer.
     pub write_pause: Duration,
-    /// Requests of one peer in work at once. The next one is answered 429.
+    /// Requests of one peer in work at once; at the HTTPS door, of one address. The next one is answered 429.
     pub requests_per_peer: usize,
+    /// Time for the TLS handshake at the HTTPS door.
+    pub handshake: Duration,
+    /// Connections of the HTTPS door, together. The next one is closed.
+    pub connections: usize,
+    /// Of these, from one IPv4 address or one IPv6 /64.
+    pub connections_per_address: usize,
 }
 
 impl Default for ServeLimits {
@@ -123,6 +129,9 @@ impl Default for ServeLimits {
             body_total: Duration::from_secs(naru_protocol::limits::BODY_SECONDS),
             write_pause: Duration::from_secs(60),
             requests_per_peer: 48,
+            handshake: Duration::from_secs(10),
+            connections: 1024,
+            connections_per_address: naru_protocol::limits::STRANGER_CONNECTIONS,
         }
     }
 }

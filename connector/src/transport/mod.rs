@@ -12,13 +12,16 @@
 //! addresses by the text of a multiaddr; no type of libp2p leaves this module. Identity in the sense of the exchange is
 //! not decided here: a peer id says which transport key is at the other end, and the caller knows whose that is.
 //!
-//! Not here: QUIC, relays, hole punching, discovery; TLS of the HTTPS door.
+//! The second door, HTTPS, is in [`https`]: the same router, the same rules of heads, bodies and time.
+//!
+//! Not here: QUIC, relays, hole punching, discovery.
 
 mod address;
 mod body;
 mod client;
 mod error;
 mod gate;
+pub mod https;
 #[cfg(test)]
 mod interop;
 mod io;

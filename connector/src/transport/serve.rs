@@ -1,9 +1,11 @@
-//! The libp2p door of the router: HTTP/1.1 on each stream that a peer opens (spec chapter 10, `[NET-6.5]`–`[NET-6.8]`).
+//! The router on one stream, whatever its door: HTTP/1.1 with limits of time and of heads (spec chapter 10, `[NET-6.5]`–
+//! `[NET-6.8]`); and the libp2p door, each stream that a peer opens.
 //!
-//! The peer id that the connection proved goes to the router as the extension [`Peer`]. Limits of content are the
-//! router's; here are those of time and of heads.
+//! What the connection proved goes to the router as the extension [`Peer`]. Limits of content are the router's; who may
+//! connect at all is `gate`'s and `https::server`'s.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,15 +18,19 @@ use hyper::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioTimer;
+use naru_protocol::encoding::Digest;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::compat::FuturesAsyncReadCompatExt;
 use tower::ServiceExt;
 
 use super::body::{Broken, Held, Paced};
+use super::gate::share;
 use super::io::{Answering, StreamIo};
 use super::limits::ServeLimits;
-use super::links::{Counters, Shared};
+use super::links::Counters;
 use super::streams::Accepted;
 
 /// Bytes of a request that are buffered at once.
@@ -35,17 +41,35 @@ const BUFFER: usize = 64 << 10;
 pub enum Door {
     /// A stream of a libp2p connection: `peer_id` is proven.
     Libp2p,
-    /// Plain HTTPS: `peer_id` is empty, identity is the token's or the operator's affair.
+    /// HTTPS: `peer_id` is empty, identity is the token's or the operator's affair.
     Https,
 }
 
 /// Who is at the other end of the connection that carries a request. An extension of every request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The peer id that the connection proved.
+    /// The peer id that the connection proved; empty at the HTTPS door.
     pub peer_id: String,
     /// The door.
     pub door: Door,
+    /// SHA-256 of the certificate whose key the client proved at the HTTPS door, if it showed one. Who that is, is not
+    /// decided here: no chain was verified.
+    pub certificate: Option<Digest>,
+    /// The address that the HTTPS door sees; none over libp2p.
+    pub remote: Option<IpAddr>,
+}
+
+impl Peer {
+    /// Whom requests are charged to that no peer's token comes with: the peer id, or at the HTTPS door the address, of IPv6 its
+    /// /64.
+    #[must_use]
+    pub fn source(&self) -> String {
+        self.remote.map_or_else(|| self.peer_id.clone(), |ip| share(ip).to_string())
+    }
+
+    fn over_libp2p(peer_id: String) -> Self {
+        Self { peer_id, door: Door::Libp2p, certificate: None, remote: None }
+    }
 }
 
 /// The streams that peers open. Feed it to [`serve`]; dropping it resets all that come.
@@ -69,13 +93,14 @@ pub async fn serve(mut incoming: Incoming, router: Router, limits: ServeLimits) 
             accepted = incoming.streams.recv() => {
                 let Some(accepted) = accepted else { break };
                 let server = Server {
-                    shared: accepted.shared,
+                    peer: Peer::over_libp2p(accepted.shared.name.to_string()),
+                    working: accepted.shared.working.clone(),
                     router: router.clone(),
                     limits: limits.clone(),
                     counters: incoming.counters.clone(),
                     answering: Arc::default(),
                 };
-                streams.spawn(server.stream(accepted.stream, accepted.place));
+                streams.spawn(server.stream(accepted.stream.compat(), accepted.place));
             }
             Some(_) = streams.join_next() => {}
         }
@@ -83,19 +108,28 @@ pub async fn serve(mut incoming: Incoming, router: Router, limits: ServeLimits) 
     while streams.join_next().await.is_some() {}
 }
 
+/// The router for one stream.
 #[derive(Clone)]
-struct Server {
-    shared: Arc<Shared>,
-    router: Router,
-    limits: Arc<ServeLimits>,
-    counters: Arc<Counters>,
-    answering: Answering,
+pub(super) struct Server {
+    /// Who is at the other end.
+    pub(super) peer: Peer,
+    /// Requests in work of whoever shares with this stream.
+    pub(super) working: Arc<AtomicUsize>,
+    pub(super) router: Router,
+    pub(super) limits: Arc<ServeLimits>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) answering: Answering,
 }
 
 impl Server {
-    async fn stream(self, stream: libp2p::Stream, place: tokio::sync::OwnedSemaphorePermit) {
-        let io = StreamIo::accepted(stream, self.limits.write_pause, self.answering.clone(), place);
-        let peer = self.shared.name.clone();
+    /// Answers one request after the other until the stream ends. `held` is dropped with the stream.
+    pub(super) async fn stream<S, H>(self, stream: S, held: H)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        H: Send + Unpin + 'static,
+    {
+        let io = StreamIo::accepted(stream, self.limits.write_pause, self.answering.clone(), held);
+        let peer = self.peer.clone();
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(self.limits.head)
@@ -105,7 +139,7 @@ impl Server {
             .writev(true);
         let service = service_fn(move |request| self.call(request));
         if let Err(error) = http.serve_connection(io, service).await {
-            tracing::debug!(%peer, %error, "stream ended early");
+            tracing::debug!(?peer, %error, "stream ended early");
         }
     }
 
@@ -128,11 +162,11 @@ impl Server {
         if target > self.limits.target_bytes {
             return (refusal(StatusCode::URI_TOO_LONG), None);
         }
-        let Some(turn) = Turn::take(&self.shared.working, self.limits.requests_per_peer) else {
+        let Some(turn) = Turn::take(&self.working, self.limits.requests_per_peer) else {
             self.counters.refused_requests.add();
             return (refusal(StatusCode::TOO_MANY_REQUESTS), None);
         };
-        request.extensions_mut().insert(Peer { peer_id: self.shared.name.to_string(), door: Door::Libp2p });
+        request.extensions_mut().insert(self.peer.clone());
         let stalled = Arc::new(AtomicBool::new(false));
         let deadline = Instant::now() + self.limits.body_total;
         let request = request.map(|body| {

@@ -79,7 +79,7 @@ fn key(error: &(dyn std::error::Error + 'static)) -> TransportError {
 }
 
 /// The cipher suites in our order: AES-128-GCM first where the processor has AES. // NET-3.3
-fn suites() -> Vec<SupportedCipherSuite> {
+pub(super) fn suites() -> Vec<SupportedCipherSuite> {
     if has_aes() {
         vec![TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256]
     } else {

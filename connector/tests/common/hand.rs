@@ -76,7 +76,8 @@ impl Hand {
         let router = Router::new().fallback(desk::dispatch).with_state(Arc::clone(&desk));
         tokio::spawn(transport::serve(incoming, router, ServeLimits::default()));
         let peer = peer_id(&ticket.peer().ring().newest().unwrap().transport);
-        let addresses: Vec<String> = ticket.addresses().iter().map(|a| a.as_str().to_owned()).collect();
+        let addresses = ticket.addresses().iter().map(|a| a.as_str().to_owned());
+        let addresses: Vec<String> = addresses.filter(|a| a.starts_with('/')).collect();
         transport.connect(&peer, &addresses).await.unwrap();
         Self { node: *ticket.peer().did(), desk, ticket, peer, addresses, transport }
     }
@@ -138,6 +139,11 @@ impl Hand {
         let method = Method::parse(method).unwrap();
         let path = Path::parse(path).unwrap();
         Token::for_read(self.desk.did, self.node, method, path, Digest::of(body), now())
+    }
+
+    /// A token for a read or a service post.
+    pub(crate) fn token_for(&self, method: &str, path: &str, body: &[u8]) -> String {
+        self.sign(&self.read_token(method, path, body))
     }
 
     pub(crate) fn sign(&self, token: &Token) -> String {

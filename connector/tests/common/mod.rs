@@ -72,6 +72,8 @@ pub(crate) fn init(dir: &Path, name: &str, country: &str, port: Option<u16>) -> 
         size: "sme".to_owned(),
         host: "127.0.0.1".to_owned(),
         port,
+        https: None,
+        https_host: None,
     }
 }
 
@@ -85,11 +87,17 @@ pub(crate) struct Firm {
 impl Firm {
     /// Makes the folder and opens the node; port 0 only dials out.
     pub(crate) async fn start(dir: PathBuf, name: &str, country: &str, port: Option<u16>) -> Self {
+        Self::of(init(&dir, name, country, port)).await
+    }
+
+    /// The same with whatever `init` can make.
+    pub(crate) async fn of(init: Init) -> Self {
         // `NARU_LOG=debug cargo test … -- --nocapture` shows what both nodes say.
         if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("NARU_LOG") {
             let _ = tracing_subscriber::fmt().with_env_filter(filter).try_init();
         }
-        let made = init::create(&init(&dir, name, country, port)).unwrap();
+        let made = init::create(&init).unwrap();
+        let dir = init.dir;
         let node = Node::open(&Folder::new(&dir)).await.unwrap();
         Self { dir, did: made.did, node: Some(node) }
     }
@@ -214,6 +222,8 @@ pub(crate) fn proposal(peer: &str, dataset: &str, out: Option<PathBuf>) -> Propo
         purpose: "quality_analysis".to_owned(),
         countries: vec!["SG".to_owned()],
         out,
+        facts: None,
+        keep_days: None,
     }
 }
 

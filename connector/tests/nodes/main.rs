@@ -9,6 +9,7 @@ mod catalog;
 mod common;
 mod export;
 mod faults;
+mod https;
 mod omission;
 mod operator;
 mod order;

@@ -565,6 +565,11 @@ codes! {
         "A deal goes on where it stopped as soon as the peer is reached; a command is given again."
         "연결이 끊어졌습니다"
         "다시 연결되면 거래는 멈춘 곳부터 이어집니다. 명령은 다시 실행하세요.";
+    AddressRefused "address_refused" 500 Transport
+        "Address of the peer is not on the public internet"
+        "Nothing was sent. If the peer is in your own network, allow local addresses for it."
+        "상대의 주소가 공용 인터넷 주소가 아닙니다"
+        "아무것도 보내지 않았습니다. 상대가 내부망에 있다면 그 상대에게 로컬 주소를 허용하세요.";
     TlsFailed "tls_failed" 500 Transport
         "Secure connection failed"
         "Certificate or peer id is not the expected one. A proxy may be inspecting the traffic."
@@ -650,10 +655,10 @@ codes! {
         "포트가 이미 사용 중입니다"
         "다른 프로그램이나 노드가 그 포트를 쓰고 있습니다. 다른 포트를 고르거나 그 프로그램을 끝내세요.";
     AddressInvalid "address_invalid" 500 Local
-        "Address is not a multiaddr that this node speaks"
-        "Write for example `/ip4/0.0.0.0/tcp/4801`."
-        "이 노드가 쓸 수 있는 multiaddr 주소가 아닙니다"
-        "예를 들어 `/ip4/0.0.0.0/tcp/4801`처럼 쓰세요.";
+        "Address is not one that this node speaks"
+        "Write for example `/ip4/0.0.0.0/tcp/4801`, or `https://naru.example:4443`."
+        "이 노드가 쓸 수 있는 주소가 아닙니다"
+        "예를 들어 `/ip4/0.0.0.0/tcp/4801` 또는 `https://naru.example:4443`처럼 쓰세요.";
     ConfigInvalid "config_invalid" 500 Local
         "Configuration is invalid"
         "The message names file, line and key."

@@ -48,7 +48,7 @@ impl ActKind {
     }
 
     /// How strong the act is where two cross: termination beats completion beats the rest (NEG-13.2).
-    pub(super) const fn rank(self) -> u8 {
+    pub(crate) const fn rank(self) -> u8 {
         use negotiation::ActKind as N;
         use transfer::ActKind as T;
         match self {
@@ -62,7 +62,7 @@ impl ActKind {
     }
 
     /// Whether the act ends something; such acts need no time left and no room left.
-    pub(super) const fn is_closing(self) -> bool {
+    pub(crate) const fn is_closing(self) -> bool {
         self.rank() > 0 || matches!(self, Self::Negotiation(negotiation::ActKind::End))
     }
 }

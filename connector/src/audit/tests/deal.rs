@@ -36,7 +36,7 @@ use super::{
 };
 use crate::node::facts;
 
-const DATASET: &str = "urn:dxp:0123456789abcdef0123456789abcdef";
+pub(super) const DATASET: &str = "urn:dxp:0123456789abcdef0123456789abcdef";
 const CALLBACK: &str = "multiaddr:/p2p/x";
 
 /// How far a deal comes.
@@ -107,7 +107,7 @@ impl Drop for Deal {
     }
 }
 
-fn policy(kind: &str) -> Value {
+pub(super) fn policy(kind: &str) -> Value {
     let text = include_str!("../../../../examples/ev-parts/terms.json");
     let mut policy: Value = serde_json::from_str(text).unwrap();
     policy["@type"] = object!(kind);
@@ -115,7 +115,7 @@ fn policy(kind: &str) -> Value {
     policy
 }
 
-fn listing(provider: &Actor) -> Listing {
+pub(super) fn listing(provider: &Actor) -> Listing {
     let text = include_str!("../../../../examples/ev-parts/facts.json");
     let mut facts: Value = serde_json::from_str(text).unwrap();
     facts["id"] = object!(DATASET);
@@ -506,7 +506,7 @@ impl Deal {
 }
 
 /// Claims of one name that are proved.
-fn proved(report: &Report, name: &str) -> usize {
+pub(super) fn proved(report: &Report, name: &str) -> usize {
     let claims = report.claims().iter();
     claims.filter(|claim| claim.name() == name && claim.verdict() == Verdict::Proved).count()
 }

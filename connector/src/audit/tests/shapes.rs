@@ -141,7 +141,7 @@ fn a_report_is_one_object_of_these_members() {
     assert_eq!((members(&json).as_str(), &json["v"], &json["holds"]), (whole, &object!(1), &object!(false)));
     assert_eq!(members(&json["tally"]), "claims failed not_disclosed proved unsupported");
     assert_eq!(members(&json["logs"][0]), "dir origin participant root size");
-    assert_eq!(members(&json["exchanges"][0]), "acts agreement code id kind parties verdict");
+    assert_eq!(members(&json["exchanges"][0]), "acts agreement code id kind parties unsigned verdict");
     let claims = json["claims"].as_array().unwrap();
     let mut tally = object!({"claims": claims.len()});
     for verdict in ["proved", "failed", "not_disclosed", "unsupported"] {

@@ -139,6 +139,8 @@ mod tests {
             size: "sme".to_owned(),
             host: "127.0.0.1".to_owned(),
             port: None,
+            https: None,
+            https_host: None,
         };
         let did = create(&init).unwrap().did;
         (Node::open(&Folder::new(dir)).await.unwrap(), did)
@@ -191,6 +193,8 @@ mod tests {
             purpose: "quality_analysis".to_owned(),
             countries: vec!["SG".to_owned()],
             out: Some(out.clone()),
+            facts: None,
+            keep_days: None,
         };
         let deal = buyer.request(ask).await.unwrap().id;
         let transfer = until(&buyer, &deal, |v| v.other.is_some()).await.other.unwrap();

@@ -40,15 +40,23 @@ pub(in crate::node) fn understood(policy: &Value) -> Result<(), String> {
 
 /// What an offer lets a consumer do, for people who choose from a catalog.
 pub(in crate::node) fn offered(policy: &Value) -> Result<OfferTerms, String> {
-    let said = read(policy)?;
-    Ok(OfferTerms {
+    read(policy).map(told)
+}
+
+/// The same of an offer of a peer that signs nothing, which may leave purpose and retention open.
+pub(in crate::node) fn offered_by_plain(policy: &Value) -> Result<OfferTerms, String> {
+    read_open(policy).map(told)
+}
+
+fn told(said: Said) -> OfferTerms {
+    OfferTerms {
         purposes: said.purposes.unwrap_or_default(),
         countries: said.countries.map(|codes| codes.into_iter().collect()),
         retention_days: said.days.unwrap_or_default(),
         transfers: said.transfers,
         framework: said.framework,
         prohibited: said.kept_here.then(|| DISTRIBUTE.to_owned()).into_iter().collect(),
-    })
+    }
 }
 
 /// The facts of a contract under this offer, for a consumer of this country and this destination (POL-10.3).
@@ -59,9 +67,12 @@ pub(in crate::node) fn contract(
     revision: &str,
     at: u64,
 ) -> Result<Value, String> {
-    let said = read(policy)?;
+    Ok(of(read(policy)?, consumer, destination, revision, at))
+}
+
+fn of(said: Said, consumer: &str, destination: &Value, revision: &str, at: u64) -> Value {
     let countries = said.countries.unwrap_or_else(|| stated(consumer, destination));
-    Ok(json!({
+    json!({
         "framework": said.framework.unwrap_or_else(|| "none".to_owned()),
         "policy_revision": revision,
         "valid_from": at,
@@ -73,7 +84,42 @@ pub(in crate::node) fn contract(
         "countries_listed": countries,
         "onward_transfer": {"allowed": !said.kept_here, "countries": []},
         "subprocessors": [],
-    }))
+    })
+}
+
+/// What the consumer's side states where the offer of a plain deal leaves it open.
+pub(in crate::node) struct Stated<'a> {
+    /// What the data are for.
+    pub(in crate::node) purpose: Option<&'a str>,
+    /// Days after which they are deleted.
+    pub(in crate::node) keep_days: Option<u32>,
+}
+
+/// The facts of a contract with a peer that signs nothing, and the purpose of the transfer (PLN-7.2): as [`contract`], but
+/// that purpose and retention may be left open by the offer. A purpose that is stated must still be one that is offered; the
+/// only one that is offered is stated by taking the offer.
+pub(in crate::node) fn contract_of_plain(
+    policy: &Value,
+    consumer: &str,
+    destination: &Value,
+    stated: &Stated<'_>,
+    revision: &str,
+    at: u64,
+) -> Result<(Value, Option<String>), String> {
+    let mut said = read_open(policy)?;
+    let only = match said.purposes.as_deref() {
+        Some([only]) => Some(only.clone()),
+        Some(_) | None => None,
+    };
+    let purpose = stated.purpose.map(str::to_owned).or(only);
+    said.purposes = said.purposes.or_else(|| purpose.clone().map(|purpose| vec![purpose]));
+    said.days = said.days.or(stated.keep_days);
+    let mut facts = of(said, consumer, destination, revision, at);
+    if let Some(members) = facts.as_object_mut() {
+        // What nobody said is absent, and the rule that needs it says so.
+        members.retain(|_, value| !value.is_null());
+    }
+    Ok((facts, purpose))
 }
 
 /// The countries that a proposal names: an agreement always binds the data to countries that were stated.
@@ -84,6 +130,18 @@ fn stated(consumer: &str, destination: &Value) -> BTreeSet<String> {
 }
 
 fn read(policy: &Value) -> Result<Said, String> {
+    let said = read_open(policy)?;
+    for (operand, missing) in [("purpose", said.purposes.is_none()), ("elapsedTime", said.days.is_none())] {
+        if missing {
+            let place = "/permission/0/constraint";
+            return Err(format!("{place}: {operand} is missing, and no deal is decided without it"));
+        }
+    }
+    Ok(said)
+}
+
+/// As [`read`], of an offer that may leave purpose and retention open.
+fn read_open(policy: &Value) -> Result<Said, String> {
     let [rule] = policy.get("permission").and_then(Value::as_array).map_or(&[][..], Vec::as_slice) else {
         return Err("/permission: exactly one permission is understood here".to_owned());
     };
@@ -94,11 +152,6 @@ fn read(policy: &Value) -> Result<Said, String> {
     let place = "/permission/0/constraint";
     for (n, constraint) in list(rule, "constraint").enumerate() {
         said.take(constraint).map_err(|why| format!("{place}/{n}{why}"))?;
-    }
-    for (operand, missing) in [("purpose", said.purposes.is_none()), ("elapsedTime", said.days.is_none())] {
-        if missing {
-            return Err(format!("{place}: {operand} is missing, and no deal is decided without it"));
-        }
     }
     Ok(said)
 }

@@ -1,0 +1,298 @@
+//! Data of a plain peer: fetched under the token that its START carried, into a part file, and named when complete (spec
+//! chapter 13, PLN-8).
+//!
+//! Nothing was promised that the bytes could be compared with: what is kept is the digest of what arrived. A server that knows
+//! ranges and names its content is asked for the rest; any other is asked for the whole again.
+
+use std::path::{Path, PathBuf};
+
+use axum::body::Body;
+use hyper::{HeaderMap, Request, StatusCode, header};
+use naru_protocol::{
+    encoding::Id,
+    error::Code,
+    exchange::{ActKind, Role},
+    transfer as tra,
+};
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
+
+use super::{
+    deal::Place,
+    negotiation::Step,
+    peers::PlainPeer,
+    turn::{PlainData, data_of},
+};
+use crate::{
+    node::{Node, NodeError, now_ms, transfer::passes, views},
+    store::{ExchangeRow, OurRole},
+};
+
+/// Bytes of one dataset of a plain peer, at most: an endless answer ends there, or where the disk does.
+const MOST: u64 = 1 << 44;
+/// Longest name of a file made from a dataset's id, bytes.
+const NAME: usize = 128;
+
+/// What arrived.
+struct Fetched {
+    bytes: u64,
+    sha256: String,
+}
+
+/// A file name for a dataset that a peer named.
+fn file_name(dataset: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
+    let name: String = dataset.chars().map(plain).take(NAME).collect();
+    let name = name.trim_start_matches('.').to_owned();
+    if name.is_empty() { "data".to_owned() } else { name }
+}
+
+/// Where the part of a fetch lies, and the tag of the content that it is a part of.
+struct Part {
+    part: PathBuf,
+    tag: PathBuf,
+    whole: PathBuf,
+}
+
+impl Part {
+    fn of(out: &Path, dataset: &str) -> Self {
+        let name = file_name(dataset);
+        Self {
+            part: out.join(format!(".{name}.naru-part")),
+            tag: out.join(format!(".{name}.naru-tag")),
+            whole: out.join(name),
+        }
+    }
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> NodeError {
+    let code = if crate::data::part::is_disk_full(error) { Code::DiskFull } else { Code::FileUnusable };
+    NodeError::refused(code, format!("{}: {error}", path.display()))
+}
+
+impl Node {
+    /// Fetches what a started transfer offers, in one task however often it is started.
+    pub(super) async fn fetch_plain(self, id: Id) {
+        let Some(mut run) = self.receiving.begin(id) else { return };
+        let mut stop = self.stop.subscribe();
+        let mut tries = 0;
+        loop {
+            let fetched = tokio::select! {
+                fetched = self.try_fetch_plain(id) => fetched,
+                () = run.halted() => Ok(()),
+                _ = stop.wait_for(|s| *s) => return,
+            };
+            if let Err(error) = fetched {
+                tracing::warn!(exchange = %id, code = error.code().as_str(), %error, "the data did not arrive");
+                let goes_on = passes(error.code());
+                if let Err(error) = self.plain_failed(id, &error, goes_on).await {
+                    tracing::error!(exchange = %id, %error, "the failure could not be kept");
+                    return;
+                }
+                if goes_on && self.pause(tries).await {
+                    tries += 1;
+                    continue;
+                }
+            }
+            if !run.again() {
+                return;
+            }
+        }
+    }
+
+    async fn try_fetch_plain(&self, id: Id) -> Result<(), NodeError> {
+        let row = self.store.exchange(id).await?.ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;
+        let PlainData::Haul(haul) = data_of(&row)? else { return Ok(()) };
+        let (Some(place), Some(out)) = (&haul.place, &haul.out) else { return Ok(()) };
+        if row.state != "STARTED" || row.role != OurRole::Consumer || haul.done {
+            return Ok(());
+        }
+        let peer = self.plain_peer(&row.peer).ok_or_else(|| NodeError::refused(Code::NotPaired, ""))?;
+        let paths = Part::of(out, &haul.dataset);
+        let fetched = tokio::select! {
+            fetched = self.fetch_part(&peer, place, out, &paths) => fetched?,
+            error = self.no_longer_fetched(&row) => return Err(error),
+        };
+        let _lock = self.locks.one(id).await;
+        let mut turn = self.plain_turn(id).await?;
+        let haul = turn.haul()?;
+        (haul.bytes, haul.sha256, haul.done) = (fetched.bytes, Some(fetched.sha256), true);
+        (haul.refusal, haul.ended_ms) = (None, Some(now_ms()));
+        // The token is of no more use.
+        haul.place = None;
+        if turn.machine.may_send(ActKind::Transfer(tra::ActKind::Complete)) {
+            turn.take(Step::Complete, 0).await?;
+        }
+        turn.commit().await?;
+        Ok(())
+    }
+
+    /// Asks our own law again whenever the operator's facts have changed; ends with what stands against the data.
+    async fn no_longer_fetched(&self, row: &ExchangeRow) -> NodeError {
+        let mut facts = self.facts_seen();
+        loop {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            let seen = self.facts_seen();
+            if seen != facts {
+                if let Err(error) = self.plain_still_allowed(row).await {
+                    return error;
+                }
+                facts = seen;
+            }
+        }
+    }
+
+    async fn fetch_part(
+        &self,
+        peer: &PlainPeer,
+        place: &Place,
+        out: &Path,
+        paths: &Part,
+    ) -> Result<Fetched, NodeError> {
+        tokio::fs::create_dir_all(out).await.map_err(|e| unusable(out, &e))?;
+        let options = |path: &Path| {
+            let mut options = tokio::fs::OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false);
+            let path = path.to_owned();
+            async move { options.open(&path).await.map_err(|e| unusable(&path, &e)) }
+        };
+        let mut file = options(&paths.part).await?;
+        let held = file.metadata().await.map_err(|e| unusable(&paths.part, &e))?.len();
+        let tag = tokio::fs::read_to_string(&paths.tag).await.ok().filter(|tag| held > 0 && !tag.is_empty());
+        let mut request = Request::builder().method("GET").header(header::ACCEPT_ENCODING, "identity");
+        if let Some(token) = &place.authorization {
+            request = request.header(header::AUTHORIZATION, token.as_str());
+        }
+        if let Some(tag) = &tag {
+            request = request
+                .header(header::RANGE, format!("bytes={held}-"))
+                .header(header::IF_RANGE, tag.as_str());
+        }
+        let request = request.body(Body::empty());
+        let request = request.map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
+        let reach = peer.reach_of_data(&place.endpoint)?;
+        let answer = self.client.request(&place.endpoint, request, &reach).await?;
+        let (head, body) = answer.into_parts();
+        let from = begins_at(head.status, &head.headers, held)?;
+        let mut sha256 = Sha256::new();
+        if from > 0 {
+            hash_held(&mut file, from, &mut sha256).await.map_err(|e| unusable(&paths.part, &e))?;
+        }
+        file.set_len(from).await.map_err(|e| unusable(&paths.part, &e))?;
+        file.seek(std::io::SeekFrom::Start(from)).await.map_err(|e| unusable(&paths.part, &e))?;
+        let strong =
+            head.headers.get(header::ETAG).and_then(|v| v.to_str().ok()).filter(|t| t.starts_with('"'));
+        tokio::fs::write(&paths.tag, strong.unwrap_or_default())
+            .await
+            .map_err(|e| unusable(&paths.tag, &e))?;
+        let bytes = write_all(body, &mut file, from, &mut sha256, &paths.part).await?;
+        file.sync_all().await.map_err(|e| unusable(&paths.part, &e))?;
+        tokio::fs::rename(&paths.part, &paths.whole).await.map_err(|e| unusable(&paths.whole, &e))?;
+        let _ = tokio::fs::remove_file(&paths.tag).await;
+        let sha256 = sha256.finalize().iter().map(|b| format!("{b:02x}")).collect();
+        Ok(Fetched { bytes, sha256 })
+    }
+
+    /// Keeps why data do not move, and ends the transfer where trying again is of no use.
+    pub(super) async fn plain_failed(
+        &self,
+        id: Id,
+        error: &NodeError,
+        goes_on: bool,
+    ) -> Result<(), NodeError> {
+        let _lock = self.locks.one(id).await;
+        let mut turn = self.plain_turn(id).await?;
+        if turn.row.state != "STARTED" {
+            return Ok(());
+        }
+        let role = turn.machine.role();
+        turn.haul()?.refusal = Some(views::refusal(error.code(), vec![error.to_string()], role));
+        if !goes_on {
+            // The peer learns the code; the words may hold paths of ours.
+            turn.end_transfer(error.code(), Vec::new(), Vec::new(), 0)?;
+            turn.haul()?.refusal = Some(views::refusal(error.code(), vec![error.to_string()], role));
+        }
+        turn.commit().await?;
+        Ok(())
+    }
+}
+
+/// Where the content of an answer begins; refuses what is no data.
+fn begins_at(status: StatusCode, headers: &HeaderMap, held: u64) -> Result<u64, NodeError> {
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(NodeError::refused(Code::EncodingRefused, "the data are encoded"));
+    }
+    match status.as_u16() {
+        200 => Ok(0),
+        206 => {
+            let range = headers.get(header::CONTENT_RANGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+            if range.starts_with(&format!("bytes {held}-")) {
+                return Ok(held);
+            }
+            Err(NodeError::refused(Code::RangeInvalid, "another range than was asked for"))
+        }
+        401 | 403 => {
+            Err(NodeError::refused(Code::CapabilityInvalid, "the provider's data address opens nothing"))
+        }
+        300..=399 => Err(NodeError::refused(Code::Redirected, format!("answered {status}"))),
+        408 | 429 | 500..=599 => {
+            Err(NodeError::refused(Code::Busy, format!("the data address answered {status}")))
+        }
+        _ => Err(NodeError::refused(Code::AnswerMalformed, format!("the data address answered {status}"))),
+    }
+}
+
+async fn hash_held(file: &mut tokio::fs::File, until: u64, sha256: &mut Sha256) -> std::io::Result<()> {
+    file.seek(std::io::SeekFrom::Start(0)).await?;
+    let mut left = until;
+    let mut piece = vec![0; 1 << 16];
+    while left > 0 {
+        let most = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
+        let read = file.read(piece.get_mut(..most).unwrap_or_default()).await?;
+        if read == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        sha256.update(piece.get(..read).unwrap_or_default());
+        left -= read as u64;
+    }
+    Ok(())
+}
+
+async fn write_all(
+    mut body: crate::transport::AnswerBody,
+    file: &mut tokio::fs::File,
+    from: u64,
+    sha256: &mut Sha256,
+    path: &Path,
+) -> Result<u64, NodeError> {
+    let mut bytes = from;
+    while let Some(piece) = body.chunk().await? {
+        bytes = bytes.saturating_add(piece.len() as u64);
+        if bytes > MOST {
+            return Err(NodeError::refused(Code::TooLarge, "the data do not end"));
+        }
+        sha256.update(&piece);
+        file.write_all(&piece).await.map_err(|e| unusable(path, &e))?;
+    }
+    file.flush().await.map_err(|e| unusable(path, &e))?;
+    Ok(bytes)
+}
+
+/// Whether this side fetches the data of a transfer that has started.
+pub(super) fn fetches(row: &ExchangeRow, role: Role) -> bool {
+    role == Role::Consumer && row.state == "STARTED"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_named_by_its_dataset_and_never_leaves_its_folder() {
+        assert_eq!(file_name("asset-1.csv"), "asset-1.csv");
+        assert_eq!(file_name("../../etc/passwd"), "_.._etc_passwd");
+        assert_eq!(file_name("…"), "_");
+        assert_eq!(file_name("..."), "data");
+        assert!(file_name(&"x".repeat(1000)).len() <= NAME);
+    }
+}

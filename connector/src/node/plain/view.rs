@@ -1,0 +1,56 @@
+//! Exchanges with plain peers as people see them.
+
+use std::path::PathBuf;
+
+use super::turn::{PlainData, data_of, machine_of};
+use crate::{
+    node::{Node, NodeError, verbs::ExchangeView},
+    store::ExchangeRow,
+};
+
+/// Where the files of an exchange go.
+pub(in crate::node) fn out_of(row: &ExchangeRow) -> Result<Option<PathBuf>, NodeError> {
+    Ok(match data_of(row)? {
+        PlainData::Deal(deal) => deal.out,
+        PlainData::Haul(haul) => haul.out,
+    })
+}
+
+impl Node {
+    /// Fills in what only plain exchanges know.
+    pub(in crate::node) async fn plain_view(
+        &self,
+        row: &ExchangeRow,
+        mut view: ExchangeView,
+    ) -> Result<ExchangeView, NodeError> {
+        let took = |from: u64, to: Option<u64>| to.map(|to| to.saturating_sub(from));
+        view.unsigned = true;
+        if let Some(peer) = self.plain_peer(&row.peer) {
+            view.peer.clone_from(&peer.row.alias);
+        }
+        if row.waits_for.as_deref().is_some_and(|w| w.starts_with("peer:")) {
+            view.trouble = self.unanswered_trouble(row).await?;
+        }
+        match data_of(row)? {
+            PlainData::Deal(deal) => {
+                let in_force = machine_of(row)?.in_force();
+                view.out = deal.out;
+                view.dataset = deal.dataset;
+                view.in_force = in_force.map(|proof| proof.agreement().to_string());
+                view.other = deal.transfer.map(|id| id.to_string());
+                view.refusal = deal.refusal;
+                view.took_ms = took(deal.began_ms, deal.ended_ms);
+            }
+            PlainData::Haul(haul) => {
+                view.out = haul.out;
+                view.dataset = haul.dataset;
+                view.other = Some(haul.negotiation.to_string());
+                view.refusal = haul.refusal;
+                view.bytes = Some(haul.bytes);
+                view.sha256 = haul.sha256;
+                view.took_ms = took(haul.began_ms, haul.ended_ms);
+            }
+        }
+        Ok(view)
+    }
+}

@@ -111,7 +111,7 @@ limits! {
     PEER_CONNECTIONS: usize = 8, "connections", "Connections with one peer, of all doors.";
     PEER_STREAMS: usize = 64, "streams", "Streams that one peer may hold open.";
     PEER_RANGES: usize = 16, "requests", "Ranges served to one peer at once.";
-    PEER_ACTS_MINUTE: u64 = 600, "acts", "Acts taken from one peer in a minute.";
+    PEER_ACTS_MINUTE: u64 = 6000, "acts", "Acts taken from one peer in a minute.";
     PEER_READS_MINUTE: u64 = 6000, "reads", "Reads and service posts taken from one peer in a minute, ranges excepted.";
     PEER_REFUSALS_HOUR: u64 = 120, "entries", "Refused acts of one peer that are logged in an hour; beyond it, 429.";
     STRANGER_REQUESTS_MINUTE: u64 = 60, "requests", "Requests taken in a minute from one address that is no pinned peer's.";

@@ -19,7 +19,7 @@ use crate::{
     config::Shown,
     transport::{
         AnswerBody, ServeLimits, TransportError,
-        https::{HttpsConfig, HttpsDoor, Reach},
+        https::{HttpsConfig, HttpsDoor, Identity, Reach},
     },
 };
 
@@ -34,6 +34,8 @@ pub(super) struct Door {
     door: HttpsDoor,
     /// As tickets name it.
     address: Address,
+    /// The door's certificate, which we show to servers that ask for one.
+    identity: Identity,
 }
 
 /// What this process knows about ways to peers, by peer id.
@@ -104,10 +106,11 @@ impl Peer {
 impl Node {
     /// Opens the HTTPS door of `naru.toml` to the same router.
     pub(super) async fn open_https(&self, listen: SocketAddr, shown: Shown) -> Result<(), NodeError> {
+        let identity = Identity::new(shown.chain.clone(), shown.key.clone_key())?;
         let config = HttpsConfig { listen, certificate: shown.chain, key: shown.key };
         let door = HttpsDoor::listen(config, inbound::router(self.clone()), ServeLimits::default()).await?;
         tracing::info!(address = %door.addr(), url = %shown.address, "the HTTPS door is open");
-        let _ = self.https.set(Door { door, address: shown.address });
+        let _ = self.https.set(Door { door, address: shown.address, identity });
         Ok(())
     }
 
@@ -125,6 +128,11 @@ impl Node {
             return Some(url);
         }
         self.https.get()?.address.https().map(|door| door.url)
+    }
+
+    /// What we show to a server that asks who we are.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        self.https.get().map(|door| door.identity.clone())
     }
 
     /// The same as tickets name it, with the digest of a self-signed certificate.

@@ -170,8 +170,10 @@ impl Node {
         }
         let request = request.body(Body::empty());
         let request = request.map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
-        let reach = peer.reach_of_data(&place.endpoint)?;
-        let answer = self.client.request(&place.endpoint, request, &reach).await?;
+        let reach = peer.reach_of_data(self, &place.endpoint)?;
+        // However long the whole takes: only pauses are limited.
+        let answer =
+            self.client.request_within(&place.endpoint, request, &reach, self.client.times()).await?;
         let (head, body) = answer.into_parts();
         let from = begins_at(head.status, &head.headers, held)?;
         let mut sha256 = Sha256::new();

@@ -63,7 +63,7 @@ impl Node {
         let request = request
             .body(Body::new(Full::new(Bytes::from(content))))
             .map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
-        let answer = self.client.request(url, request, &peer.reach()?).await?;
+        let answer = self.client.request(url, request, &peer.reach(self)?).await?;
         let answered = whole(answer).await?;
         if (300..400).contains(&answered.status) {
             return Err(NodeError::refused(Code::Redirected, format!("answered {}", answered.status)));

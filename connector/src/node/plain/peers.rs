@@ -110,12 +110,12 @@ impl PlainPeer {
         self.record.authorization.as_deref()
     }
 
-    /// How its servers may be reached. Trusted certificates were read when it was recorded.
-    pub(super) fn reach(&self) -> Result<Reach, NodeError> {
+    /// How its servers may be reached, and what we show them. Trusted certificates were read when it was recorded.
+    pub(super) fn reach(&self, node: &Node) -> Result<Reach, NodeError> {
         let wrong = |e: String| NodeError::refused(Code::ConfigInvalid, e);
         let roots = self.record.trust.as_deref().map(crate::transport::https::certificates).transpose();
         let roots = roots.map_err(wrong)?.unwrap_or_default();
-        Ok(Reach { local: self.record.local, roots, ..Reach::default() })
+        Ok(Reach { local: self.record.local, roots, pins: Vec::new(), identity: node.identity() })
     }
 
     /// Whether this is an address of the peer: under the origin that the operator recorded (`[PLN-2.5]`).
@@ -134,9 +134,9 @@ impl PlainPeer {
 
     /// Whether data may be fetched from or put to this address: a public one, or for a peer in our own network one on the
     /// host that the operator recorded (`[PLN-8.6]`). Gives how to reach it.
-    pub(super) fn reach_of_data(&self, url: &str) -> Result<Reach, NodeError> {
+    pub(super) fn reach_of_data(&self, node: &Node, url: &str) -> Result<Reach, NodeError> {
         let same_host = matches!((host(url), host(&self.record.base)), (Some(a), Some(b)) if a == b);
-        let reach = self.reach()?;
+        let reach = self.reach(node)?;
         Ok(Reach { local: reach.local && same_host, ..reach })
     }
 }

@@ -211,11 +211,13 @@ impl Node {
     /// Delivers the files of a started push, one POST each, and completes the transfer.
     pub(super) async fn push_data(self, id: Id) {
         let Some(run) = self.receiving.begin(id) else { return };
+        let mut stop = self.stop.subscribe();
         let mut tries = 0;
         loop {
             let pushed = tokio::select! {
                 pushed = self.try_push(id) => pushed,
                 () = run.halted() => return,
+                _ = stop.wait_for(|s| *s) => return,
             };
             let Err(error) = pushed else { return };
             tracing::warn!(exchange = %id, code = error.code().as_str(), %error, "the data were not delivered");
@@ -285,8 +287,9 @@ impl Node {
         }
         let body = Body::from_stream(guarded(stream, Arc::clone(opened)));
         let request = request.body(body).map_err(|e| refused(Code::Internal, &e))?;
-        let reach = peer.reach_of_data(&place.endpoint)?;
-        let answer = self.client.request(&place.endpoint, request, &reach).await?;
+        let reach = peer.reach_of_data(self, &place.endpoint)?;
+        let answer =
+            self.client.request_within(&place.endpoint, request, &reach, self.client.times()).await?;
         match answer.status().as_u16() {
             200..=299 => Ok(()),
             status @ (408 | 429 | 500..=599) => {

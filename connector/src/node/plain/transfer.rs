@@ -214,7 +214,8 @@ impl PlainTurn {
         let (provider_pid, consumer_pid) = self.pids();
         let m = TransferCompletionMessage { provider_pid, consumer_pid, dxp: None };
         let path = format!("/transfers/{}/completion", self.their_pid()?);
-        self.close_data();
+        // Whoever completes has done its work: the task that says so must not be told to leave off.
+        self.node.close_opened(&self.row.our_pid);
         self.send(PlainSend::Complete, &path, m.to_bytes().map_err(message)?, Vec::new(), pause)
     }
 

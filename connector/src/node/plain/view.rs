@@ -2,9 +2,15 @@
 
 use std::path::PathBuf;
 
+use naru_protocol::error::{Code, Lang};
+
 use super::turn::{PlainData, data_of, machine_of};
 use crate::{
-    node::{Node, NodeError, verbs::ExchangeView},
+    node::{
+        Node, NodeError,
+        transfer::passes,
+        verbs::{ExchangeView, Trouble},
+    },
     store::ExchangeRow,
 };
 
@@ -31,7 +37,12 @@ impl Node {
         if row.waits_for.as_deref().is_some_and(|w| w.starts_with("peer:")) {
             view.trouble = self.unanswered_trouble(row).await?;
         }
-        match data_of(row)? {
+        let data = data_of(row)?;
+        // Concluded, and the data are still to be asked for.
+        let wanted =
+            matches!(&data, PlainData::Deal(deal) if row.state == "FINALIZED" && deal.wants_transfer());
+        let over = machine_of(row)?.state().is_some_and(|state| state.is_final()) && !wanted;
+        match data {
             PlainData::Deal(deal) => {
                 let in_force = machine_of(row)?.in_force();
                 view.out = deal.out;
@@ -50,6 +61,15 @@ impl Node {
                 view.sha256 = haul.sha256;
                 view.took_ms = took(haul.began_ms, haul.ended_ms);
             }
+        }
+        if let Some(refusal) = view.refusal.as_ref().filter(|_| view.trouble.is_none() && !over) {
+            let goes_on = Code::parse(&refusal.code).is_ok_and(passes);
+            let message = match refusal.reasons.is_empty() {
+                true => Code::parse(&refusal.code).map_or("", |c| c.title(Lang::En)).to_owned(),
+                false => refusal.reasons.join(", "),
+            };
+            let (code, side) = (refusal.code.clone(), refusal.side.clone());
+            view.trouble = Some(Trouble { code, side, message, goes_on });
         }
         Ok(view)
     }

@@ -31,7 +31,7 @@ use super::{
     peers::PlainPeer,
     serve::DATA,
     transfer::place_in,
-    turn::{PlainData, PlainTurn, machine_of},
+    turn::{AFTER_ANSWER_MILLIS, PlainData, PlainTurn, machine_of},
 };
 use crate::{
     config,
@@ -592,6 +592,11 @@ impl PlainTurn {
                 Vec::new(),
                 0,
             );
+        }
+        if heard == Heard::Theirs(ActKind::Transfer(tra::ActKind::Start))
+            && !self.permitted_again(AFTER_ANSWER_MILLIS).await?
+        {
+            return Ok(());
         }
         self.go_on(heard).await
     }

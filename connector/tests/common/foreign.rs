@@ -300,7 +300,7 @@ impl Reply {
     }
 
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
+        String::from_utf8_lossy(&self.body).chars().take(500).collect()
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

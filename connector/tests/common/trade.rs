@@ -29,8 +29,17 @@ impl Market {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut AddPlain)) -> Self {
+        Self::of("KR", false, change).await
+    }
+
+    /// One that has the other door too, or not.
+    pub(crate) async fn at(both: bool) -> Self {
+        Self::of("KR", both, |_| {}).await
+    }
+
+    pub(crate) async fn of(country: &str, both: bool, change: impl FnOnce(&mut AddPlain)) -> Self {
         let temp = Temp::new();
-        let firm = firm(&temp, "한강모터스", "KR").await;
+        let firm = firm_with(&temp, "한강모터스", country, both).await;
         let partner = Foreign::join_as(&firm, PARTNER, change).await;
         Self { firm, partner, temp }
     }
@@ -63,7 +72,11 @@ pub(crate) async fn publish_path(
 
 /// A firm that is reached by HTTPS alone.
 pub(crate) async fn firm(temp: &Temp, name: &str, country: &str) -> Firm {
-    let made = super::init(&temp.join(name), name, country, Some(0));
+    firm_with(temp, name, country, false).await
+}
+
+async fn firm_with(temp: &Temp, name: &str, country: &str, both: bool) -> Firm {
+    let made = super::init(&temp.join(name), name, country, (!both).then_some(0));
     Firm::of(naru::cli::init::Init { https: Some(0), ..made }).await
 }
 

@@ -28,6 +28,7 @@ use naru_protocol::{
 };
 use serde_json::{Value, json};
 
+#[allow(unused_imports, reason = "each test file uses its part")]
 pub(crate) use self::desk::{Answer, Desk, Manners, Talk, kind_of, offer_of, shown_dataset};
 use super::{Firm, LOOK, PATIENCE, harmless, now, policy};
 

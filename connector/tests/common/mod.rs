@@ -4,7 +4,9 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub(crate) mod deals;
+pub(crate) mod foreign;
 pub(crate) mod hand;
+pub(crate) mod trade;
 
 use std::{
     collections::BTreeMap,

@@ -26,7 +26,7 @@ use super::{
     negotiation::Heard,
     peers::PlainPeer,
     serve::DATA,
-    turn::{PlainData, PlainTurn, machine_of},
+    turn::{AFTER_ANSWER_MILLIS, PlainData, PlainTurn, machine_of},
 };
 use crate::{
     node::{
@@ -406,6 +406,11 @@ impl PlainTurn {
                 Vec::new(),
                 0,
             );
+        }
+        if heard == Heard::Theirs(ActKind::Transfer(tra::ActKind::Start))
+            && !self.permitted_again(AFTER_ANSWER_MILLIS).await?
+        {
+            return Ok(());
         }
         self.go_on(heard).await
     }

@@ -106,6 +106,9 @@ impl PlainTurn {
             PlainData::Deal(deal) => deal.cancel.clone(),
             PlainData::Haul(haul) => haul.cancel.clone(),
         };
+        if self.rests_on_what_ended().await? {
+            step = Step::End(Code::AgreementEnded, Vec::new());
+        }
         if let Some(reason) = cancelled {
             step = Step::End(Code::Cancelled, Some(reason).into_iter().filter(|r| !r.is_empty()).collect());
         }

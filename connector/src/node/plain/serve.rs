@@ -36,7 +36,7 @@ use crate::{
         source::{Reading, Source},
     },
     node::{Node, NodeError, now},
-    store::{ExchangeKind, ExchangeRow, OurRole},
+    store::{ExchangeKind, ExchangeRow, OurRole, PeerStatus},
 };
 
 /// Under which path data are fetched.
@@ -52,8 +52,8 @@ pub(in crate::node) struct Opened {
     /// Nothing is served any more, streams under way included.
     over: AtomicBool,
     served: AtomicU64,
-    /// Digest of the operator's facts that law was asked over last, and when they were looked at.
-    footing: tokio::sync::Mutex<(Option<Digest>, std::time::Instant)>,
+    /// Digest of the operator's facts that law was asked over last, and when they were looked at; none before the first time.
+    footing: tokio::sync::Mutex<Option<(Option<Digest>, std::time::Instant)>>,
 }
 
 impl std::fmt::Debug for Opened {
@@ -107,7 +107,8 @@ impl Node {
             Some(Some(Part::File(number))) if number < files => number,
             Some(_) => return Err(NodeError::refused(Code::NotFound, "")),
         };
-        file(opened, number, *method == Method::HEAD, headers).await
+        let under_way = self.watched(row, &opened);
+        file(opened, number, *method == Method::HEAD, headers, under_way).await
     }
 
     /// The transfer that a token opens now. Whatever does not fit looks the same from outside.
@@ -117,7 +118,7 @@ impl Node {
         let row = row.ok_or_else(denied)?;
         let PlainData::Haul(haul) = data_of(&row)? else { return Err(denied()) };
         let (digest, until) = haul.token.ok_or_else(denied)?;
-        if Digest::of(token.as_bytes()) != digest || self.plain_peer(&row.peer).is_none() {
+        if Digest::of(token.as_bytes()) != digest || !self.is_let_in(&row.peer) {
             return Err(denied());
         }
         if now() > until {
@@ -161,25 +162,56 @@ impl Node {
             source: Arc::new(source),
             over: AtomicBool::new(false),
             served: AtomicU64::new(0),
-            footing: tokio::sync::Mutex::new((self.facts_seen(), std::time::Instant::now())),
+            footing: tokio::sync::Mutex::default(),
         }))
     }
 
-    /// Looks whether the operator's facts are those that the START rests on, and asks law again if they are not.
+    /// Whether the operator lets this peer in.
+    fn is_let_in(&self, id: &str) -> bool {
+        self.plain_peer(id).is_some_and(|peer| peer.row.status == PeerStatus::Accepted)
+    }
+
+    /// Asks law again if the operator's facts are not those of the last time. What was written between a START and its first
+    /// byte counts too, so that the first look asks in any case.
     async fn still_served(&self, row: &ExchangeRow, opened: &Opened) -> Result<(), NodeError> {
-        if opened.over.load(Ordering::Relaxed) {
+        if opened.over.load(Ordering::Relaxed) || !self.is_let_in(&row.peer) {
             return Err(denied());
         }
         let mut footing = opened.footing.lock().await;
-        if footing.1.elapsed() < LOOK {
+        if footing.as_ref().is_some_and(|(_, at)| at.elapsed() < LOOK) {
             return Ok(());
         }
         let facts = self.facts_seen();
-        if footing.0 != facts {
+        if footing.as_ref().is_none_or(|(asked, _)| *asked != facts) {
             self.plain_still_allowed(row).await?;
         }
-        *footing = (facts, std::time::Instant::now());
+        *footing = Some((facts, std::time::Instant::now()));
         Ok(())
+    }
+
+    /// Looks again while a stream is under way, which is for as long as somebody holds what is given. Runs to its own end: what
+    /// it finds against the transfer breaks the stream, and is still to be committed then.
+    fn watched(&self, row: ExchangeRow, opened: &Arc<Opened>) -> Arc<()> {
+        let under_way = Arc::new(());
+        let (node, opened, held) = (self.clone(), Arc::clone(opened), Arc::downgrade(&under_way));
+        let mut stop = self.stop.subscribe();
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(LOOK) => {}
+                    _ = stop.wait_for(|s| *s) => return,
+                }
+                if held.strong_count() == 0 {
+                    return;
+                }
+                if let Err(error) = node.still_served(&row, &opened).await {
+                    tracing::warn!(exchange = %row.id, %error, "the data end");
+                    opened.over.store(true, Ordering::Relaxed);
+                    return;
+                }
+            }
+        });
+        under_way
     }
 
     /// Asks law again about a transfer that runs; what stands against it ends it.
@@ -285,7 +317,8 @@ impl Node {
         if let Some(token) = &place.authorization {
             request = request.header(header::AUTHORIZATION, token.as_str());
         }
-        let body = Body::from_stream(guarded(stream, Arc::clone(opened)));
+        let under_way = self.watched(row.clone(), opened);
+        let body = Body::from_stream(guarded(stream, Arc::clone(opened), under_way));
         let request = request.body(body).map_err(|e| refused(Code::Internal, &e))?;
         let reach = peer.reach_of_data(self, &place.endpoint)?;
         let answer =
@@ -306,12 +339,14 @@ impl Node {
 fn guarded<E: std::error::Error + Send + Sync + 'static>(
     stream: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
     opened: Arc<Opened>,
+    under_way: Arc<()>,
 ) -> impl Stream<Item = Result<Bytes, io::Error>> + Send + 'static {
     stream.map(move |piece| match piece {
         Ok(_) if opened.over.load(Ordering::Relaxed) => {
             Err(io::Error::other("the transfer may no longer be served"))
         }
         Ok(bytes) => {
+            let _ = &under_way;
             opened.served.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             Ok(bytes)
         }
@@ -350,6 +385,7 @@ async fn file(
     number: usize,
     head: bool,
     headers: &HeaderMap,
+    under_way: Arc<()>,
 ) -> Result<Response, NodeError> {
     let entry = opened.source.list().entry(number).ok_or_else(denied)?.clone();
     let tag = format!("\"{}\"", entry.sha256);
@@ -376,7 +412,7 @@ async fn file(
         let shown = format!("bytes {}-{}/{total}", range.start, range.end.saturating_sub(1));
         response = response.header(header::CONTENT_RANGE, shown);
     }
-    let body = if head { Body::empty() } else { Body::from_stream(guarded(stream, opened)) };
+    let body = if head { Body::empty() } else { Body::from_stream(guarded(stream, opened, under_way)) };
     response.body(body).map_err(|e| refused(Code::Internal, &e))
 }
 

@@ -19,7 +19,7 @@ use serde_json::{Value, json as object};
 use super::{
     deal::{Format, Place},
     negotiation::reasons_of,
-    turn::PlainTurn,
+    turn::{PlainData, PlainTurn, machine_of},
 };
 use crate::{
     config,
@@ -181,6 +181,38 @@ impl PlainTurn {
             self.beside.push(deal_turn);
         }
         Ok(())
+    }
+
+    /// A START of the peer rests on today's law as one of ours does (`[PLN-7.3]`): what stands against it ends the transfer.
+    pub(super) async fn permitted_again(&mut self, pause: u64) -> Result<bool, NodeError> {
+        let (negotiation, occurrence) = (self.haul()?.negotiation, self.haul()?.occurrence.max(1));
+        let shared = self.node.plain_turn(negotiation).await?.shared().await?;
+        let judged = self.judge(&shared, Some(occurrence)).await?;
+        match self.permit(&judged, Some(occurrence)) {
+            Ok(_) => {
+                // What allows changes nothing, and is not kept.
+                self.batch.evaluations.pop();
+                Ok(true)
+            }
+            Err(NodeError::Refused(code @ (Code::Denied | Code::Undetermined), why)) => {
+                tracing::info!(exchange = %self.row.id, %why, "refused by law");
+                let reasons = self.node.peer_reasons(&judged);
+                self.end_transfer(code, reasons, vec![("decision", object!(judged.row.digest))], pause)?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether this is a transfer that runs although the operator has ended its agreement: what was on its way then could not
+    /// be ended at once (`[PLN-6.4]`).
+    pub(super) async fn rests_on_what_ended(&self) -> Result<bool, NodeError> {
+        let PlainData::Haul(haul) = &self.data else { return Ok(false) };
+        if self.machine.state().is_none_or(Any::is_final) {
+            return Ok(false);
+        }
+        let deal = self.node.store.exchange(haul.negotiation).await?;
+        Ok(deal.as_ref().map(machine_of).transpose()?.is_some_and(|machine| machine.is_ended()))
     }
 
     /// A fresh token for our data, and the address that carries it.

@@ -1,0 +1,10 @@
+//! Partners that speak the Dataspace Protocol and sign nothing, scripted, against real nodes over their HTTPS door (spec
+//! chapter 13): whole trades in both roles, and every fault that such a partner may have.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod identity;
+mod law;
+mod trades;

@@ -58,7 +58,7 @@ pub(super) fn uuid() -> Result<String, NodeError> {
 }
 
 /// Refuses a process id that could not stand in a path.
-fn pid_fits(pid: &str) -> Result<(), NodeError> {
+pub(super) fn pid_fits(pid: &str) -> Result<(), NodeError> {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:@!$&'()*+,;=".contains(&b);
     if !pid.is_empty()
         && pid.len() <= 512

@@ -35,7 +35,7 @@ use naru_protocol::{
 use serde_json::{Value, json};
 
 /// How long anything may take; far above what it takes.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(15);
 

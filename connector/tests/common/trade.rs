@@ -114,7 +114,13 @@ impl Foreign {
 
     /// Asks for a dataset; the node has answered 201.
     pub(crate) async fn asks(&self, dataset: &str) -> Pids {
+        self.asks_under(dataset, |_| {}).await
+    }
+
+    /// The same, with a script for the process that is begun.
+    pub(crate) async fn asks_under(&self, dataset: &str, script: impl FnOnce(&str)) -> Pids {
         let (consumer, offer) = (uuid(), self.offer_for(dataset).await);
+        script(&consumer);
         let reply = self.post("/negotiations/request", &self.request_for(&consumer, &offer)).await;
         let said = reply.taken(201, "a request for what is offered").json();
         assert_eq!((&said["@type"], &said["state"]), (&json!("ContractNegotiation"), &json!("REQUESTED")));

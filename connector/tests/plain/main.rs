@@ -6,5 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod identity;
+mod input;
 mod law;
+mod selling;
 mod trades;

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// How often a message is repeated after 404 and 409, with the pauses of the outbox about twenty seconds.
-const CONFLICTS: u32 = 7;
+const CONFLICTS: u32 = 6;
 
 /// Whether an answer may be another one next time.
 const fn may_pass(status: u16, attempts: u32) -> bool {
@@ -89,6 +89,14 @@ impl Node {
         self.plain_settle(&peer, &act, &answered).await
     }
 
+    /// What is wrong with an answer that gives our exchange the name of another one.
+    async fn named_twice(&self, turn: &PlainTurn, body: &[u8]) -> Result<Option<String>, NodeError> {
+        let Some(pid) = turn.pid_in(body).filter(|_| turn.row.peer_pid.is_none()) else { return Ok(None) };
+        let known = self.store.exchange_by_peer_pid(&turn.row.peer, turn.row.kind, &pid).await?;
+        let other = known.is_some_and(|row| row.id != turn.row.id);
+        Ok(other.then(|| "the answer names the process of another exchange".to_owned()))
+    }
+
     async fn plain_settle(
         &self,
         peer: &Arc<PlainPeer>,
@@ -115,19 +123,28 @@ impl Node {
             at_once: false,
         };
         let accepted = (200..300).contains(&answered.status);
-        let lie = if accepted { turn.lie(kind, &answered.body) } else { None };
+        let lie = match accepted {
+            true => turn.lie(kind, &answered.body).or(self.named_twice(&turn, &answered.body).await?),
+            false => None,
+        };
         if accepted && lie.is_none() {
             turn.answered(act.digest, PlainAnswer::Accepted, how)?;
             turn.settled.clear();
-            turn.learn_pid(&answered.body)?;
+            turn.learn_pid(&answered.body);
             turn.took_effect(kind).await?;
             turn.go_on(Heard::Ours(kind)).await?;
         } else if let Some(lie) = lie {
             // It may have begun something under another name: told, where there is a name to tell it to.
             turn.answered(act.digest, PlainAnswer::Accepted, how)?;
             turn.settled.clear();
-            turn.learn_pid(&answered.body)?;
+            if self.named_twice(&turn, &answered.body).await?.is_none() {
+                turn.learn_pid(&answered.body);
+            }
             turn.end(Code::AnswerMalformed, vec![lie], Vec::new(), 0)?;
+            if turn.row.peer_pid.is_none() {
+                // Nobody is there who could be told.
+                turn.machine.give_up();
+            }
         } else {
             turn.answered(act.digest, PlainAnswer::Refused, how)?;
             turn.was_refused(kind, answered)?;
@@ -171,26 +188,28 @@ impl PlainTurn {
         if self.row.peer_pid.as_ref().is_some_and(|known| *known != theirs) {
             return Some("the answer names another process of the peer".to_owned());
         }
+        if self.pid_in(body).is_none() {
+            return Some("the answer names a process that could not stand in a path".to_owned());
+        }
         over.then(|| "the answer says that it is over".to_owned())
     }
 
-    /// The peer's pid, from its answer to our first message.
-    fn learn_pid(&mut self, body: &[u8]) -> Result<(), NodeError> {
-        if self.row.peer_pid.is_some() {
-            return Ok(());
-        }
+    /// The peer's pid in its answer to our first message, if it could stand in a path.
+    fn pid_in(&self, body: &[u8]) -> Option<String> {
         let value: Value = naru_protocol::json::parse_lenient(body).unwrap_or_default();
         let member = match self.machine.role() {
             Role::Provider => "consumerPid",
             Role::Consumer => "providerPid",
         };
         let pid = value.get(member).and_then(Value::as_str);
-        let path_safe = |pid: &&str| {
-            naru_protocol::act::Path::parse(&format!("/negotiations/{pid}/x")).is_ok()
-                && !pid.contains(['/', '?', '%'])
-        };
-        self.row.peer_pid = pid.filter(path_safe).map(str::to_owned);
-        Ok(())
+        pid.filter(|pid| super::begin::pid_fits(pid).is_ok()).map(str::to_owned)
+    }
+
+    /// Keeps it, unless it is known already.
+    fn learn_pid(&mut self, body: &[u8]) {
+        if self.row.peer_pid.is_none() {
+            self.row.peer_pid = self.pid_in(body);
+        }
     }
 
     /// A refusal for good: kept for people, and the exchange is ended where it still can be.

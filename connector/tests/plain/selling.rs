@@ -1,0 +1,340 @@
+//! The node sells: what a partner may ask for, and how it may lie or fail in answering (PLN-4, PLN-5.1).
+
+use std::time::{Duration, Instant};
+
+use naru::node::verbs::{Cancel, ExchangeView};
+use serde_json::{Value, json};
+
+use crate::common::{
+    foreign::{Content, Foreign, Say, answered_pid, negotiation, uuid},
+    proposal, settled,
+    trade::Market,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_offered_to_this_peer_can_be_asked_for() {
+    // PLN-5.1
+    let market = Market::new().await;
+    let dataset = market.dataset().await;
+    let partner = &market.partner;
+    let offer = partner.offer_for(&dataset).await;
+    type Change = fn(&mut Value);
+    let differs: [(&str, Change, &str); 11] = [
+        ("another action", |o| o["permission"][0]["action"] = json!("distribute"), "/permission"),
+        ("a duty nobody offered", |o| o["obligation"] = json!([{"action": "compensate"}]), "/obligation"),
+        (
+            "one permission more",
+            |o| {
+                let more = json!({"action": "use"});
+                o["permission"].as_array_mut().unwrap().push(more);
+            },
+            "/permission",
+        ),
+        (
+            "no constraints",
+            |o| drop(o["permission"][0].as_object_mut().unwrap().remove("constraint")),
+            "/permission",
+        ),
+        (
+            "another purpose",
+            |o| {
+                o["permission"][0]["constraint"][0]["rightOperand"] = json!(["resale"]);
+            },
+            "/permission",
+        ),
+        (
+            "one purpose more",
+            |o| {
+                o["permission"][0]["constraint"][0]["rightOperand"] = json!(["quality_analysis", "resale"]);
+            },
+            "/permission",
+        ),
+        (
+            "another operator",
+            |o| o["permission"][0]["constraint"][0]["operator"] = json!("isNoneOf"),
+            "/permission",
+        ),
+        (
+            "one constraint less",
+            |o| {
+                drop(o["permission"][0]["constraint"].as_array_mut().unwrap().pop());
+            },
+            "/permission",
+        ),
+        ("nothing prohibited", |o| drop(o.as_object_mut().unwrap().remove("prohibition")), "/prohibition"),
+        ("from another assigner", |o| o["assigner"] = json!("EVE"), "/assigner"),
+        ("for another assignee", |o| o["assignee"] = json!("MALLORY"), "/assignee"),
+    ];
+    for (why, change, place) in differs {
+        let mut other = offer.clone();
+        change(&mut other);
+        let reply = partner.post("/negotiations/request", &partner.request_for(&uuid(), &other)).await;
+        let said = reply.refused(400, "terms_differ", why);
+        assert!(said["reason"][0].as_str().unwrap().contains(place), "{why}: {said}");
+    }
+    for (why, target) in [("another target", "urn:dxp:0"), ("a path", "../../etc/passwd"), ("nothing", " ")] {
+        let mut other = offer.clone();
+        other["target"] = json!(target);
+        let reply = partner.post("/negotiations/request", &partner.request_for(&uuid(), &other)).await;
+        reply.refused(404, "dataset_not_offered", why);
+    }
+    let mut without = offer.clone();
+    without.as_object_mut().unwrap().remove("target");
+    let reply = partner.post("/negotiations/request", &partner.request_for(&uuid(), &without)).await;
+    assert_eq!(reply.status, 400, "{}", reply.text());
+    partner.desk.none("/agreement");
+    assert!(market.firm.node().exchanges().await.unwrap().is_empty());
+    // Named parties that are right, and another id of the same offer, are what was offered.
+    let mut named = offer;
+    (named["assigner"], named["assignee"]) = (json!(partner.did), json!(partner.id));
+    named["@id"] = json!("urn:of:the:partner");
+    let reply = partner.post("/negotiations/request", &partner.request_for(&uuid(), &named)).await;
+    reply.taken(201, "the two of us, and the rules that are offered");
+    partner.desk.next("/agreement").await;
+    market.close().await;
+}
+
+/// An offer of ours under a scripted answer to it; gives what becomes of the exchange.
+async fn offered(market: &Market, partner: &Foreign, dataset: &str, say: Say) -> (String, String) {
+    partner.desk.once("/negotiations/offers", say);
+    let view = market.firm.node().offer(proposal(&partner.id, dataset, None)).await.unwrap();
+    let heard = partner.desk.next("/negotiations/offers").await.json();
+    (view.id, heard["providerPid"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_our_offer_that_lies_is_not_believed() {
+    // PLN-4.7
+    let market = Market::new().await;
+    let dataset = market.dataset().await;
+    let partner = &market.partner;
+    let lies: Vec<(&str, Box<dyn Fn(&str) -> Say + Send + Sync>)> = vec![
+        (
+            "another process of ours",
+            Box::new(|_| Say::json(201, &negotiation("urn:x", "urn:theirs", "OFFERED"))),
+        ),
+        ("it is over", Box::new(|p| Say::json(201, &negotiation(p, "urn:theirs:2", "TERMINATED")))),
+        (
+            "a process that is another deal's",
+            Box::new(|p| Say::json(201, &negotiation(p, "urn:theirs", "OFFERED"))),
+        ),
+        ("a path", Box::new(|p| Say::json(201, &negotiation(p, "../../x?y", "OFFERED")))),
+        ("no content", Box::new(|_| Say::empty(201))),
+        ("text", Box::new(|_| Say::text(200, "text/plain", "OK"))),
+        ("HTML", Box::new(|_| Say::text(200, "text/html", "<html><body>Welcome</body></html>"))),
+        ("a list", Box::new(|_| Say::json(200, &json!([])))),
+        (
+            "no @type",
+            Box::new(|p| {
+                Say::json(
+                    201,
+                    &json!({"@context": [crate::common::foreign::CONTEXT],
+            "providerPid": p, "consumerPid": "urn:theirs:4", "state": "OFFERED"}),
+                )
+            }),
+        ),
+        ("an unknown state", Box::new(|p| Say::json(201, &negotiation(p, "urn:theirs:3", "AWAITED")))),
+    ];
+    for (why, lie) in lies {
+        partner.desk.times("/negotiations/offers", 1, move |heard| {
+            lie(heard.json()["providerPid"].as_str().unwrap())
+        });
+        let view = market.firm.node().offer(proposal(&partner.id, &dataset, None)).await.unwrap();
+        let answered = |v: &ExchangeView| v.waits_for.as_deref().is_none_or(|w| !w.starts_with("peer:"));
+        let ended = market.firm.until(&view.id, answered).await;
+        assert_eq!(ended.state, "TERMINATED", "{why}: {ended:#?}");
+        assert_eq!(ended.refusal.unwrap().code, "answer_malformed", "{why}");
+    }
+    partner.desk.none("/agreement");
+    // Where the lie named a process, that process was told.
+    assert!(partner.desk.all("/termination").iter().all(|h| h.path.contains("urn:theirs")));
+    assert!(!partner.desk.all("/termination").is_empty());
+    // 200 in place of 201 is no lie.
+    partner.desk.times("/negotiations/offers", 1, |heard| {
+        let ours = heard.json()["providerPid"].as_str().unwrap().to_owned();
+        Say::json(200, &negotiation(&ours, &answered_pid(&ours), "OFFERED"))
+    });
+    let view = market.firm.node().offer(proposal(&partner.id, &dataset, None)).await.unwrap();
+    market.firm.until(&view.id, |v| v.state == "OFFERED").await;
+    market.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_for_good_ends_the_exchange_and_says_why() {
+    // PLN-4.6
+    let market = Market::new().await;
+    let dataset = market.dataset().await;
+    let partner = &market.partner;
+    let body = json!({"@type": "ContractNegotiationError", "code": "their_code", "reason": ["their reason"]});
+    for (status, say) in [
+        (400, Say::json(400, &body)),
+        (401, Say::empty(401)),
+        (403, Say::text(403, "text/html", "<h1>Forbidden</h1>")),
+        (405, Say::text(405, "text/plain", "\u{0}garbage {")),
+        (422, Say::json(422, &json!({"reason": [1, null, "x".repeat(5000)]}))),
+    ] {
+        let (id, _) = offered(&market, partner, &dataset, say).await;
+        let view = market.firm.until(&id, |v| v.refusal.is_some() && v.waits_for.is_none()).await;
+        let refusal = view.refusal.unwrap();
+        assert_eq!(refusal.side, "peer", "{status}");
+        assert!(
+            refusal.reasons.iter().all(|r| r.len() <= 1200 && !r.contains('\u{0}')),
+            "{status}: {refusal:?}"
+        );
+        if status == 400 {
+            assert!(refusal.reasons.contains(&"their reason".to_owned()), "{refusal:?}");
+        }
+    }
+    // An agreement that is refused is ended; an end that is refused too is an end here.
+    for refused in [400, 403] {
+        partner.desk.once("/agreement", Say::json(refused, &body));
+        partner.desk.once("/termination", Say::empty(403));
+        let pids = partner.asks(&dataset).await;
+        partner.desk.next(&format!("/negotiations/{}/termination", pids.consumer)).await;
+        let path = format!("/negotiations/{}", pids.provider);
+        while partner.state(&path).await != "TERMINATED" {
+            tokio::time::sleep(Duration::from_millis(15)).await;
+        }
+    }
+    let all = market.firm.node().exchanges().await.unwrap();
+    assert!(all.iter().all(settled_or_never_begun), "{all:#?}");
+    market.close().await;
+}
+
+fn settled_or_never_begun(view: &ExchangeView) -> bool {
+    settled(view) || (view.state == "NONE" && view.waits_for.is_none())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_pass_is_repeated_and_the_deal_goes_on() {
+    // PLN-4.6
+    let market = Market::new().await;
+    let dataset = market.dataset().await;
+    let partner = &market.partner;
+    let mut deals = Vec::new();
+    for say in [
+        Say::empty(408),
+        Say::empty(425),
+        Say::empty(429),
+        Say::text(500, "text/html", "<html>Internal Server Error</html>"),
+        Say::json(503, &json!({"reason": []})),
+        Say::empty(404),
+        Say::empty(409),
+        Say::new(200, Content::Broken(b"{\"a\":".to_vec(), 100)),
+        Say::empty(307).with("location", "http://127.0.0.1:9/elsewhere"),
+    ] {
+        let what = format!("{say:?}");
+        let pids = partner.asks_under(&dataset, |pid| {
+            partner.desk.once(&format!("/negotiations/{pid}/agreement"), say);
+        });
+        let pids = pids.await;
+        let end = format!("/negotiations/{}/agreement", pids.consumer);
+        partner.desk.next(&end).await;
+        deals.push((pids, end, what));
+    }
+    for (pids, end, what) in deals {
+        println!("{what}");
+        partner.desk.next(&end).await;
+        let sent = partner.desk.all(&end);
+        assert!(sent.len() >= 2 && sent.iter().all(|h| h.body == sent[0].body), "the same message: {end}");
+        partner.verifies(&pids).await;
+        partner.desk.next(&format!("/negotiations/{}/events", pids.consumer)).await;
+    }
+    market.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_answered_404_or_409_for_ever_is_refused_after_a_few_times() {
+    // PLN-4.6
+    let market = Market::new().await;
+    let dataset = market.dataset().await;
+    let partner = &market.partner;
+    let began = Instant::now();
+    let mut ends = Vec::new();
+    for status in [404, 409] {
+        let pids = partner.asks_under(&dataset, |pid| {
+            partner.desk.always(&format!("/negotiations/{pid}/agreement"), move |_| Say::empty(status));
+        });
+        ends.push(pids.await);
+    }
+    for pids in ends {
+        partner.desk.next(&format!("/negotiations/{}/termination", pids.consumer)).await;
+        let tries = partner.desk.all(&format!("/negotiations/{}/agreement", pids.consumer)).len();
+        assert!((3..=12).contains(&tries), "{tries}");
+    }
+    assert!(began.elapsed() > Duration::from_secs(2), "a connector that stores slowly has time");
+    market.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_answer_and_a_message_that_overtakes_it_are_one_deal() {
+    // PLN-4.3, PLN-4.8
+    let market = Market::new().await;
+    let dataset = market.dataset().await;
+    let partner = &market.partner;
+    // The verification comes before the agreement is answered: it can only mean that the agreement arrived.
+    partner.desk.once("/agreement", Say::empty(200).after(Duration::from_millis(600)));
+    let pids = partner.asks(&dataset).await;
+    partner.gets_agreement(&pids).await;
+    partner.verifies(&pids).await;
+    partner.desk.next("/events").await;
+    // A termination crosses FINALIZED that is on its way: the termination wins.
+    partner.desk.once("/events", Say::empty(200).after(Duration::from_millis(600)));
+    let second = partner.asks(&dataset).await;
+    partner.gets_agreement(&second).await;
+    partner.verifies(&second).await;
+    partner.desk.next(&format!("/negotiations/{}/events", second.consumer)).await;
+    let end = second.message("ContractNegotiationTerminationMessage", json!({"code": "changed_my_mind"}));
+    let path = format!("/negotiations/{}/termination", second.provider);
+    partner.post(&path, &end).await.taken(200, "a termination wins");
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(partner.state(&format!("/negotiations/{}", second.provider)).await, "TERMINATED");
+    assert_eq!(partner.state(&format!("/negotiations/{}", pids.provider)).await, "FINALIZED");
+    assert_eq!(partner.desk.all("/agreement").len(), 2);
+    let all = market.firm.node().exchanges().await.unwrap();
+    let ended = all.iter().find(|v| v.state == "TERMINATED").unwrap();
+    assert_eq!((ended.refusal.as_ref().unwrap().code.as_str(), &ended.in_force), ("changed_my_mind", &None));
+    market.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_termination_is_taken_wherever_the_deal_is_not_over() {
+    // PLN-4.4
+    let market = Market::new().await;
+    let dataset = market.dataset().await;
+    let partner = &market.partner;
+    // AGREED, where the diagram lets the consumer go; ACCEPTED and VERIFIED, where only the text of DSP does.
+    let agreed = partner.asks(&dataset).await;
+    partner.gets_agreement(&agreed).await;
+    let verified = partner.asks_under(&dataset, |pid| {
+        partner.desk.times(&format!("/negotiations/{pid}/events"), 1, |_| Say::empty(503));
+    });
+    let verified = verified.await;
+    partner.gets_agreement(&verified).await;
+    partner.verifies(&verified).await;
+    for pids in [agreed, verified] {
+        let end = pids.message("ContractNegotiationTerminationMessage", json!({}));
+        let path = format!("/negotiations/{}/termination", pids.provider);
+        partner.post(&path, &end).await.taken(200, "a termination without code and reason");
+        assert_eq!(partner.state(&format!("/negotiations/{}", pids.provider)).await, "TERMINATED");
+    }
+    market.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_operator_cancels_is_ended_as_soon_as_it_may_be_said() {
+    // PLN-4.3
+    let market = Market::new().await;
+    let dataset = market.dataset().await;
+    let partner = &market.partner;
+    partner.desk.once("/negotiations/offers", Say::empty(503));
+    let view = market.firm.node().offer(proposal(&partner.id, &dataset, None)).await.unwrap();
+    partner.desk.next("/negotiations/offers").await;
+    let ask = Cancel { id: view.id.clone(), reason: Some("a mistake".to_owned()) };
+    market.firm.node().cancel(ask).await.unwrap();
+    let end = partner.desk.next("/termination").await.json();
+    assert_eq!((&end["code"], &end["reason"]), (&json!("cancelled"), &json!(["a mistake"])));
+    let over = market.firm.until(&view.id, settled).await;
+    assert_eq!(over.state, "TERMINATED");
+    market.close().await;
+}

@@ -184,6 +184,18 @@ def we_buy(stage):
     hold([e["state"] for e in there] == ["FINALIZED"], f"the same at EDC: {', '.join(e['state'] for e in there)}")
 
 
+def pushed_to_us(stage):
+    """The same with the data delivered: EDC puts them to our door."""
+    source = files.random_file(stage.folder / "rotor.bin", 2)
+    stage.operator.publish("rotor", stage.server.url("rotor.bin"), {"@context": management.ODRL, "@type": "Set", **terms(["DE", "KR"])})
+    out = stage.folder / "delivered"
+    got = stage.ours.run("get", f"{ALIAS}/rotor", "--purpose", "quality_analysis", "--push", "--out", out)
+    say("naru get --push: " + ", ".join(f"{k} {got[k]}" for k in ("kind", "state", "bytes") if got.get(k) is not None))
+    arrived = [path for path in out.rglob("*") if path.is_file()]
+    same = [files.digest(path) == files.digest(source) for path in arrived]
+    hold(same == [True], f"one file arrived, the same as EDC's{'' if same == [True] else f': {list(map(str, arrived))} {same}'}")
+
+
 def refused_to_edc(stage):
     """What our rules do not allow is refused to EDC, and our side says by which rule."""
     files.random_file(stage.folder / "home.bin", 1)
@@ -299,6 +311,6 @@ def _there(stage, kind):
 
 
 ALL = [("Introduction", introduce), ("Strangers", strangers), ("EDC buys from us: pull", edc_buys), ("EDC buys from us: push", edc_is_pushed),
-       ("We buy from EDC", we_buy), ("A deal that our rules refuse to EDC", refused_to_edc),
+       ("We buy from EDC", we_buy), ("We buy from EDC: push", pushed_to_us), ("A deal that our rules refuse to EDC", refused_to_edc),
        ("A deal that our rules refuse to us", refused_to_us), ("An offer that we never made", other_offer),
        ("Many at once", races), ("Our log and the audit", audit)]

@@ -172,6 +172,9 @@ pub(super) struct Get {
     /// Days after which data of a plain partner are deleted, where its offer does not say.
     #[arg(long)]
     pub(super) keep_days: Option<u32>,
+    /// Have a plain partner deliver the data to the HTTPS door (HttpData-PUSH) instead of fetching them.
+    #[arg(long)]
+    pub(super) push: bool,
 }
 
 #[derive(Debug, Clone, clap::Args)]

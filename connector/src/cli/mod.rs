@@ -227,7 +227,7 @@ async fn get(args: Get, json: bool) -> Result<bool, Failure> {
     let (peer, dataset) = args.dataset.split_once('/').ok_or_else(usage)?;
     let request = json!({
         "peer": peer, "dataset": dataset, "purpose": args.purpose, "countries": args.country, "out": absolute(&args.out)?,
-        "facts": args.facts.as_deref().map(read_json).transpose()?, "keep_days": args.keep_days,
+        "facts": args.facts.as_deref().map(read_json).transpose()?, "keep_days": args.keep_days, "push": args.push,
     });
     let asked = control::call(&args.at.dir, "request", Some(&request)).await?;
     show::follow(&args.at.dir, asked, Goal::Data, json).await

@@ -171,8 +171,8 @@ impl Node {
         if let Some(peer) = self.plain_named(&ask.peer).await? {
             return self.request_plain(peer, ask).await;
         }
-        if ask.facts.is_some() || ask.keep_days.is_some() {
-            let why = "this peer declares and signs itself what its data are and how long they may be kept";
+        if ask.facts.is_some() || ask.keep_days.is_some() || ask.push {
+            let why = "this peer declares and signs itself what its data are and how long they may be kept, and its data are fetched";
             return Err(NodeError::refused(Code::ArgumentInvalid, why));
         }
         let peer = self.named(&ask.peer).await?;

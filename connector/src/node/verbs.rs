@@ -180,6 +180,9 @@ pub struct Propose {
     /// Days after which data of a plain peer are deleted, where its offer does not say.
     #[serde(default)]
     pub keep_days: Option<u32>,
+    /// Have a plain peer deliver the data instead of fetching them.
+    #[serde(default)]
+    pub push: bool,
 }
 
 /// Record a peer that speaks the Dataspace Protocol and signs nothing.

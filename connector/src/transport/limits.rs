@@ -106,6 +106,8 @@ pub struct ServeLimits {
     pub body_pause: Duration,
     /// Time for the whole body of a request.
     pub body_total: Duration,
+    /// Under this path bodies are data, which take as long as they keep coming.
+    pub data_path: &'static str,
     /// Longest time without progress in writing an answer.
     pub write_pause: Duration,
     /// Requests of one peer in work at once; at the HTTPS door, of one address. The next one is answered 429.
@@ -127,6 +129,7 @@ impl Default for ServeLimits {
             target_bytes: 2 * naru_protocol::limits::REQUEST_PATH,
             body_pause: Duration::from_secs(10),
             body_total: Duration::from_secs(naru_protocol::limits::BODY_SECONDS),
+            data_path: "/data/",
             write_pause: Duration::from_secs(60),
             requests_per_peer: 48,
             handshake: Duration::from_secs(10),

@@ -168,9 +168,10 @@ impl Server {
         };
         request.extensions_mut().insert(self.peer.clone());
         let stalled = Arc::new(AtomicBool::new(false));
-        let deadline = Instant::now() + self.limits.body_total;
+        let data = request.uri().path().starts_with(self.limits.data_path);
+        let deadline = (!data).then(|| Instant::now() + self.limits.body_total);
         let request = request.map(|body| {
-            let paced = Paced::new(body, self.limits.body_pause, Some(deadline));
+            let paced = Paced::new(body, self.limits.body_pause, deadline);
             Body::new(Watched { paced, stalled: stalled.clone(), answering: self.answering.clone() })
         });
         let Ok(answer) = self.router.oneshot(request).await;

@@ -226,6 +226,7 @@ pub(crate) fn proposal(peer: &str, dataset: &str, out: Option<PathBuf>) -> Propo
         out,
         facts: None,
         keep_days: None,
+        push: false,
     }
 }
 

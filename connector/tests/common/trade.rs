@@ -242,6 +242,7 @@ pub(crate) fn order(peer: &str, dataset: &str, out: Option<std::path::PathBuf>) 
         out,
         facts: Some(json!({"personal": {"kind": "none", "identifiers": [], "special": []}})),
         keep_days: None,
+        push: false,
     }
 }
 

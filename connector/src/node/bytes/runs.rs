@@ -195,6 +195,7 @@ mod tests {
             out: Some(out.clone()),
             facts: None,
             keep_days: None,
+            push: false,
         };
         let deal = buyer.request(ask).await.unwrap().id;
         let transfer = until(&buyer, &deal, |v| v.other.is_some()).await.other.unwrap();

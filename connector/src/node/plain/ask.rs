@@ -7,7 +7,7 @@ use naru_protocol::{
         Message as _,
         negotiation::{ContractOfferMessage, ContractRequestMessage},
         odrl::Offer,
-        transfer::TransferRequestMessage,
+        transfer::{DataAddress, TransferRequestMessage},
     },
     encoding::Id,
     error::Code,
@@ -24,6 +24,8 @@ use super::{
     negotiation::Heard,
     offer,
     peers::PlainPeer,
+    serve::DATA,
+    transfer::{TOKEN_SECONDS, fresh_token, sink},
     turn::{PlainData, PlainTurn, data_of},
 };
 use crate::{
@@ -130,6 +132,7 @@ impl Node {
             countries: if ask.countries.is_empty() { vec![ours] } else { ask.countries },
             keep_days: ask.keep_days.or(peer.record.keep_days),
             out: ask.out,
+            push: ask.push,
             began_ms: now_ms(),
             ..PlainDeal::default()
         };
@@ -231,7 +234,7 @@ impl Node {
         let Some(mut run) = self.receiving.begin(negotiation) else { return };
         let mut tries = 0;
         loop {
-            let Err(error) = self.request_plain_transfer(negotiation, Format::Pull, None).await else {
+            let Err(error) = self.request_plain_transfer(negotiation, None).await else {
                 if run.again() {
                     continue;
                 }
@@ -252,6 +255,14 @@ impl Node {
         }
     }
 
+    /// Where a provider is to deliver, with a token for this transfer alone.
+    fn delivery(&self, pid: &str, haul: &mut PlainHaul) -> Result<DataAddress, NodeError> {
+        let (token, digest) = fresh_token()?;
+        haul.token = Some((digest, crate::node::now() + TOKEN_SECONDS));
+        let url = self.https_url().unwrap_or_default();
+        Ok(sink(&format!("{url}{DATA}{pid}"), &token))
+    }
+
     async fn keep_plain_refusal(&self, id: Id, error: &NodeError) -> Result<(), NodeError> {
         let _lock = self.locks.one(id).await;
         let mut turn = self.plain_turn(id).await?;
@@ -265,7 +276,6 @@ impl Node {
     pub(super) async fn request_plain_transfer(
         &self,
         negotiation: Id,
-        format: Format,
         out: Option<PathBuf>,
     ) -> Result<Id, NodeError> {
         let row = self.store.exchange(negotiation).await?;
@@ -288,14 +298,19 @@ impl Node {
         }
         let agreement_id = deal.agreement_id.clone().ok_or_else(not)?;
         let occurrence = deal.started.saturating_add(1);
+        let format = if deal.push { Format::Push } else { Format::Pull };
         let mut haul = PlainHaul::new(negotiation, deal, in_force.agreement(), format);
         haul.callback.clone_from(&peer.record.base);
         row.id = id;
+        let data_address = match format {
+            Format::Pull => None,
+            Format::Push => Some(self.delivery(&row.our_pid, &mut haul)?),
+        };
         let m = TransferRequestMessage {
             consumer_pid: row.our_pid.clone(),
             agreement_id,
             format: format.as_str().to_owned(),
-            data_address: None,
+            data_address,
             callback_address: self.base_for(&peer)?,
             dxp: None,
         };
@@ -422,7 +437,7 @@ impl Node {
             let _outs = self.outs.lock().await;
             self.check_out(&out, None, &[negotiation, row.id], None).await?;
         }
-        let id = self.request_plain_transfer(negotiation, Format::Pull, Some(out)).await?;
+        let id = self.request_plain_transfer(negotiation, Some(out)).await?;
         self.exchange_view(id).await
     }
 

@@ -54,7 +54,7 @@ pub(super) fn pid_fits(pid: &str) -> Result<(), NodeError> {
     Err(NodeError::refused(Code::Malformed, "a process id is 1 to 512 characters that may stand in a path"))
 }
 
-fn first_half(digest: &Digest) -> [u8; 16] {
+pub(super) fn first_half(digest: &Digest) -> [u8; 16] {
     let mut half = [0; 16];
     half.iter_mut().zip(digest.0).for_each(|(to, from)| *to = from);
     half

@@ -42,6 +42,8 @@ pub(super) struct PlainDeal {
     pub(super) refusal: Option<Refusal>,
     /// Where the consumer writes the files; none leaves the transfer for later.
     pub(super) out: Option<PathBuf>,
+    /// The data are to be delivered to us instead of fetched.
+    pub(super) push: bool,
     /// The transfer that runs under it.
     pub(super) transfer: Option<Id>,
     /// Transfers under it whose START we sent or took (POL-10.6).

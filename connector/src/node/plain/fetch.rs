@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Bytes of one dataset of a plain peer, at most: an endless answer ends there, or where the disk does.
-const MOST: u64 = 1 << 44;
+pub(super) const MOST: u64 = 1 << 44;
 /// Longest name of a file made from a dataset's id, bytes.
 const NAME: usize = 128;
 
@@ -40,7 +40,7 @@ struct Fetched {
 }
 
 /// A file name for a dataset that a peer named.
-fn file_name(dataset: &str) -> String {
+pub(super) fn file_name(dataset: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
     let name: String = dataset.chars().map(plain).take(NAME).collect();
     let name = name.trim_start_matches('.').to_owned();
@@ -65,7 +65,7 @@ impl Part {
     }
 }
 
-fn unusable(path: &Path, error: &std::io::Error) -> NodeError {
+pub(super) fn unusable(path: &Path, error: &std::io::Error) -> NodeError {
     let code = if crate::data::part::is_disk_full(error) { Code::DiskFull } else { Code::FileUnusable };
     NodeError::refused(code, format!("{}: {error}", path.display()))
 }

@@ -8,8 +8,9 @@ use std::{io::Write as _, sync::Arc};
 use axum::{body::Body, extract::Request, response::Response};
 use http_body_util::BodyExt as _;
 use hyper::{
-    HeaderMap,
+    HeaderMap, Method,
     header::{self, HeaderValue},
+    http::request::Parts,
 };
 use naru_protocol::{
     dsp::{Message as _, negotiation::ContractNegotiation, transfer::TransferProcess},
@@ -132,7 +133,7 @@ pub(in crate::node) async fn answer(node: &Node, found: Found, method: &str, req
             node.budgets.stranger();
             write(error_body(&Route::Keys, Code::NotFound, "", &Pids::default()))
         }
-        Found::Data(target) => match node.plain_data(&head.method, &target, &head.headers).await {
+        Found::Data(target) => match given_or_taken(node, &head, &target, body).await {
             Ok(response) => response,
             Err(error) => {
                 let detail = if let NodeError::Refused(_, detail) = &error { detail.as_str() } else { "" };
@@ -145,6 +146,16 @@ pub(in crate::node) async fn answer(node: &Node, found: Found, method: &str, req
             compressed(write(reply), zipped).await
         }
     }
+}
+
+/// Data of ours, or data that are delivered to us.
+async fn given_or_taken(node: &Node, head: &Parts, target: &str, body: Body) -> Result<Response, NodeError> {
+    if head.method != Method::POST && head.method != Method::PUT {
+        return node.plain_data(&head.method, target, &head.headers).await;
+    }
+    let pid = target.strip_prefix(DATA).unwrap_or_default();
+    node.plain_take(pid, &head.headers, body).await?;
+    Ok(write(Reply::ok(Vec::new())))
 }
 
 async fn peer_answer(

@@ -16,7 +16,7 @@
 //! | `ask` | what the operator begins: a request, an offer, a cancellation |
 //! | `outbound` | sending, repeating and giving up |
 //! | `catalog` | their catalogs as we read them |
-//! | `serve`, `fetch` | bytes under a bearer token, either way |
+//! | `serve`, `fetch`, `take` | bytes under a bearer token: given, fetched, taken in |
 //! | `script` | the behaviour that the published test kit asks for; test profile only |
 
 mod ask;
@@ -33,6 +33,7 @@ mod peers;
 #[cfg(feature = "tck")]
 pub mod script;
 mod serve;
+mod take;
 mod transfer;
 mod turn;
 mod view;

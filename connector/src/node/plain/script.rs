@@ -32,7 +32,7 @@ use naru_protocol::{
 use serde_json::{Value, json as object};
 
 use super::{
-    deal::{Format, PlainDeal},
+    deal::PlainDeal,
     negotiation::{Heard, Step, agreement_setting},
     offer,
     turn::{PlainData, PlainTurn},
@@ -242,6 +242,7 @@ async fn negotiate(State(node): State<Node>, body: Bytes) -> StatusCode {
         out: None,
         facts: None,
         keep_days: None,
+        push: false,
     };
     let Some(peer) = node.plain_peer(KIT) else { return StatusCode::INTERNAL_SERVER_ERROR };
     answered(node.plain_request(&peer, &chosen, ask).await)
@@ -254,7 +255,7 @@ async fn transfer(State(node): State<Node>, body: Bytes) -> StatusCode {
         Ok(None) | Err(_) => None,
     };
     let Some(negotiation) = negotiation else { return StatusCode::NOT_FOUND };
-    answered(node.request_plain_transfer(negotiation, Format::Pull, None).await)
+    answered(node.request_plain_transfer(negotiation, None).await)
 }
 
 fn answered<T>(result: Result<T, NodeError>) -> StatusCode {

@@ -66,12 +66,12 @@ fn refused(code: Code, error: &impl std::fmt::Display) -> NodeError {
     NodeError::refused(code, error.to_string())
 }
 
-fn denied() -> NodeError {
+pub(super) fn denied() -> NodeError {
     NodeError::refused(Code::CapabilityInvalid, "")
 }
 
 /// The token of a request; some fetch with the scheme `Bearer` and some without.
-fn token_of(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn token_of(headers: &HeaderMap) -> Option<&str> {
     let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     Some(text.strip_prefix("Bearer ").unwrap_or(text))
 }
@@ -167,7 +167,7 @@ impl Node {
     }
 
     /// Whether the operator lets this peer in.
-    fn is_let_in(&self, id: &str) -> bool {
+    pub(super) fn is_let_in(&self, id: &str) -> bool {
         self.plain_peer(id).is_some_and(|peer| peer.row.status == PeerStatus::Accepted)
     }
 

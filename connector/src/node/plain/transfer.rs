@@ -54,6 +54,35 @@ pub(super) fn address(endpoint: &str, token: &str) -> DataAddress {
     }
 }
 
+/// Where data are to be delivered, in both spellings: what an HTTP sink of an Eclipse connector reads, and what others do.
+pub(super) fn sink(endpoint: &str, token: &str) -> DataAddress {
+    let mut address = address(endpoint, token);
+    let property = |name: &str, value: &str| EndpointProperty {
+        kind: Default::default(),
+        name: format!("{LONG}{name}"),
+        value: value.to_owned(),
+    };
+    "HttpData".clone_into(&mut address.endpoint_type);
+    for (name, value) in [
+        ("type", "HttpData"),
+        ("baseUrl", endpoint),
+        ("method", "POST"),
+        ("authKey", "Authorization"),
+        ("authCode", token),
+    ] {
+        address.endpoint_properties.push(property(name, value));
+    }
+    address
+}
+
+/// A token that opens one transfer, and its digest, which is all that is kept of it.
+pub(super) fn fresh_token() -> Result<(String, Digest), NodeError> {
+    let secret = config::random::<32>().map_err(|e| NodeError::Folder(format!("no random bytes: {e}")))?;
+    let token = to_base64url(&secret);
+    let digest = Digest::of(token.as_bytes());
+    Ok((token, digest))
+}
+
 /// Where a data address points, in whichever spelling; none if it names no endpoint.
 pub(super) fn place_in(address: &DataAddress) -> Option<Place> {
     let named = |name: &str| {
@@ -80,6 +109,10 @@ impl PlainTurn {
                 haul.ended_ms = Some(now_ms());
                 haul.token = None;
                 haul.done |= role == Role::Provider;
+                if !haul.done && haul.out.is_some() {
+                    let why = vec!["the provider says that all is there, and nothing has arrived".to_owned()];
+                    haul.refusal = Some(views::refusal(Code::AnswerMalformed, why, role));
+                }
                 Ok(())
             }
             Said::TransferTermination(m) => {
@@ -118,6 +151,9 @@ impl PlainTurn {
                 *until = at + TOKEN_SECONDS;
             }
             return Ok(());
+        }
+        if let Some((_, until)) = &mut haul.token {
+            *until = at + TOKEN_SECONDS;
         }
         if let Some(place) = m.data_address.as_ref().and_then(place_in) {
             haul.place = Some(place);
@@ -217,13 +253,11 @@ impl PlainTurn {
 
     /// A fresh token for our data, and the address that carries it.
     fn open_data(&mut self) -> Result<DataAddress, NodeError> {
-        let secret =
-            config::random::<32>().map_err(|e| NodeError::Folder(format!("no random bytes: {e}")))?;
-        let token = to_base64url(&secret);
+        let (token, digest) = fresh_token()?;
         let url = self.node.https_url().unwrap_or_default();
         let endpoint = format!("{url}/data/{}", self.row.our_pid);
         let until = self.at + TOKEN_SECONDS;
-        self.haul()?.token = Some((Digest::of(token.as_bytes()), until));
+        self.haul()?.token = Some((digest, until));
         Ok(address(&endpoint, &token))
     }
 

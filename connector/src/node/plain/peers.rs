@@ -59,7 +59,9 @@ pub(super) struct Record {
     pub(super) countries: Vec<String>,
     /// Days after which data are deleted, where an offer does not say.
     pub(super) keep_days: Option<u32>,
-    /// Number of the secret in its base path; 0 where it has none.
+    /// It is known by the secret in its base path.
+    by_secret: bool,
+    /// Number of that secret. Counts on where it is known otherwise for a while, so that no secret ever comes back.
     secret: u32,
 }
 
@@ -225,15 +227,16 @@ impl Node {
     fn take_in(&self, row: PeerRow, record: Record) {
         let mut proofs: Vec<Digest> = record.header.into_iter().collect();
         proofs.extend(record.certificate.as_ref().map(of_certificate));
-        proofs.extend(self.secret_of(&row.did, record.secret).map(|secret| of_secret(&secret)));
+        proofs.extend(self.secret_of(&row.did, &record).map(|secret| of_secret(&secret)));
         self.plain.put(PlainPeer { row, record }, proofs);
     }
 
     /// The secret segment of a peer's base path; none where it is known otherwise.
-    fn secret_of(&self, id: &str, number: u32) -> Option<String> {
+    fn secret_of(&self, id: &str, record: &Record) -> Option<String> {
+        let number = record.secret;
         let seed = &self.me.secret().private.0;
         let digest = Digest::of(&[seed.as_slice(), format!("plain:{number}:{id}").as_bytes()].concat());
-        (number > 0).then(|| to_base64url(digest.0.get(..SECRET).unwrap_or_default()))
+        record.by_secret.then(|| to_base64url(digest.0.get(..SECRET).unwrap_or_default()))
     }
 
     /// A plain peer by participant id.
@@ -263,7 +266,7 @@ impl Node {
             NodeError::refused(Code::ConfigInvalid, why)
         };
         let url = self.https_url().ok_or_else(none)?;
-        Ok(match self.secret_of(peer.id(), peer.record.secret) {
+        Ok(match self.secret_of(peer.id(), &peer.record) {
             Some(secret) => format!("{url}/dsp/{secret}/2025-1"),
             None => format!("{url}/dsp/2025-1"),
         })
@@ -309,8 +312,10 @@ impl Node {
         if known.is_none() {
             self.room(Counted::Peers, limits::PEERS, "peers are pinned").await?;
         }
-        let before = self.plain_peer(&ask.id).map(|peer| peer.record.clone());
-        let record = self.recorded(&ask, before)?;
+        let before = self.plain_peer(&ask.id);
+        // Whoever was blocked comes back with another secret: the one of before opens nothing any more.
+        let renew = ask.renew || before.as_ref().is_some_and(|peer| peer.row.status == PeerStatus::Blocked);
+        let record = self.recorded(&ask, before.map(|peer| peer.record.secret), renew)?;
         let row = PeerRow {
             did: ask.id,
             alias: ask.alias,
@@ -332,7 +337,7 @@ impl Node {
         NodeError::refused(Code::ConfigInvalid, why)
     }
 
-    fn recorded(&self, ask: &AddPlain, before: Option<Record>) -> Result<Record, NodeError> {
+    fn recorded(&self, ask: &AddPlain, before: Option<u32>, renew: bool) -> Result<Record, NodeError> {
         let wrong = |why: String| NodeError::refused(Code::ArgumentInvalid, why);
         let base = ask.url.trim_end_matches('/').to_owned();
         let local_only = base.starts_with("http://") && !ask.local;
@@ -353,7 +358,7 @@ impl Node {
         }
         let shown = ask.certificate.as_ref().map(read).transpose()?;
         let certificate = shown.and_then(|all| all.first().map(|der| Digest::of(der)));
-        let number = before.map_or(1, |before| before.secret.max(1) + u32::from(ask.renew));
+        let number = before.map_or(1, |before| before.max(1).saturating_add(u32::from(renew)));
         let otherwise = certificate.is_some() || ask.header.is_some();
         Ok(Record {
             v: json::V1,
@@ -370,7 +375,8 @@ impl Node {
                 ask.countries.clone()
             },
             keep_days: ask.keep_days,
-            secret: if otherwise { 0 } else { number },
+            by_secret: !otherwise,
+            secret: number,
         })
     }
 

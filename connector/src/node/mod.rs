@@ -4,7 +4,7 @@
 //! | file | what |
 //! |---|---|
 //! | `inbound` | the one router, the order of checks, answers and acknowledgements |
-//! | `turn` | one unit of work on one exchange, and its commit |
+//! | `turn`, `durable` | one unit of work on one exchange, and its commit |
 //! | `negotiation`, `counter`, `transfer` | what each act means on either side |
 //! | `outbox` | repeating unanswered acts |
 //! | `policy`, `facts` | documents, evaluations, permits |
@@ -28,6 +28,7 @@ pub mod country;
 mod deadlines;
 mod deal;
 mod doors;
+mod durable;
 mod error;
 mod evidence;
 pub mod facts;

@@ -221,7 +221,8 @@ impl Node {
         let (terms, judged, permit) = self.draft(peer, role, &listed, &purpose, id).await?;
         let secret = config::random::<32>().map_err(|e| NodeError::Folder(e.to_string()))?;
         let key = ExchangeKey::from_bytes(secret);
-        let row = fresh_row(self, id, ExchangeKind::Negotiation, role, peer, None, StartedBy::Us, &key)?;
+        let row =
+            fresh_row(self, id, ExchangeKind::Negotiation, role, &peer.did(), None, StartedBy::Us, &key)?;
         let own = judged.own(&permit);
         let proposal =
             Proposal { v: V1, key: Some(key.digest()), terms: terms.clone(), decision: own.decision.clone() };

@@ -228,7 +228,7 @@ pub(super) fn fresh_row(
     id: Id,
     kind: ExchangeKind,
     role: Role,
-    peer: &Peer,
+    peer: &str,
     peer_pid: Option<String>,
     initiator: StartedBy,
     key: &ExchangeKey,
@@ -241,7 +241,7 @@ pub(super) fn fresh_row(
             Role::Provider => OurRole::Provider,
             Role::Consumer => OurRole::Consumer,
         },
-        peer: peer.did(),
+        peer: peer.to_owned(),
         our_pid: fresh_pid()?,
         peer_pid,
         initiator,
@@ -405,7 +405,7 @@ impl Node {
             ExchangeKind::Negotiation => Exchange::negotiation(role, naru_protocol::exchange::other(role)),
             ExchangeKind::Transfer => Exchange::transfer(role, Digest::of(b""), Digest::of(b""), Flow::Pull),
         };
-        let row = fresh_row(self, id, route.kind(), role, &caller.peer, None, StartedBy::Peer, &key)?;
+        let row = fresh_row(self, id, route.kind(), role, &caller.peer.did(), None, StartedBy::Peer, &key)?;
         let data = match route.kind() {
             ExchangeKind::Negotiation => Data::Deal(Box::default()),
             ExchangeKind::Transfer => {
@@ -517,8 +517,16 @@ impl Node {
             | Said::Receipt(_) => return Err(NodeError::refused(Code::NotFound, "")),
         };
         let theirs = Some(theirs.to_owned());
-        let row =
-            fresh_row(self, act.exchange, route.kind(), role, &caller.peer, theirs, StartedBy::Peer, &key)?;
+        let row = fresh_row(
+            self,
+            act.exchange,
+            route.kind(),
+            role,
+            &caller.peer.did(),
+            theirs,
+            StartedBy::Peer,
+            &key,
+        )?;
         let mut turn = Turn::new(self, caller.peer.clone(), row, machine, data, key);
         turn.beside.extend(beside);
         Ok(turn)

@@ -160,8 +160,16 @@ impl Node {
         let secret = config::random::<32>().map_err(|e| NodeError::Folder(e.to_string()))?;
         let key = ExchangeKey::from_bytes(secret);
         let peer = deal_turn.peer.clone();
-        let row =
-            fresh_row(self, id, ExchangeKind::Transfer, Role::Consumer, &peer, None, StartedBy::Us, &key)?;
+        let row = fresh_row(
+            self,
+            id,
+            ExchangeKind::Transfer,
+            Role::Consumer,
+            &peer.did(),
+            None,
+            StartedBy::Us,
+            &key,
+        )?;
         let mut haul = Haul::new(negotiation, deal.dataset.clone(), in_force.agreement(), terms.content_root);
         haul.ours = Some(own.clone());
         haul.occurrence = occurrence;

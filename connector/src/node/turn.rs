@@ -11,7 +11,7 @@ use naru_protocol::{
     error::Code,
     exchange::{About, ActKind, Answer, Effect, Exchange, Input, SendKind, Unexpected},
     json,
-    log::entry::{EntryDraft, EntryType, ExchangeKey, FieldKey, Lane, LaneKey, Side},
+    log::entry::{EntryDraft, EntryType, ExchangeKey, FieldKey, Side},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json as object};
@@ -19,13 +19,13 @@ use serde_json::{Value, json as object};
 use super::{
     Node, NodeError,
     deal::{Deal, Haul},
+    durable::{Recorded, record},
     inbound::{Caller, Reply},
     now, now_ms,
     peers::{Peer, random_id},
 };
 use crate::store::{
-    ActRow, Batch, Direction, ExchangeKind, ExchangeRow, NewAct, OutboxRow, OutboxState, Sequenced, Settle,
-    Settled,
+    ActParts, ActRow, Batch, Direction, ExchangeKind, ExchangeRow, OutboxRow, Sequenced, Settle, Settled,
 };
 
 /// What the shell keeps of an exchange, by its kind.
@@ -45,12 +45,6 @@ struct Received {
     fields: Vec<(&'static str, Value)>,
 }
 
-/// An act of ours, waiting for the commit.
-struct Sent {
-    row: ActRow,
-    entry: EntryDraft,
-}
-
 /// Work on one exchange. The caller holds the exchange's lock.
 pub(super) struct Turn {
     pub(super) node: Node,
@@ -65,7 +59,7 @@ pub(super) struct Turn {
     /// Work on another exchange that becomes durable in the same commit.
     pub(super) beside: Vec<Self>,
     received: Option<Received>,
-    sent: Vec<Sent>,
+    sent: Vec<Recorded>,
     dropped: Vec<EntryDraft>,
     /// Acts of ours that took effect or were refused in this turn.
     pub(super) settled: Vec<(Digest, ActKind)>,
@@ -294,21 +288,8 @@ impl Turn {
         let mut entry = EntryDraft::sent(what.entry_type(), self.row.id, act.msg, digest, self.at);
         self.dress(&mut entry, fields);
         let row = self.act_row(&act, digest, what, Direction::Out, body);
-        let now = now_ms();
-        self.batch.outbox.push(OutboxRow {
-            act: digest,
-            exchange: self.row.id,
-            peer: self.row.peer.clone(),
-            method: row.method.clone(),
-            path: row.path.clone(),
-            headers: "{}".to_owned(),
-            next_at_ms: now,
-            attempts: 0,
-            first_at_ms: now,
-            state: OutboxState::Waiting,
-            last_error: None,
-        });
-        self.sent.push(Sent { row, entry });
+        self.batch.outbox.push(OutboxRow::of(&row, self.row.peer.clone(), now_ms()));
+        self.sent.push(Recorded { row, entry });
         Ok(digest)
     }
 
@@ -332,13 +313,7 @@ impl Turn {
         {
             countries.extend(terms.lanes.iter().map(ToString::to_string));
         }
-        countries.sort_unstable();
-        countries.dedup();
-        let seed = &self.node.me.secret().lanes.0;
-        for country in countries {
-            let key = Digest::of(&[seed.as_slice(), b"lane:", country.as_bytes()].concat());
-            entry.lanes.push(Lane { key: LaneKey::from_bytes(key.0), country });
-        }
+        entry.lanes = self.node.lanes(countries);
     }
 
     fn act_row(
@@ -349,30 +324,18 @@ impl Turn {
         direction: Direction,
         body: Vec<u8>,
     ) -> ActRow {
-        ActRow {
+        let parts = ActParts {
             digest,
             exchange: self.row.id,
             direction,
             msg: act.msg,
-            iss: act.iss.to_string(),
-            aud: act.aud.to_string(),
+            between: (act.iss.to_string(), act.aud.to_string()),
             kind: kind.to_string(),
-            method: act.method.as_str().to_owned(),
-            path: act.path.to_string(),
+            target: (act.method.as_str().to_owned(), act.path.to_string()),
             body,
-            prev: act.prev,
-            token: None,
-            ks: u64::from(self.node.me.ks()),
-            entry: None,
-            covered: None,
-            status: None,
-            answer: None,
-            ack: None,
-            ack_logged: false,
-            named: false,
-            dropped: false,
             created: self.at,
-        }
+        };
+        ActRow { prev: act.prev, ks: u64::from(self.node.me.ks()), ..ActRow::new(parts) }
     }
 
     /// Drops what was prepared to be sent, for a turn that is given up.
@@ -414,7 +377,7 @@ impl Turn {
         row.answer = Some(body.clone());
         let (node, act, aud) = (self.node.clone(), received.digest, received.act.iss);
         let position = self.dropped.len();
-        let sequenced = self.write(Some(Sent { row, entry })).await?;
+        let sequenced = self.write(Some(Recorded { row, entry })).await?;
         let index = sequenced.indices.get(position).copied();
         let index = index.ok_or_else(|| NodeError::refused(Code::Internal, "the entry has no index"))?;
         let ack = Ack {
@@ -436,27 +399,18 @@ impl Turn {
         self.write(None).await
     }
 
-    async fn write(self, received: Option<Sent>) -> Result<Sequenced, NodeError> {
+    async fn write(self, received: Option<Recorded>) -> Result<Sequenced, NodeError> {
         let node = self.node.clone();
         node.may_sign()?;
         let batch = self.into_batch(received)?;
-        // A task of its own: whoever waits may be gone with its connection, and what became durable is sent all the same.
-        let committed = tokio::spawn(async move {
-            let sequenced = node.store.commit(batch).await;
-            node.wake.notify_one();
-            sequenced
-        });
-        Ok(committed.await.map_err(|e| NodeError::refused(Code::Internal, e.to_string()))??)
+        node.make_durable(batch).await
     }
 
     /// Everything that this turn, and what it brings beside, makes durable.
-    fn into_batch(mut self, received: Option<Sent>) -> Result<Batch, NodeError> {
+    fn into_batch(mut self, received: Option<Recorded>) -> Result<Batch, NodeError> {
         let mut batch = std::mem::take(&mut self.batch);
         batch.entries.append(&mut self.dropped);
-        for Sent { row, entry } in received.into_iter().chain(self.sent.drain(..)) {
-            batch.acts.push(NewAct { act: row, entry: Some(batch.entries.len()) });
-            batch.entries.push(entry);
-        }
+        record(&mut batch, received.into_iter().chain(self.sent.drain(..)));
         let mut row = self.row;
         row.machine = to_json(&self.machine)?;
         row.state = self.machine.state().map_or_else(|| "NONE".to_owned(), |s| s.to_string());

@@ -37,10 +37,10 @@ pub use error::StoreError;
 pub use files::FolderLock;
 pub(crate) use files::replace;
 pub use rows::{
-    ActRow, AgreementRow, AgreementState, Approval, CheckpointRow, DatasetRow, Direction, DisclosureRow,
-    EntryRow, EvaluationRow, EvaluationSide, ExchangeKind, ExchangeRow, KeySetRow, OurRole, OutboxRow,
-    OutboxState, Passed, PeerActRow, PeerLogRow, PeerRow, PeerStatus, Speaks, StartedBy, TicketRow,
-    TicketState, TransferRow,
+    ActParts, ActRow, AgreementRow, AgreementState, Approval, CheckpointRow, DatasetRow, Direction,
+    DisclosureRow, EntryRow, EvaluationRow, EvaluationSide, ExchangeKind, ExchangeRow, KeySetRow, OurRole,
+    OutboxRow, OutboxState, Passed, PeerActRow, PeerLogRow, PeerRow, PeerStatus, Speaks, StartedBy,
+    TicketRow, TicketState, TransferRow,
 };
 pub use signer::LogSigner;
 pub use sqlite::{SqliteOptions, SqliteStore};

@@ -323,6 +323,61 @@ pub struct ActRow {
     pub created: u64,
 }
 
+/// What is fixed of an act from its beginning.
+#[derive(Debug)]
+pub struct ActParts {
+    /// Act digest.
+    pub digest: Digest,
+    /// The exchange that it belongs to.
+    pub exchange: Id,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// Unique per issuer.
+    pub msg: Id,
+    /// Participant ids of sender and receiver.
+    pub between: (String, String),
+    /// Name of the act.
+    pub kind: String,
+    /// Method, uppercase, and request target after the base of its API.
+    pub target: (String, String),
+    /// Content bytes.
+    pub body: Vec<u8>,
+    /// When it was made or accepted, seconds.
+    pub created: u64,
+}
+
+impl ActRow {
+    /// An act that nobody has answered yet and no entry records.
+    #[must_use]
+    pub fn new(parts: ActParts) -> Self {
+        let ActParts { digest, exchange, direction, msg, between, kind, target, body, created } = parts;
+        Self {
+            digest,
+            exchange,
+            direction,
+            msg,
+            iss: between.0,
+            aud: between.1,
+            kind,
+            method: target.0,
+            path: target.1,
+            body,
+            prev: None,
+            token: None,
+            ks: 0,
+            entry: None,
+            covered: None,
+            status: None,
+            answer: None,
+            ack: None,
+            ack_logged: false,
+            named: false,
+            dropped: false,
+            created,
+        }
+    }
+}
+
 impl fmt::Debug for ActRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ActRow")
@@ -375,6 +430,26 @@ pub struct OutboxRow {
     pub state: OutboxState,
     /// What the last attempt met, for status.
     pub last_error: Option<String>,
+}
+
+impl OutboxRow {
+    /// An act of ours that is to be sent to a peer from `due_ms` on.
+    #[must_use]
+    pub fn of(act: &ActRow, peer: String, due_ms: u64) -> Self {
+        Self {
+            act: act.digest,
+            exchange: act.exchange,
+            peer,
+            method: act.method.clone(),
+            path: act.path.clone(),
+            headers: "{}".to_owned(),
+            next_at_ms: due_ms,
+            attempts: 0,
+            first_at_ms: due_ms,
+            state: OutboxState::Waiting,
+            last_error: None,
+        }
+    }
 }
 
 impl fmt::Debug for OutboxRow {

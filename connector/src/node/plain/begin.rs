@@ -26,9 +26,9 @@ use crate::{
     node::{
         Node, NodeError, now_ms,
         peers::random_id,
-        received::{Said, fresh_pid},
+        received::{Said, fresh_row},
     },
-    store::{ExchangeKind, ExchangeRow, OurRole, StartedBy},
+    store::{ExchangeKind, ExchangeRow, StartedBy},
 };
 
 /// A random UUID (version 4).
@@ -224,28 +224,8 @@ impl Node {
         let secret =
             config::random::<32>().map_err(|e| NodeError::Folder(format!("no random bytes: {e}")))?;
         let key = ExchangeKey::from_bytes(secret);
-        let at = crate::node::now();
-        let row = ExchangeRow {
-            id: random_id()?,
-            kind,
-            role: match role {
-                Role::Provider => OurRole::Provider,
-                Role::Consumer => OurRole::Consumer,
-            },
-            peer: peer.id().to_owned(),
-            our_pid: fresh_pid()?,
-            peer_pid: theirs.map(str::to_owned),
-            initiator,
-            state: String::new(),
-            machine: String::new(),
-            revision: 0,
-            wrapped_key: Some(self.wrapping.wrap(key.secret())?),
-            data: String::new(),
-            deadline: None,
-            waits_for: None,
-            created: at,
-            updated: at,
-        };
+        let theirs = theirs.map(str::to_owned);
+        let row = fresh_row(self, random_id()?, kind, role, peer.id(), theirs, initiator, &key)?;
         Ok((row, key))
     }
 }

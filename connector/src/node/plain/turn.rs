@@ -10,7 +10,7 @@ use naru_protocol::{
     error::Code,
     exchange::ActKind,
     json,
-    log::entry::{EntryDraft, EntryType, ExchangeKey, FieldKey, Lane, LaneKey, Side},
+    log::entry::{EntryDraft, EntryType, ExchangeKey, FieldKey, Side},
     plain::{PlainAct, PlainAnswer, PlainEffect, PlainExchange, PlainInput, PlainSend},
 };
 use serde_json::{Value, json as object};
@@ -20,10 +20,16 @@ use super::{
     peers::PlainPeer,
 };
 use crate::{
-    node::{Node, NodeError, now, now_ms, peers::random_id, turn::to_json},
+    node::{
+        Node, NodeError,
+        durable::{Recorded, record},
+        now, now_ms,
+        peers::random_id,
+        turn::to_json,
+    },
     store::{
-        ActRow, Batch, Direction, ExchangeKind, ExchangeRow, MAX_ROWS, NewAct, OutboxRow, OutboxState,
-        Sequenced, Settle, Settled,
+        ActParts, ActRow, Batch, Direction, ExchangeKind, ExchangeRow, MAX_ROWS, OutboxRow, Sequenced,
+        Settle, Settled,
     },
 };
 
@@ -50,12 +56,6 @@ pub(super) fn data_of(row: &ExchangeRow) -> Result<PlainData, NodeError> {
 /// The machine as stored.
 pub(super) fn machine_of(row: &ExchangeRow) -> Result<PlainExchange, NodeError> {
     serde_json::from_str(&row.machine).map_err(|e| NodeError::refused(Code::StoreCorrupt, e.to_string()))
-}
-
-/// A message with its entry, waiting for the commit.
-struct Recorded {
-    row: ActRow,
-    entry: EntryDraft,
 }
 
 /// A message that came in, waiting for its answer.
@@ -206,19 +206,7 @@ impl PlainTurn {
         self.dress(&mut entry, fields);
         let row = self.act_row(act, digest, what, Direction::Out, body);
         let due = now_ms().saturating_add(pause);
-        self.batch.outbox.push(OutboxRow {
-            act: digest,
-            exchange: self.row.id,
-            peer: self.row.peer.clone(),
-            method: row.method.clone(),
-            path: row.path.clone(),
-            headers: "{}".to_owned(),
-            next_at_ms: due,
-            attempts: 0,
-            first_at_ms: due,
-            state: OutboxState::Waiting,
-            last_error: None,
-        });
+        self.batch.outbox.push(OutboxRow::of(&row, self.row.peer.clone(), due));
         self.sent.push(Recorded { row, entry });
         Ok(())
     }
@@ -261,14 +249,8 @@ impl PlainTurn {
         for (name, value) in fields {
             entry.field(name, value, key());
         }
-        let mut countries = vec![self.node.me.participant.country.to_string(), self.peer.row.country.clone()];
-        countries.sort_unstable();
-        countries.dedup();
-        let seed = &self.node.me.secret().lanes.0;
-        for country in countries {
-            let key = Digest::of(&[seed.as_slice(), b"lane:", country.as_bytes()].concat());
-            entry.lanes.push(Lane { key: LaneKey::from_bytes(key.0), country });
-        }
+        let countries = vec![self.node.me.participant.country.to_string(), self.peer.row.country.clone()];
+        entry.lanes = self.node.lanes(countries);
     }
 
     fn act_row(
@@ -279,30 +261,17 @@ impl PlainTurn {
         direction: Direction,
         body: Vec<u8>,
     ) -> ActRow {
-        ActRow {
+        ActRow::new(ActParts {
             digest,
             exchange: self.row.id,
             direction,
             msg: act.msg,
-            iss: act.from,
-            aud: act.to,
+            between: (act.from, act.to),
             kind: kind.to_string(),
-            method: act.method.as_str().to_owned(),
-            path: act.path.to_string(),
+            target: (act.method.as_str().to_owned(), act.path.to_string()),
             body,
-            prev: None,
-            token: None,
-            ks: 0,
-            entry: None,
-            covered: None,
-            status: None,
-            answer: None,
-            ack: None,
-            ack_logged: false,
-            named: false,
-            dropped: false,
             created: self.at,
-        }
+        })
     }
 
     /// Commits with the answer to the received message, which leaves afterwards.
@@ -334,22 +303,13 @@ impl PlainTurn {
         let node = self.node.clone();
         node.may_sign()?;
         let batch = self.into_batch(received)?;
-        // A task of its own, as in `node/turn`: whoever waits may be gone with its connection.
-        let committed = tokio::spawn(async move {
-            let sequenced = node.store.commit(batch).await;
-            node.wake.notify_one();
-            sequenced
-        });
-        Ok(committed.await.map_err(|e| NodeError::refused(Code::Internal, e.to_string()))??)
+        node.make_durable(batch).await
     }
 
     fn into_batch(mut self, received: Option<Recorded>) -> Result<Batch, NodeError> {
         let mut batch = std::mem::take(&mut self.batch);
         batch.entries.append(&mut self.dropped);
-        for Recorded { row, entry } in received.into_iter().chain(self.sent.drain(..)) {
-            batch.acts.push(NewAct { act: row, entry: Some(batch.entries.len()) });
-            batch.entries.push(entry);
-        }
+        record(&mut batch, received.into_iter().chain(self.sent.drain(..)));
         let mut row = self.row;
         row.machine = to_json(&self.machine)?;
         row.state = self.machine.state().map_or_else(|| "NONE".to_owned(), |s| s.to_string());

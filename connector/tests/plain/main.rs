@@ -5,6 +5,9 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod buying;
+mod data;
+mod fetch;
 mod identity;
 mod input;
 mod law;

@@ -79,8 +79,8 @@ impl PlainTurn {
                 if role == Role::Consumer
                     && state == Some(Any::Transfer(tra::State::Started))
                     && haul.out.is_some()
-                    && haul.place.is_some()
-                    && !haul.done =>
+                    && (haul.place.is_some() || haul.done)
+                    && self.machine.pending().is_none() =>
             {
                 After::Fetch(id)
             }

@@ -22,32 +22,65 @@ async fn an_agreement_is_what_was_asked_for_or_it_is_ended() {
         ("another target", |a| a["target"] = json!("asset-2"), "/agreement/target"),
         ("another assigner", |a| a["assigner"] = json!("EVE"), "/agreement/assigner"),
         ("another assignee", |a| a["assignee"] = json!("MALLORY"), "/agreement/assignee"),
-        ("the parties the other way round", |a| {
-            let (assigner, assignee) = (a["assigner"].clone(), a["assignee"].clone());
-            (a["assigner"], a["assignee"]) = (assignee, assigner);
-        }, "/agreement/assigner"),
+        (
+            "the parties the other way round",
+            |a| {
+                let (assigner, assignee) = (a["assigner"].clone(), a["assignee"].clone());
+                (a["assigner"], a["assignee"]) = (assignee, assigner);
+            },
+            "/agreement/assigner",
+        ),
         ("another action", |a| a["permission"][0]["action"] = json!("distribute"), "/agreement/permission"),
-        ("a duty nobody offered", |a| a["obligation"] = json!([{"action": "compensate"}]), "/agreement/obligation"),
-        ("a prohibition nobody offered", |a| a["prohibition"] = json!([{"action": "use"}]), "/agreement/prohibition"),
-        ("another purpose", |a| {
-            a["permission"][0]["constraint"][0]["rightOperand"] = json!("resale");
-        }, "/agreement/permission"),
-        ("a shorter period", |a| {
-            a["permission"][0]["constraint"][1]["rightOperand"] = json!("P1D");
-        }, "/agreement/permission"),
-        ("one constraint less", |a| {
-            drop(a["permission"][0]["constraint"].as_array_mut().unwrap().pop());
-        }, "/agreement/permission"),
+        (
+            "a duty nobody offered",
+            |a| a["obligation"] = json!([{"action": "compensate"}]),
+            "/agreement/obligation",
+        ),
+        (
+            "a prohibition nobody offered",
+            |a| a["prohibition"] = json!([{"action": "use"}]),
+            "/agreement/prohibition",
+        ),
+        (
+            "another purpose",
+            |a| {
+                a["permission"][0]["constraint"][0]["rightOperand"] = json!("resale");
+            },
+            "/agreement/permission",
+        ),
+        (
+            "a shorter period",
+            |a| {
+                a["permission"][0]["constraint"][1]["rightOperand"] = json!("P1D");
+            },
+            "/agreement/permission",
+        ),
+        (
+            "one constraint less",
+            |a| {
+                drop(a["permission"][0]["constraint"].as_array_mut().unwrap().pop());
+            },
+            "/agreement/permission",
+        ),
         ("of the year 2099", |a| a["timestamp"] = json!("2099-01-01T00:00:00Z"), "/agreement/timestamp"),
-        ("of ten minutes from now", |a| a["timestamp"] = json!(to_date_time(now() + 600)), "/agreement/timestamp"),
-        ("of last week", |a| a["timestamp"] = json!(to_date_time(now() - 7 * 86_400)), "/agreement/timestamp"),
+        (
+            "of ten minutes from now",
+            |a| a["timestamp"] = json!(to_date_time(now() + 600)),
+            "/agreement/timestamp",
+        ),
+        (
+            "of last week",
+            |a| a["timestamp"] = json!(to_date_time(now() - 7 * 86_400)),
+            "/agreement/timestamp",
+        ),
     ];
     for (why, change, place) in differs {
         let sale = partner.is_asked(&market.firm, None).await;
         let mut agreement = partner.agreement_for(&sale);
         change(&mut agreement);
         partner.agrees(&sale, &agreement).await.taken(200, why);
-        let end = partner.desk.next(&format!("/negotiations/{}/termination", sale.pids.provider)).await.json();
+        let end =
+            partner.desk.next(&format!("/negotiations/{}/termination", sale.pids.provider)).await.json();
         assert_eq!(end["code"], json!("agreement_differs"), "{why}: {end}");
         assert!(end["reason"][0].as_str().unwrap().starts_with(place), "{why}: {end}");
         let view = market.firm.until(&sale.id, settled).await;
@@ -96,16 +129,29 @@ async fn an_answer_to_our_request_that_lies_is_not_believed() {
         ("HTML", Box::new(|_| Say::text(200, "text/html", "<html><body>It works!</body></html>"))),
         ("garbage", Box::new(|_| Say::new(200, Content::Whole(vec![0, 159, 146, 150])))),
         ("a transfer", Box::new(|c| Say::json(201, &process("urn:l:3", c, "REQUESTED")))),
-        ("no @context", Box::new(|c| Say::json(201, &json!({"@type": "ContractNegotiation",
-            "providerPid": "urn:l:4", "consumerPid": c, "state": "REQUESTED"})))),
-        ("no @type", Box::new(|c| {
-            let mut said = negotiation("urn:l:5", c, "REQUESTED");
-            said.as_object_mut().unwrap().remove("@type");
-            Say::json(201, &said)
-        })),
+        (
+            "no @context",
+            Box::new(|c| {
+                Say::json(
+                    201,
+                    &json!({"@type": "ContractNegotiation",
+            "providerPid": "urn:l:4", "consumerPid": c, "state": "REQUESTED"}),
+                )
+            }),
+        ),
+        (
+            "no @type",
+            Box::new(|c| {
+                let mut said = negotiation("urn:l:5", c, "REQUESTED");
+                said.as_object_mut().unwrap().remove("@type");
+                Say::json(201, &said)
+            }),
+        ),
     ];
     for (why, lie) in lies {
-        partner.desk.times("/negotiations/request", 1, move |heard| lie(heard.json()["consumerPid"].as_str().unwrap()));
+        partner.desk.times("/negotiations/request", 1, move |heard| {
+            lie(heard.json()["consumerPid"].as_str().unwrap())
+        });
         let asked = market.firm.node().request(order(PARTNER, WARE, None)).await.unwrap();
         let view = answered(&market, &asked.id).await;
         assert_eq!(view.state, "TERMINATED", "{why}: {view:#?}");
@@ -138,7 +184,9 @@ async fn an_answer_to_our_transfer_request_that_lies_is_not_believed() {
         ("a negotiation", Box::new(|c| Say::json(201, &negotiation("urn:t:3", c, "REQUESTED")))),
     ];
     for (number, (why, lie)) in lies.into_iter().enumerate() {
-        partner.desk.times("/transfers/request", 1, move |heard| lie(heard.json()["consumerPid"].as_str().unwrap()));
+        partner
+            .desk
+            .times("/transfers/request", 1, move |heard| lie(heard.json()["consumerPid"].as_str().unwrap()));
         let out = market.temp.join(&format!("out-{number}"));
         let sale = partner.sells(&market.firm, Some(out)).await;
         let transfer = market.firm.until(&sale.id, |v| v.other.is_some()).await.other.unwrap();
@@ -155,8 +203,11 @@ async fn a_refused_request_is_over_and_says_why() {
     let market = Market::new().await;
     let partner = &market.partner;
     partner.offers(&ware_policy());
-    let body = dsp("ContractNegotiationError", json!({"code": "no_way", "reason": ["we do not sell to you"],
-        "providerPid": "", "consumerPid": ""}));
+    let body = dsp(
+        "ContractNegotiationError",
+        json!({"code": "no_way", "reason": ["we do not sell to you"],
+        "providerPid": "", "consumerPid": ""}),
+    );
     for (status, say) in [
         (400, Say::json(400, &body)),
         (401, Say::text(401, "text/html", "<html>401</html>")),
@@ -212,7 +263,8 @@ async fn requests_that_may_pass_are_repeated_and_races_of_the_partner_survived()
     // An agreement that overtakes the answer to our request.
     partner.desk.times("/negotiations/request", 1, |heard| {
         let ours = heard.json()["consumerPid"].as_str().unwrap().to_owned();
-        Say::json(201, &negotiation(&answered_pid(&ours), &ours, "REQUESTED")).after(Duration::from_millis(500))
+        Say::json(201, &negotiation(&answered_pid(&ours), &ours, "REQUESTED"))
+            .after(Duration::from_millis(500))
     });
     let sale = partner.is_asked(&market.firm, None).await;
     partner.agrees(&sale, &partner.agreement_for(&sale)).await.taken(200, "before the answer");

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use crate::common::{
     files,
     foreign::{Content, Desk, Foreign, Reply, Say, listen, uuid},
-    harmless, policy_with, private, write_files,
+    harmless, policy_with, private,
     trade::{Market, PARTNER, Pull, address, content, publish_path},
+    write_files,
 };
 
 async fn sold() -> (Market, String) {
@@ -90,7 +91,10 @@ async fn a_token_opens_its_transfer_while_it_runs() {
         let bearer = format!("Bearer {token}");
         partner.call("GET", url, &[("authorization", &bearer), ("range", "bytes=0-3")], Vec::new()).await
     };
-    assert_eq!((with(&one.url, &one.token).await.status, with(&two.url, &two.token).await.status), (206, 206));
+    assert_eq!(
+        (with(&one.url, &one.token).await.status, with(&two.url, &two.token).await.status),
+        (206, 206)
+    );
     nothing(&with(&one.url, &two.token).await, "another transfer's token");
     nothing(&with(&one.url, "").await, "no token");
     nothing(&with(&one.url, &one.token[1..]).await, "half a token");
@@ -101,7 +105,11 @@ async fn a_token_opens_its_transfer_while_it_runs() {
     // A negotiation's pid, and a signed one's would be, is no data.
     let door = market.firm.node().https_url().unwrap();
     nothing(&with(&format!("{door}/data/{}", two.pids.consumer), &two.token).await, "the consumer's pid");
-    assert_eq!(with(&format!("{}/files/1", one.url), &one.token).await.status, 404, "a file that is not there");
+    assert_eq!(
+        with(&format!("{}/files/1", one.url), &one.token).await.status,
+        404,
+        "a file that is not there"
+    );
     assert_eq!(with(&format!("{}/../x", one.url), &one.token).await.status / 100, 4);
     // Suspended it opens nothing; started again it does.
     one.says(partner, "suspension", "TransferSuspensionMessage").await.taken(200, "suspension");
@@ -129,10 +137,12 @@ async fn a_token_is_older_than_an_hour_at_no_time() {
     let path = market.firm.dir.join("naru.db");
     let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
     let until = "json_set(data, '$.token[1]', json_extract(data, '$.token[1]') - 3601)";
-    let changed = sqlx::query(sqlx::AssertSqlSafe(format!("UPDATE exchanges SET data = {until} WHERE kind = 'transfer'")))
-        .execute(&pool)
-        .await
-        .unwrap();
+    let changed = sqlx::query(sqlx::AssertSqlSafe(format!(
+        "UPDATE exchanges SET data = {until} WHERE kind = 'transfer'"
+    )))
+    .execute(&pool)
+    .await
+    .unwrap();
     assert_eq!(changed.rows_affected(), 1);
     pool.close().await;
     market.firm.open().await;
@@ -151,7 +161,8 @@ async fn begun(market: &Market, pull: &Pull) -> naru::transport::AnswerBody {
         .header("authorization", format!("Bearer {}", pull.token))
         .body(axum::body::Body::empty())
         .unwrap();
-    let answer = client.request(&pull.url, request, &crate::common::foreign::reach(&market.firm)).await.unwrap();
+    let answer =
+        client.request(&pull.url, request, &crate::common::foreign::reach(&market.firm)).await.unwrap();
     assert_eq!(answer.status(), 200);
     let mut body = answer.into_body();
     assert!(body.chunk().await.unwrap().is_some());
@@ -185,11 +196,8 @@ async fn a_stream_under_way_ends_broken_when_it_may_not_go_on() {
     let (market, agreement) = large().await;
     let partner = &market.partner;
     // Suspension, termination and a stop order in the operator's facts.
-    let (one, two, three) = (
-        partner.pulls(&agreement).await,
-        partner.pulls(&agreement).await,
-        partner.pulls(&agreement).await,
-    );
+    let (one, two, three) =
+        (partner.pulls(&agreement).await, partner.pulls(&agreement).await, partner.pulls(&agreement).await);
     let streams = (begun(&market, &one).await, begun(&market, &two).await, begun(&market, &three).await);
     one.says(partner, "suspension", "TransferSuspensionMessage").await.taken(200, "suspension");
     two.says(partner, "termination", "TransferTerminationMessage").await.taken(200, "termination");
@@ -276,11 +284,14 @@ async fn data_are_put_to_the_recorded_host_or_the_public_internet() {
     // PLN-8.6, PLN-8.8, PLN-2.5
     let (market, agreement) = sold().await;
     let partner = &market.partner;
-    for (why, place) in [("none", json!(null)), ("no endpoint", {
-        let mut place = address("http://x", None);
-        place.as_object_mut().unwrap().remove("endpoint");
-        place
-    })] {
+    for (why, place) in [
+        ("none", json!(null)),
+        ("no endpoint", {
+            let mut place = address("http://x", None);
+            place.as_object_mut().unwrap().remove("endpoint");
+            place
+        }),
+    ] {
         let mut ask = partner.transfer_for(&uuid(), &agreement, "HttpData-PUSH");
         ask["dataAddress"] = place;
         partner.post("/transfers/request", &ask).await.refused(400, "malformed", why);
@@ -299,7 +310,10 @@ async fn data_are_put_to_the_recorded_host_or_the_public_internet() {
         "x".to_owned(),
     ] {
         let code = pushed(partner, &agreement, address(&endpoint, Some("t"))).await;
-        assert!(matches!(code.as_str(), "address_refused" | "address_invalid" | "argument_invalid"), "{endpoint}: {code}");
+        assert!(
+            matches!(code.as_str(), "address_refused" | "address_invalid" | "argument_invalid"),
+            "{endpoint}: {code}"
+        );
     }
     trap.none("");
     // A redirect leads nowhere, and a refusal for good ends the transfer.

@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod buying;
 #[path = "../common/mod.rs"]
 mod common;
-mod buying;
 mod data;
 mod fetch;
 mod identity;

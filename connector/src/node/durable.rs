@@ -2,7 +2,7 @@
 //! commit that runs to its end whoever waits for it.
 
 use naru_protocol::{
-    encoding::Digest,
+    encoding::{Digest, Id},
     error::Code,
     log::entry::{EntryDraft, Lane, LaneKey},
 };
@@ -38,12 +38,15 @@ impl Node {
     }
 
     /// Commits a batch and wakes the outbox. A task of its own: whoever waits may be gone with its connection, and what became
-    /// durable is sent all the same.
-    pub(super) async fn make_durable(&self, batch: Batch) -> Result<Sequenced, NodeError> {
+    /// durable is sent all the same. Then tells the task that moves the data of `halts`, if any, to leave off.
+    pub(super) async fn make_durable(&self, batch: Batch, halts: Option<Id>) -> Result<Sequenced, NodeError> {
         let node = self.clone();
         let committed = tokio::spawn(async move {
             let sequenced = node.store.commit(batch).await;
             node.wake.notify_one();
+            if let Some(id) = halts {
+                node.receiving.halt(id);
+            }
             sequenced
         });
         Ok(committed.await.map_err(|e| NodeError::refused(Code::Internal, e.to_string()))??)

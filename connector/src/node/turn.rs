@@ -403,7 +403,7 @@ impl Turn {
         let node = self.node.clone();
         node.may_sign()?;
         let batch = self.into_batch(received)?;
-        node.make_durable(batch).await
+        node.make_durable(batch, None).await
     }
 
     /// Everything that this turn, and what it brings beside, makes durable.

@@ -3,8 +3,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod buying;
 #[path = "../common/mod.rs"]
 mod common;
+mod data;
+mod fetch;
 mod identity;
 mod input;
 mod law;

@@ -82,6 +82,7 @@ async fn a_partner_sells_and_is_fetched_from() {
     assert_eq!(done.sha256, Some(sha256));
     assert_eq!(partner.desk.next("/data").await.header("authorization"), Some("data-token"));
     partner.desk.next(&format!("/transfers/{}/completion", haul.pids.provider)).await;
+    assert_eq!(partner.desk.all("/data").len(), 1, "fetched once");
     let deal = market.firm.until(&haul.sale.id, settled).await;
     assert_eq!((deal.state.as_str(), deal.unsigned), ("FINALIZED", true));
     assert!(deal.in_force.is_some() && deal.took_ms.is_some());

@@ -80,9 +80,10 @@ impl PlainTurn {
             PlainData::Haul(haul)
                 if role == Role::Consumer
                     && state == Some(Any::Transfer(tra::State::Started))
+                    && haul.format == Format::Pull
                     && haul.out.is_some()
-                    && haul.place.is_some()
-                    && !haul.done =>
+                    && (haul.place.is_some() || haul.done)
+                    && self.machine.pending().is_none() =>
             {
                 After::Fetch(id)
             }

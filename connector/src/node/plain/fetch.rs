@@ -18,10 +18,10 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
 
 use super::{
-    deal::Place,
+    deal::{Format, Place},
     negotiation::Step,
     peers::PlainPeer,
-    turn::{PlainData, data_of},
+    turn::{PlainData, data_of, machine_of},
 };
 use crate::{
     node::{Node, NodeError, now_ms, transfer::passes, views},
@@ -103,23 +103,38 @@ impl Node {
     async fn try_fetch_plain(&self, id: Id) -> Result<(), NodeError> {
         let row = self.store.exchange(id).await?.ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;
         let PlainData::Haul(haul) = data_of(&row)? else { return Ok(()) };
-        let (Some(place), Some(out)) = (&haul.place, &haul.out) else { return Ok(()) };
-        if row.state != "STARTED" || row.role != OurRole::Consumer || haul.done {
+        // A message of ours that is unanswered here ends the transfer.
+        if !fetches(&row, Role::Consumer)
+            || row.role != OurRole::Consumer
+            || haul.format != Format::Pull
+            || machine_of(&row)?.pending().is_some()
+        {
             return Ok(());
         }
+        if haul.done {
+            return self.fetched(id, None).await;
+        }
+        let (Some(place), Some(out)) = (&haul.place, &haul.out) else { return Ok(()) };
         let peer = self.plain_peer(&row.peer).ok_or_else(|| NodeError::refused(Code::NotPaired, ""))?;
         let paths = Part::of(out, &haul.dataset);
         let fetched = tokio::select! {
-            fetched = self.fetch_part(&peer, place, out, &paths) => fetched?,
+            fetched = self.fetch_all(&peer, place, out, &paths) => fetched?,
             error = self.no_longer_fetched(&row) => return Err(error),
         };
+        self.fetched(id, Some(fetched)).await
+    }
+
+    /// Keeps that all bytes arrived and tells the provider, unless the transfer does not run just now: then at its next START.
+    async fn fetched(&self, id: Id, fetched: Option<Fetched>) -> Result<(), NodeError> {
         let _lock = self.locks.one(id).await;
         let mut turn = self.plain_turn(id).await?;
         let haul = turn.haul()?;
-        (haul.bytes, haul.sha256, haul.done) = (fetched.bytes, Some(fetched.sha256), true);
-        (haul.refusal, haul.ended_ms) = (None, Some(now_ms()));
-        // The token is of no more use.
-        haul.place = None;
+        if let Some(Fetched { bytes, sha256 }) = fetched {
+            (haul.bytes, haul.sha256, haul.done) = (bytes, Some(sha256), true);
+            (haul.refusal, haul.ended_ms) = (None, Some(now_ms()));
+            // The token is of no more use.
+            haul.place = None;
+        }
         if turn.machine.may_send(ActKind::Transfer(tra::ActKind::Complete)) {
             turn.take(Step::Complete, 0).await?;
         }
@@ -142,13 +157,28 @@ impl Node {
         }
     }
 
-    async fn fetch_part(
+    async fn fetch_all(
         &self,
         peer: &PlainPeer,
         place: &Place,
         out: &Path,
         paths: &Part,
     ) -> Result<Fetched, NodeError> {
+        loop {
+            if let Some(fetched) = self.fetch_part(peer, place, out, paths).await? {
+                return Ok(fetched);
+            }
+        }
+    }
+
+    /// One request for what is missing; none if its answer was a part and there is more.
+    async fn fetch_part(
+        &self,
+        peer: &PlainPeer,
+        place: &Place,
+        out: &Path,
+        paths: &Part,
+    ) -> Result<Option<Fetched>, NodeError> {
         tokio::fs::create_dir_all(out).await.map_err(|e| unusable(out, &e))?;
         let options = |path: &Path| {
             let mut options = tokio::fs::OpenOptions::new();
@@ -175,24 +205,36 @@ impl Node {
         let answer =
             self.client.request_within(&place.endpoint, request, &reach, self.client.times()).await?;
         let (head, body) = answer.into_parts();
-        let from = begins_at(head.status, &head.headers, held)?;
+        let span = span_of(head.status, &head.headers, tag.as_ref().map(|_| held))?;
+        let named = head.headers.get(header::ETAG).and_then(|v| v.to_str().ok());
+        if span.from > 0 && named.is_some() && named != tag.as_deref() {
+            // A part of something else than what is held: the whole, next time.
+            file.set_len(0).await.map_err(|e| unusable(&paths.part, &e))?;
+            return Err(NodeError::refused(Code::Busy, "the content has changed meanwhile"));
+        }
+        let from = span.from;
         let mut sha256 = Sha256::new();
         if from > 0 {
             hash_held(&mut file, from, &mut sha256).await.map_err(|e| unusable(&paths.part, &e))?;
         }
         file.set_len(from).await.map_err(|e| unusable(&paths.part, &e))?;
         file.seek(std::io::SeekFrom::Start(from)).await.map_err(|e| unusable(&paths.part, &e))?;
-        let strong =
-            head.headers.get(header::ETAG).and_then(|v| v.to_str().ok()).filter(|t| t.starts_with('"'));
+        let strong = named.or(tag.as_deref().filter(|_| from > 0)).filter(|t| t.starts_with('"'));
         tokio::fs::write(&paths.tag, strong.unwrap_or_default())
             .await
             .map_err(|e| unusable(&paths.tag, &e))?;
         let bytes = write_all(body, &mut file, from, &mut sha256, &paths.part).await?;
+        if span.until.is_some_and(|until| until != bytes) {
+            return Err(NodeError::refused(Code::RangeInvalid, "another part than its head says"));
+        }
         file.sync_all().await.map_err(|e| unusable(&paths.part, &e))?;
+        if span.total.is_some_and(|total| total != bytes) {
+            return Ok(None);
+        }
         tokio::fs::rename(&paths.part, &paths.whole).await.map_err(|e| unusable(&paths.whole, &e))?;
         let _ = tokio::fs::remove_file(&paths.tag).await;
         let sha256 = sha256.finalize().iter().map(|b| format!("{b:02x}")).collect();
-        Ok(Fetched { bytes, sha256 })
+        Ok(Some(Fetched { bytes, sha256 }))
     }
 
     /// Keeps why data do not move, and ends the transfer where trying again is of no use.
@@ -219,19 +261,37 @@ impl Node {
     }
 }
 
-/// Where the content of an answer begins; refuses what is no data.
-fn begins_at(status: StatusCode, headers: &HeaderMap, held: u64) -> Result<u64, NodeError> {
+/// Which bytes of the whole an answer holds.
+struct Span {
+    from: u64,
+    /// The first byte after them, and the size of the whole, where the answer is a part.
+    until: Option<u64>,
+    total: Option<u64>,
+}
+
+impl Span {
+    /// The value of `Content-Range`: `bytes 5-9/100`.
+    fn parse(text: &str) -> Option<Self> {
+        let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
+        let (first, last) = range.split_once('-')?;
+        let (from, last, total): (u64, u64, u64) =
+            (first.parse().ok()?, last.parse().ok()?, total.parse().ok()?);
+        (from <= last && last < total).then_some(Self { from, until: Some(last + 1), total: Some(total) })
+    }
+}
+
+/// What an answer holds; refuses what is no data, and a part where the whole was asked for or another one was. `asked` is the
+/// first byte of the range that was asked for, if one was.
+fn span_of(status: StatusCode, headers: &HeaderMap, asked: Option<u64>) -> Result<Span, NodeError> {
     if headers.contains_key(header::CONTENT_ENCODING) {
         return Err(NodeError::refused(Code::EncodingRefused, "the data are encoded"));
     }
     match status.as_u16() {
-        200 => Ok(0),
+        200 => Ok(Span { from: 0, until: None, total: None }),
         206 => {
             let range = headers.get(header::CONTENT_RANGE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-            if range.starts_with(&format!("bytes {held}-")) {
-                return Ok(held);
-            }
-            Err(NodeError::refused(Code::RangeInvalid, "another range than was asked for"))
+            let span = Span::parse(range).filter(|span| Some(span.from) == asked);
+            span.ok_or_else(|| NodeError::refused(Code::RangeInvalid, "another range than was asked for"))
         }
         401 | 403 => {
             Err(NodeError::refused(Code::CapabilityInvalid, "the provider's data address opens nothing"))

@@ -392,7 +392,7 @@ async fn file(
     let text = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
     let same = text(header::IF_RANGE).is_none_or(|given| given == tag);
     let range = match text(header::RANGE).filter(|_| same && entry.size > 0) {
-        Some(text) => match parse_range(text, entry.size) {
+        Some(text) => match suffix(text, entry.size).map_or_else(|| parse_range(text, entry.size), Ok) {
             Ok(range) => Some(range),
             Err(_) => return unsatisfiable(entry.size),
         },
@@ -414,6 +414,12 @@ async fn file(
     }
     let body = if head { Body::empty() } else { Body::from_stream(guarded(stream, opened, under_way)) };
     response.body(body).map_err(|e| refused(Code::Internal, &e))
+}
+
+/// The last bytes of a file, `bytes=-<n>`, which HTTP clients ask for and our own peers never.
+fn suffix(text: &str, size: u64) -> Option<std::ops::Range<u64>> {
+    let last: u64 = text.strip_prefix("bytes=-")?.parse().ok().filter(|n| *n > 0)?;
+    Some(size.saturating_sub(last)..size)
 }
 
 fn unsatisfiable(size: u64) -> Result<Response, NodeError> {

@@ -312,10 +312,10 @@ impl PlainTurn {
         self.send(PlainSend::TransferTerminate, &path, m.to_bytes().map_err(message)?, fields, pause)
     }
 
-    /// No further byte of this transfer moves.
-    fn close_data(&self) {
+    /// No further byte of this transfer moves: of ours from now on, and of the peer's once that is durable.
+    fn close_data(&mut self) {
         self.node.close_opened(&self.row.our_pid);
-        self.node.receiving.halt(self.row.id);
+        self.halts = true;
     }
 }
 

@@ -84,6 +84,8 @@ pub(super) struct PlainTurn {
     dropped: Vec<EntryDraft>,
     /// Messages of ours that the peer took or refused in this turn.
     pub(super) settled: Vec<ActKind>,
+    /// Whoever fetches or delivers the data is to look again after the commit. Not before: it would find what was.
+    pub(super) halts: bool,
 }
 
 impl PlainTurn {
@@ -121,6 +123,7 @@ impl PlainTurn {
             sent: Vec::new(),
             dropped: Vec::new(),
             settled: Vec::new(),
+            halts: false,
         }
     }
 
@@ -302,8 +305,9 @@ impl PlainTurn {
     async fn write(self, received: Option<Recorded>) -> Result<Sequenced, NodeError> {
         let node = self.node.clone();
         node.may_sign()?;
+        let halts = self.halts.then_some(self.row.id);
         let batch = self.into_batch(received)?;
-        node.make_durable(batch).await
+        node.make_durable(batch, halts).await
     }
 
     fn into_batch(mut self, received: Option<Recorded>) -> Result<Batch, NodeError> {

@@ -12,4 +12,5 @@ mod identity;
 mod input;
 mod law;
 mod selling;
+mod take;
 mod trades;

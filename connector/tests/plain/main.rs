@@ -6,10 +6,12 @@
 mod buying;
 #[path = "../common/mod.rs"]
 mod common;
+mod catalog;
 mod data;
 mod fetch;
 mod identity;
 mod input;
 mod law;
+mod restart;
 mod selling;
 mod trades;

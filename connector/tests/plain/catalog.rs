@@ -32,7 +32,11 @@ async fn a_partner_sees_offers_in_its_own_spelling() {
     // PLN-9.1, PLN-4.2
     let market = Market::new().await;
     let partner = &market.partner;
-    assert_eq!(shown(partner, &json!(null)).await.get("dataset"), None, "an empty catalog has no such member");
+    assert_eq!(
+        shown(partner, &json!(null)).await.get("dataset"),
+        None,
+        "an empty catalog has no such member"
+    );
     let dataset = market.dataset().await;
     let hidden = market.dataset_under(policy_with("framework", None), {
         // Somebody else's data, whose owner forbids it: law does not show them.
@@ -77,7 +81,11 @@ async fn a_partner_sees_offers_in_its_own_spelling() {
     assert_eq!(names(&shown(partner, &json!(null)).await).len(), 1);
     market.firm.node().withdraw(DatasetName { dataset: dataset.clone() }).await.unwrap();
     assert!(names(&shown(partner, &json!(null)).await).is_empty());
-    partner.get(&format!("/catalog/datasets/{dataset}")).await.refused(404, "dataset_not_offered", "withdrawn");
+    partner.get(&format!("/catalog/datasets/{dataset}")).await.refused(
+        404,
+        "dataset_not_offered",
+        "withdrawn",
+    );
     market.close().await;
 }
 
@@ -105,10 +113,10 @@ async fn filters_are_understood_or_refused_and_pages_follow() {
     let mut distinct = all.clone();
     (distinct.sort(), distinct.dedup());
     assert_eq!((all.len(), distinct.len()), (105, 105));
-    let query = |offset: u64, limit: u64| {
-        json!([{"@type": "QuerySpec", "offset": offset, "limit": limit, "filterExpression": []}])
-    };
-    for (offset, limit, wanted) in [(0, 3, &all[..3]), (3, 2, &all[3..5]), (103, 50, &all[103..]), (200, 5, &[][..])] {
+    let query = |offset: u64, limit: u64| json!([{"@type": "QuerySpec", "offset": offset, "limit": limit, "filterExpression": []}]);
+    for (offset, limit, wanted) in
+        [(0, 3, &all[..3]), (3, 2, &all[3..5]), (103, 50, &all[103..]), (200, 5, &[][..])]
+    {
         let seen = shown(partner, &query(offset, limit)).await;
         assert_eq!(names(&seen), wanted, "{offset} {limit}");
     }
@@ -131,7 +139,10 @@ async fn filters_are_understood_or_refused_and_pages_follow() {
     // gzip where it is asked for, and only there.
     let zip = async |accept: &[(&str, &str)]| {
         let body = request(&json!(null)).to_string().into_bytes();
-        partner.call("POST", &format!("{}/catalog/request", partner.node), accept, body).await.taken(200, "gzip")
+        partner
+            .call("POST", &format!("{}/catalog/request", partner.node), accept, body)
+            .await
+            .taken(200, "gzip")
     };
     for accept in [&[][..], &[("accept-encoding", "br, identity")], &[("accept-encoding", "gzip;q=0")]] {
         let plain = zip(accept).await;
@@ -163,7 +174,10 @@ async fn a_partners_catalog_is_read_page_by_page_and_judged() {
     let page = |n: u64| catalog_of(PARTNER, &[ware(&format!("asset-{n}"), &ware_policy())]);
     let trap = Foreign::join(&market.firm, "EVE").await;
     let next = |url: String| format!("<{url}>; rel=\"next\"");
-    partner.desk.once("/catalog/request", Say::json(200, &page(1)).with("link", next("/protocol/2025-1/p2".to_owned())));
+    partner.desk.once(
+        "/catalog/request",
+        Say::json(200, &page(1)).with("link", next("/protocol/2025-1/p2".to_owned())),
+    );
     partner.desk.once("/p2", Say::json(200, &page(2)).with("link", next(format!("{}/p3", partner.base))));
     let mut last = page(3);
     last["dataset"].as_array_mut().unwrap().extend([ware("asset-4", &odd), json!({"@id": "broken"})]);
@@ -172,14 +186,23 @@ async fn a_partners_catalog_is_read_page_by_page_and_judged() {
     let items = read(&market).await.unwrap();
     let seen: Vec<(&str, bool, bool)> =
         items.iter().map(|i| (i.dataset.as_str(), i.unsigned, i.not_understood.is_some())).collect();
-    assert_eq!(seen, [("asset-1", true, false), ("asset-2", true, false), ("asset-3", true, false),
-        ("asset-4", true, true)]);
+    assert_eq!(
+        seen,
+        [
+            ("asset-1", true, false),
+            ("asset-2", true, false),
+            ("asset-3", true, false),
+            ("asset-4", true, true)
+        ]
+    );
     trap.desk.none("");
     assert!(partner.desk.all("/p3")[0].header("authorization") == Some("{\"clientId\":\"us\"}"));
     assert_eq!(items[0].terms.as_ref().unwrap().retention_days, 30);
     // Whose catalog it is must be who was recorded.
     for other in ["EVE", "", market.firm.did.as_str()] {
-        partner.desk.once("/catalog/request", Say::json(200, &catalog_of(other, &[ware(WARE, &ware_policy())])));
+        partner
+            .desk
+            .once("/catalog/request", Say::json(200, &catalog_of(other, &[ware(WARE, &ware_policy())])));
         assert_eq!(read(&market).await.err(), Some(Code::AnswerMalformed), "{other}");
     }
     partner.desk.once("/catalog/request", Say::new(200, Content::Whole(vec![0xff; 10])));

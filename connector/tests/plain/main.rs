@@ -4,14 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod buying;
+mod catalog;
 #[path = "../common/mod.rs"]
 mod common;
-mod catalog;
 mod data;
 mod fetch;
 mod identity;
 mod input;
 mod law;
+mod log;
 mod restart;
 mod selling;
 mod trades;

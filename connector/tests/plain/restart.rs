@@ -21,7 +21,8 @@ async fn once_each(market: &Market) {
     let log = market.firm.log(&market.temp).await;
     let mut seen = std::collections::BTreeMap::new();
     for line in log.lines.iter().filter(|l| l.entry.kind().is_act()) {
-        let key = (line.entry.exchange().unwrap().to_string(), line.entry.kind(), line.entry.side() == Side::Sent);
+        let key =
+            (line.entry.exchange().unwrap().to_string(), line.entry.kind(), line.entry.side() == Side::Sent);
         *seen.entry(key).or_insert(0) += 1;
     }
     // A start may come again after a suspension; nothing else may.
@@ -105,9 +106,9 @@ async fn a_buyer_that_restarts_between_any_two_messages_ends_where_it_would_have
     desk.next("/data").await;
     desk.next("/data").await;
     tokio::time::sleep(Duration::from_millis(100)).await;
-    again(&mut market).await;
     let bytes = content();
     desk.always("/data", move |_| Say::new(200, Content::Whole(bytes.clone())));
+    again(&mut market).await;
     let transfer = market.firm.until(&sale.id, |v| v.other.is_some()).await.other.unwrap();
     // What was under way is taken up by itself.
     let done = market.firm.until(&transfer, settled).await;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod buying;
+mod catalog;
 #[path = "../common/mod.rs"]
 mod common;
 mod data;
@@ -11,6 +12,8 @@ mod fetch;
 mod identity;
 mod input;
 mod law;
+mod log;
+mod restart;
 mod selling;
 mod take;
 mod trades;

@@ -119,7 +119,7 @@ impl Node {
         let name = Digest::of(format!("{kind} {theirs} {}", peer.id()).as_bytes());
         let beginning = self.locks.one(Id(first_half(&name))).await;
         if let Some(known) = self.store.exchange_by_peer_pid(peer.id(), kind, &theirs).await? {
-            let again = self.plain_again(known.id, path, content).await?;
+            let again = self.plain_again(known.id, (path, content), true).await?;
             let reused = || NodeError::refused(Code::IllegalState, "this process id names another exchange");
             return again.ok_or_else(reused);
         }

@@ -315,7 +315,7 @@ impl Node {
             PlainData::Haul(_) | PlainData::Deal(_) => row.id,
         };
         let _locks = self.locks.two(row.id, with).await;
-        if let Some(answer) = self.plain_again(row.id, path, content).await? {
+        if let Some(answer) = self.plain_again(row.id, (path, content), false).await? {
             return Ok(answer);
         }
         let mut turn = self.plain_turn(row.id).await?;

@@ -370,15 +370,18 @@ impl Node {
             .ok_or_else(|| NodeError::refused(Code::NotFound, ""))
     }
 
-    /// The answer to the very same message of before; none for one that is new here. A peer repeats what it had no answer to.
+    /// The answer to the message that came last, or for `first` to the one that began the exchange, if this is it again: a peer
+    /// repeats what it had no answer to. Any other with the same bytes is a new message, as a START is after a suspension.
     pub(super) async fn plain_again(
         &self,
         exchange: Id,
-        path: &str,
-        content: &[u8],
+        (path, content): (&str, &[u8]),
+        first: bool,
     ) -> Result<Option<(u16, Vec<u8>)>, NodeError> {
         let acts = self.store.acts(exchange, 0, MAX_ROWS).await?;
-        let same = |act: &ActRow| act.direction == Direction::In && act.path == path && act.body == content;
-        Ok(acts.into_iter().find(same).and_then(|act| Some((act.status?, act.answer.unwrap_or_default()))))
+        let mut came = acts.into_iter().filter(|act| act.direction == Direction::In);
+        let known = if first { came.next() } else { came.next_back() };
+        let again = known.filter(|act| act.path == path && act.body == content);
+        Ok(again.and_then(|act| Some((act.status?, act.answer.unwrap_or_default()))))
     }
 }

@@ -15,7 +15,7 @@ mod agreement;
 mod machine;
 
 pub use self::{
-    act::PlainAct,
+    act::{PlainAct, recorded},
     agreement::{
         UnsignedAgreement, UnsignedAgreementError, UnsignedExpectation, UnsignedInForce, UnsignedPermit,
         UnsignedTerms,

@@ -19,7 +19,7 @@ use naru_protocol::{
         disclosure::Disclosure,
         tile::{Tile, bundle_bytes, entry_bundles, hash_tiles},
     },
-    plain::PlainAct,
+    plain::{PlainAct, shown},
 };
 use serde_json::{Value, json};
 
@@ -68,6 +68,8 @@ fn is_unsigned(row: &ExchangeRow) -> bool {
 /// left out: no entry commits to it.
 fn plain_json(row: &ExchangeRow, act: &ActRow) -> Result<Value, NodeError> {
     let corrupt = |why: &str| NodeError::refused(Code::StoreCorrupt, format!("{}: {why}", act.digest));
+    // Without the secrets in it, as its entry names it.
+    let content = shown(&act.body);
     let named = PlainAct {
         v: jcs::V1,
         msg: act.msg,
@@ -76,7 +78,7 @@ fn plain_json(row: &ExchangeRow, act: &ActRow) -> Result<Value, NodeError> {
         exchange: row.id,
         method: Method::parse(&act.method).ok_or_else(|| corrupt("method"))?,
         path: Target::parse(&act.path).map_err(|_| corrupt("path"))?,
-        body: Digest::of(&act.body),
+        body: Digest::of(&content),
     };
     if named.digest()? != act.digest {
         return Err(corrupt("the digest is another"));
@@ -87,7 +89,7 @@ fn plain_json(row: &ExchangeRow, act: &ActRow) -> Result<Value, NodeError> {
     };
     Ok(json!({
         "v": 1, "direction": direction, "kind": act.kind, "act": named,
-        "content": to_base64url(&act.body), "status": status, "answer": answer.map(to_base64url),
+        "content": to_base64url(&content), "status": status, "answer": answer.map(to_base64url),
     }))
 }
 

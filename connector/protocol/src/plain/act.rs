@@ -30,7 +30,7 @@ pub struct PlainAct {
     pub method: Method,
     /// Request target after the base of the binding, without the secret part of a base.
     pub path: Path,
-    /// Digest of the content bytes.
+    /// Digest of the content as evidence holds it, see [`super::shown`].
     pub body: Digest,
 }
 

@@ -332,7 +332,9 @@ fn what_crosses_is_resolved_by_rank_and_what_follows_settles() {
                     let mut exchange = waiting.clone();
                     let stepped = exchange.step(PlainInput::Receive { kind });
                     let place = format!("{role:?} {:?}: {ours} is unanswered, {kind} comes", before.state());
-                    if let Some(state) = arrow(before.state(), deal, other(role), true, kind) {
+                    let first = before.state().is_none();
+                    let crosses = arrow(before.state(), deal, other(role), true, kind).filter(|_| !first);
+                    if let Some(state) = crosses {
                         if rank(kind) > rank(ours) || kind == ours {
                             assert_eq!(
                                 stepped,
@@ -384,6 +386,15 @@ fn crossings_of_the_standard_end_as_they_must() {
             Ok(state) => assert_eq!(exchange.state(), Some(Any::Negotiation(state)), "{ours} {theirs}"),
             Err(error) => assert_eq!(stepped, Err(error), "{ours} {theirs}"),
         }
+    }
+    // A counter-offer or counter-request that overtakes the answer to what it counters.
+    for (role, ours, theirs, state) in
+        [(C, N::Request, N::Offer, S::Offered), (P, N::Offer, N::Request, S::Requested)]
+    {
+        let mut exchange = PlainExchange::negotiation(role);
+        sends(&mut exchange, n(ours)).unwrap();
+        exchange.step(PlainInput::Receive { kind: n(theirs) }).unwrap();
+        assert_eq!(exchange.state(), Some(Any::Negotiation(state)), "{ours} {theirs}");
     }
     for (role, ours, theirs, wanted) in [
         (P, T::Suspend, T::Complete, Some(D::Completed)),

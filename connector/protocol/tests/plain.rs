@@ -19,7 +19,7 @@ use naru_protocol::{
     plain::{
         PARTICIPANT_ID, PlainAct, PlainAnswer, PlainEffect, PlainExchange, PlainInput, PlainSend,
         PlainUnexpected, UnsignedAgreement, UnsignedAgreementError, UnsignedExpectation, UnsignedInForce,
-        UnsignedPermit, UnsignedTerms, is_plain_id,
+        UnsignedPermit, UnsignedTerms, WITHHELD, is_plain_id, shown,
     },
     signature::SigningKey,
     terms::{Obligation, Phase, Side},
@@ -332,7 +332,9 @@ fn what_crosses_is_resolved_by_rank_and_what_follows_settles() {
                     let mut exchange = waiting.clone();
                     let stepped = exchange.step(PlainInput::Receive { kind });
                     let place = format!("{role:?} {:?}: {ours} is unanswered, {kind} comes", before.state());
-                    if let Some(state) = arrow(before.state(), deal, other(role), true, kind) {
+                    let first = before.state().is_none();
+                    let crosses = arrow(before.state(), deal, other(role), true, kind).filter(|_| !first);
+                    if let Some(state) = crosses {
                         if rank(kind) > rank(ours) || kind == ours {
                             assert_eq!(
                                 stepped,
@@ -384,6 +386,15 @@ fn crossings_of_the_standard_end_as_they_must() {
             Ok(state) => assert_eq!(exchange.state(), Some(Any::Negotiation(state)), "{ours} {theirs}"),
             Err(error) => assert_eq!(stepped, Err(error), "{ours} {theirs}"),
         }
+    }
+    // A counter-offer or counter-request that overtakes the answer to what it counters.
+    for (role, ours, theirs, state) in
+        [(C, N::Request, N::Offer, S::Offered), (P, N::Offer, N::Request, S::Requested)]
+    {
+        let mut exchange = PlainExchange::negotiation(role);
+        sends(&mut exchange, n(ours)).unwrap();
+        exchange.step(PlainInput::Receive { kind: n(theirs) }).unwrap();
+        assert_eq!(exchange.state(), Some(Any::Negotiation(state)), "{ours} {theirs}");
     }
     for (role, ours, theirs, wanted) in [
         (P, T::Suspend, T::Complete, Some(D::Completed)),
@@ -646,6 +657,54 @@ fn the_digest_of_a_plain_message_is_never_that_of_a_signed_one() {
     let mut more = value;
     more["iss"] = json!(us());
     assert!(serde_json::from_value::<PlainAct>(more).is_err(), "and nothing more is taken in");
+}
+
+#[test]
+fn evidence_holds_the_content_without_what_opens_anything() {
+    // PLN-2.6, PLN-3.1
+    let same = |text: &str| assert_eq!(shown(text.as_bytes()), text.as_bytes());
+    for text in [
+        "",
+        "no JSON",
+        "[1]",
+        " {\"b\": 1.50, \"a\": \"callbackAddress\"}",
+        "{\"callbackAddress\": 7}",
+        "{ \"callbackAddress\" : \"https://a.example:1\" }",
+        "{\"callbackAddress\":\"x\",\"dataAddress\":null}",
+        "{\"dataAddress\": {\"endpoint\": \"https://a/b\", \"endpointProperties\": []}}",
+        "{\"dataAddress\": {\"endpointProperties\": [{\"name\": \"token\", \"value\": \"withheld\"}]}}",
+    ] {
+        same(text);
+    }
+    let becomes = |from: Value, to: Value| {
+        let bytes = from.to_string();
+        assert_eq!(shown(bytes.as_bytes()), json::canonical(&to).unwrap(), "{from}");
+        // Once is enough.
+        assert_eq!(shown(&shown(bytes.as_bytes())), shown(bytes.as_bytes()));
+    };
+    for (url, kept) in [
+        ("https://h.example/dsp/SECRET/2025-1", "https://h.example"),
+        ("https://h.example:8443/", "https://h.example:8443"),
+        ("http://h?SECRET", "http://h"),
+        ("https://h#SECRET", "https://h"),
+    ] {
+        becomes(json!({"z": 1, "callbackAddress": url}), json!({"z": 1, "callbackAddress": kept}));
+    }
+    let property = |name: &str, value: &str| json!({"name": name, "value": value});
+    let long = |name: &str| format!("https://w3id.org/edc/v0.0.1/ns/{name}");
+    becomes(
+        json!({"dataAddress": {"endpoint": "https://h/x?sig=SECRET", "endpointProperties": [
+            property("authorization", "SECRET"), property(&long("authorization"), "SECRET"),
+            property("authCode", "SECRET"), property(&long("refreshToken"), "SECRET"), property("authType", "bearer"),
+            property(&long("endpoint"), "https://h/x?sig=SECRET"), json!({"name": "odd"}), json!(1)]}}),
+        json!({"dataAddress": {"endpoint": "https://h/x", "endpointProperties": [
+            property("authorization", WITHHELD), property(&long("authorization"), WITHHELD),
+            property("authCode", WITHHELD), property(&long("refreshToken"), WITHHELD), property("authType", "bearer"),
+            property(&long("endpoint"), "https://h/x"), json!({"name": "odd"}), json!(1)]}}),
+    );
+    // A number that has no canonical form is no way around it.
+    let odd = shown(br#"{"callbackAddress": "https://h/SECRET", "x": 1e300, "y": 0.1}"#).into_owned();
+    assert!(!String::from_utf8(odd).unwrap().contains("SECRET"));
 }
 
 #[test]

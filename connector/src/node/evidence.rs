@@ -19,7 +19,7 @@ use naru_protocol::{
         disclosure::Disclosure,
         tile::{Tile, bundle_bytes, entry_bundles, hash_tiles},
     },
-    plain::{PlainAct, recorded},
+    plain::{PlainAct, shown},
 };
 use serde_json::{Value, json};
 
@@ -68,8 +68,8 @@ fn is_unsigned(row: &ExchangeRow) -> bool {
 /// left out: no entry commits to it.
 fn plain_json(row: &ExchangeRow, act: &ActRow) -> Result<Value, NodeError> {
     let corrupt = |why: &str| NodeError::refused(Code::StoreCorrupt, format!("{}: {why}", act.digest));
-    // As the entry commits to it: what opens something is for no auditor.
-    let content = recorded(&act.body);
+    // Without the secrets in it, as its entry names it.
+    let content = shown(&act.body);
     let named = PlainAct {
         v: jcs::V1,
         msg: act.msg,
@@ -257,10 +257,7 @@ impl Node {
             }
         }
         // While acts go on, an evaluation or agreement may belong to one that came after the checkpoint.
-        // What an exchange without signatures rests on is what its entries name: no act carries a decision.
-        let unsigned = is_unsigned(row);
-        let belongs =
-            |digest: &Digest| (later.is_empty() && !unsigned) || until.named.contains(&digest.to_string());
+        let belongs = |digest: &Digest| later.is_empty() || until.named.contains(&digest.to_string());
         for made in
             self.store.evaluations(row.id, MAX_ROWS).await?.iter().filter(|made| belongs(&made.digest))
         {
@@ -273,7 +270,7 @@ impl Node {
             out.json(&format!("evaluations/{}.json", made.digest), &value)?;
         }
         if let Some(agreement) = self.store.agreement_of(row.id).await?.filter(|made| belongs(&made.digest)) {
-            let folder = if unsigned { "unsigned" } else { "agreements" };
+            let folder = if is_unsigned(row) { "unsigned" } else { "agreements" };
             out.write(&format!("{folder}/{}.json", agreement.digest), agreement.jws.as_bytes())?;
         }
         let data: Value = serde_json::from_str(&row.data).unwrap_or_default();

@@ -347,6 +347,12 @@ async fn a_counter_offer_is_taken_up_only_if_it_promises_what_was_asked_for() {
         let message = sale.pids.message("ContractOfferMessage", json!({"offer": offer}));
         partner.post(&path, &message).await
     };
+    // It overtakes the answer to what it counters.
+    partner.desk.times("/negotiations/request", 1, |heard| {
+        let ours = heard.json()["consumerPid"].as_str().unwrap().to_owned();
+        Say::json(201, &negotiation(&answered_pid(&ours), &ours, "REQUESTED"))
+            .after(Duration::from_millis(400))
+    });
     let sale = partner.is_asked(&market.firm, None).await;
     let mut same = sale.offer.clone();
     same["@id"] = json!("urn:another:id");

@@ -15,7 +15,7 @@ use naru_protocol::{
     encoding::{Digest, from_base64url},
     json as jcs,
     log::entry::{EntryType, Side},
-    plain::PlainAct,
+    plain::{PlainAct, WITHHELD},
 };
 use serde_json::{Value, json};
 
@@ -154,6 +154,7 @@ async fn secrets_stand_nowhere() {
         }
     }
     assert!(found.is_empty(), "{found:#?}");
+    assert!(all.iter().any(|(name, text)| name.ends_with(" content") && holds(text, WITHHELD)));
     // Debug output of what holds them says nothing either.
     let view =
         market.firm.node().add_plain(crate::common::foreign::plain(PARTNER, &partner.base)).await.unwrap();

@@ -354,7 +354,8 @@ impl PlainExchange {
         }
         self.count(kind)?;
         if let Some(pending) = self.pending {
-            if self.after_received(kind).is_some() {
+            // Nothing crosses a first message: the peer knows the process from it alone.
+            if self.state().is_some() && self.after_received(kind).is_some() {
                 if kind.rank() <= pending.kind.rank() && kind != pending.kind {
                     return Err(PlainUnexpected::Crossed);
                 }

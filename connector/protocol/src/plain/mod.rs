@@ -9,13 +9,15 @@
 //! | `act` | what was sent or received, named by its digest |
 //! | `agreement` | own permit, the agreement that rests on it, and that it is in force |
 //! | `machine` | one exchange as this side sees it |
+//! | `shown` | the content of a message without its secrets, as evidence holds it |
 
 mod act;
 mod agreement;
 mod machine;
+mod shown;
 
 pub use self::{
-    act::{PlainAct, recorded},
+    act::PlainAct,
     agreement::{
         UnsignedAgreement, UnsignedAgreementError, UnsignedExpectation, UnsignedInForce, UnsignedPermit,
         UnsignedTerms,
@@ -23,6 +25,7 @@ pub use self::{
     machine::{
         PlainAnswer, PlainEffect, PlainExchange, PlainInput, PlainPending, PlainSend, PlainUnexpected,
     },
+    shown::{WITHHELD, shown},
 };
 
 use alloc::string::String;

@@ -11,7 +11,7 @@ use naru_protocol::{
     exchange::ActKind,
     json,
     log::entry::{EntryDraft, EntryType, ExchangeKey, FieldKey, Side},
-    plain::{PlainAct, PlainAnswer, PlainEffect, PlainExchange, PlainInput, PlainSend, recorded},
+    plain::{PlainAct, PlainAnswer, PlainEffect, PlainExchange, PlainInput, PlainSend, shown},
 };
 use serde_json::{Value, json as object};
 
@@ -240,7 +240,7 @@ impl PlainTurn {
             exchange: self.row.id,
             method: Method::Post,
             path: Path::parse(path).map_err(|e| NodeError::refused(Code::Malformed, e.to_string()))?,
-            body: Digest::of(&recorded(body)),
+            body: Digest::of(&shown(body)),
         })
     }
 

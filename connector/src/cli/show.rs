@@ -49,8 +49,12 @@ fn lines(out: &mut String, value: &Value, depth: usize) {
     }
 }
 
+/// A value on one line. What a peer said must not move the cursor, end the line or turn the text round.
 fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    let turns =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let shown = |c: char| if c.is_control() || turns(c) { '\u{fffd}' } else { c };
+    value.as_str().map_or_else(|| value.to_string(), |text| text.chars().map(shown).collect())
 }
 
 /// What is waited for.
@@ -156,6 +160,10 @@ fn next(dir: &Path, view: &Value, goal: Goal) -> Next {
     let waits = !word(view, "waits_for").is_empty();
     match word(view, "state").as_str() {
         "TERMINATED" => return Next::Failed(ended(view)),
+        // Completed by the other side, and not here.
+        "COMPLETED" if !waits && view.get("refusal").is_some_and(Value::is_object) => {
+            return Next::Failed(ended(view));
+        }
         "COMPLETED" if !waits => return Next::Over,
         "FINALIZED" if goal == Goal::Agreement && !waits => return Next::Over,
         _ => {}

@@ -37,7 +37,10 @@ pub const PARTICIPANT_ID: usize = 256;
 #[must_use]
 pub fn is_plain_id(id: &str) -> bool {
     let visible = |c: char| !c.is_control() && !c.is_whitespace();
-    !id.is_empty() && id.len() <= PARTICIPANT_ID && id.chars().all(visible) && !id.starts_with("did:key:")
+    !id.is_empty()
+        && id.len() <= PARTICIPANT_ID
+        && id.chars().all(visible)
+        && !id.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("did:key:"))
 }
 
 /// A participant id as it stands in messages.

@@ -358,7 +358,10 @@ impl Node {
                 PlainData::Deal(deal) => deal.cancel = Some(reason.clone()),
                 PlainData::Haul(haul) => haul.cancel = Some(reason.clone()),
             }
-            if turn.machine.pending().is_none() {
+            if turn.machine.state().is_none() && turn.row.peer_pid.is_none() {
+                // Nobody has answered: what may still be on its way leads to nothing here.
+                turn.abandon(reason)?;
+            } else if turn.machine.pending().is_none() {
                 let reasons = Some(reason).into_iter().filter(|r| !r.is_empty()).collect();
                 turn.end(Code::Cancelled, reasons, Vec::new(), 0)?;
             }

@@ -185,7 +185,7 @@ impl Node {
         let id = random_id()?;
         let _locks = self.locks.two(negotiation, id).await;
         let mut deal_turn = self.plain_turn(negotiation).await?;
-        let provider = deal_turn.machine.role() == Role::Provider;
+        let provider = deal_turn.machine.role() == Role::Provider && deal_turn.row.peer == peer.id();
         let in_force = deal_turn.machine.in_force().filter(|_| provider).ok_or_else(none)?;
         let format = Format::parse(&m.format)
             .ok_or_else(|| NodeError::refused(Code::Malformed, "/format: HttpData-PULL or HttpData-PUSH"))?;

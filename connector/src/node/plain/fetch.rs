@@ -116,6 +116,9 @@ impl Node {
         }
         let (Some(place), Some(out)) = (&haul.place, &haul.out) else { return Ok(()) };
         let peer = self.plain_peer(&row.peer).ok_or_else(|| NodeError::refused(Code::NotPaired, ""))?;
+        if !self.is_let_in(&row.peer) {
+            return Err(NodeError::refused(Code::PeerBlocked, peer.row.alias.clone()));
+        }
         let paths = Part::of(out, &haul.dataset);
         let fetched = tokio::select! {
             fetched = self.fetch_all(&peer, place, out, &paths) => fetched?,

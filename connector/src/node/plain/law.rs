@@ -74,6 +74,13 @@ impl PlainTurn {
     ) -> Result<Judged, NodeError> {
         let role = self.machine.role();
         let (seller, buyer) = self.node.plain_parties(&self.peer, role);
+        let said =
+            |of: &str| shared.pointer(&format!("/{of}/country")).and_then(Value::as_str).unwrap_or_default();
+        if said("provider") != seller.country || said("consumer") != buyer.country {
+            let why =
+                "the peer was recorded anew with another country than the agreement rests on: make a new one";
+            return Err(NodeError::refused(Code::TermsDiffer, why));
+        }
         let countries = [seller.country.as_str(), buyer.country.as_str()];
         let question = Question {
             phase: if occurrence.is_some() { Phase::Transfer } else { Phase::Negotiation },

@@ -12,6 +12,7 @@ use naru_protocol::{
         },
         odrl,
     },
+    encoding::{Digest, Id},
     error::Code,
     exchange::{ActKind, Role},
     json::{self, V1},
@@ -75,7 +76,8 @@ pub(super) enum Step {
 
 /// Under which setting the negotiation of an agreement with a peer is found.
 pub(super) fn agreement_setting(peer: &str, id: &str) -> String {
-    format!("plain-agreement:{peer}:{id}")
+    // Ids may hold any separator: a digest has one length.
+    format!("plain-agreement:{}:{id}", Digest::of(peer.as_bytes()))
 }
 
 /// What a connector does by itself.
@@ -112,7 +114,14 @@ impl PlainTurn {
         if let Some(reason) = cancelled {
             step = Step::End(Code::Cancelled, Some(reason).into_iter().filter(|r| !r.is_empty()).collect());
         }
-        self.take(step, AFTER_ANSWER_MILLIS).await
+        let ordered = step == Step::Accept && self.deal()?.asked.is_none();
+        self.take(step, AFTER_ANSWER_MILLIS).await?;
+        let accept = ActKind::Negotiation(neg::ActKind::Accept);
+        if ordered && self.machine.pending().is_some_and(|pending| pending.kind == accept) {
+            // With what takes the offer up, and only then: what law refuses leaves the order standing.
+            self.batch.meta.push(crate::node::Node::used_up(&self.row.peer));
+        }
+        Ok(())
     }
 
     /// Carries out a step. What law refuses becomes the end of the exchange, with the code that the peer may learn.
@@ -293,8 +302,7 @@ impl PlainTurn {
         let shared = self.shared().await?;
         let packs = permit.packs().to_vec();
         let deal = self.deal()?;
-        let listing =
-            (!deal.listing.is_empty()).then(|| naru_protocol::encoding::Digest::of(deal.listing.as_bytes()));
+        let listing = (!deal.listing.is_empty()).then(|| Digest::of(deal.listing.as_bytes()));
         let obligations = permit.obligations().to_vec();
         let terms = UnsignedTerms {
             v: V1,
@@ -469,9 +477,10 @@ impl PlainTurn {
         if let Some(asked) = &deal.asked {
             return Ok(offer::difference(&deal.offer, asked).is_none());
         }
+        // Until this turn is durable: one order is for one offer, however many come at once.
+        let name = Digest::of(format!("order {}", self.row.peer).as_bytes());
+        self.held.push(self.node.locks.one(Id(super::begin::first_half(&name))).await);
         let Some(order) = self.node.standing(&self.row.peer).await? else { return Ok(false) };
-        let used = crate::node::Node::used_up(&self.row.peer);
-        self.batch.meta.push(used);
         let deal = self.deal()?;
         (deal.out, deal.purpose, deal.countries) = (Some(order.out), Some(order.purpose), order.countries);
         Ok(true)

@@ -110,7 +110,22 @@ pub(in crate::node) fn spelt(policy: &Value) -> Value {
 
 /// The first place where two policies promise something else; none where they promise the same.
 pub(super) fn difference(said: &Value, meant: &Value) -> Option<String> {
-    first_difference(&rules(said), &rules(meant))
+    first_difference(&promises(said), &promises(meant))
+}
+
+/// Members that say which document it is and between whom, and promise nothing.
+const NAMES: [&str; 7] = ["@id", "@type", "@context", "target", "assigner", "assignee", "timestamp"];
+
+/// The rules, and everything else that a policy may be changed by: what it inherits, its profile.
+fn promises(policy: &Value) -> Value {
+    let mut read = rules(policy);
+    for (name, value) in policy.as_object().into_iter().flatten() {
+        let known = RULES.contains(&name.as_str()) || NAMES.contains(&name.as_str());
+        if !known && !value.is_null() {
+            read[name] = value.clone();
+        }
+    }
+    read
 }
 
 /// A message's offer about this dataset: the policy of a listing or of a peer's catalog, with its target.
@@ -172,6 +187,11 @@ mod tests {
         assert_eq!(difference(&spelt(&ours), &ours), None);
         assert_eq!(spelt(&ours)["permission"][0]["constraint"][0]["leftOperand"], json!("odrl:purpose"));
         assert_eq!(spelt(&ours)["permission"][0]["action"], json!("use"));
+        for name in ["inheritFrom", "profile", "conflict"] {
+            let mut more = theirs.clone();
+            more[name] = json!("https://elsewhere.example/policy");
+            assert!(difference(&more, &ours).is_some(), "{name}");
+        }
         let mut more = theirs;
         more["permission"] = json!([more["permission"], {"action": "distribute"}]);
         assert!(difference(&more, &ours).is_some());

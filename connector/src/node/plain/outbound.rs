@@ -29,7 +29,7 @@ use crate::{
         link::{Answered, refusal, whole},
         views,
     },
-    store::{ActRow, OutboxRow, Settled},
+    store::{ActRow, OutboxRow, PeerStatus, Settled},
 };
 
 /// How often a message is repeated after 404 and 409, with the pauses of the outbox about twenty seconds.
@@ -65,9 +65,6 @@ impl Node {
             .map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
         let answer = self.client.request(url, request, &peer.reach(self)?).await?;
         let answered = whole(answer).await?;
-        if (300..400).contains(&answered.status) {
-            return Err(NodeError::refused(Code::Redirected, format!("answered {}", answered.status)));
-        }
         Ok(answered)
     }
 
@@ -81,6 +78,16 @@ impl Node {
             PlainData::Deal(deal) => deal.callback,
             PlainData::Haul(haul) => haul.callback,
         };
+        if peer.row.status != PeerStatus::Accepted {
+            return Err(NodeError::refused(Code::PeerBlocked, peer.row.alias.clone()));
+        }
+        if !peer.is_its(&callback) {
+            // It was recorded anew at another address: what we send to it as `Authorization` is for there.
+            return Err(NodeError::refused(
+                Code::AddressRefused,
+                "the exchange began at another address of the peer",
+            ));
+        }
         let url = format!("{callback}{}", act.path);
         let answered = self.plain_send(&peer, &act.method, &url, act.body.clone()).await?;
         if may_pass(answered.status, due.attempts) {
@@ -232,8 +239,8 @@ impl PlainTurn {
             kind,
             ActKind::Negotiation(neg::ActKind::Terminate) | ActKind::Transfer(tra::ActKind::Terminate)
         );
-        if ends {
-            // Nothing of ours can end it there, and nothing of it goes on here.
+        if ends || self.machine.state().is_none() {
+            // Nothing of ours can end it there, or nothing of it began; nothing of it goes on here.
             self.machine.give_up();
         } else {
             self.end(error.code(), Vec::new(), Vec::new(), 0)?;

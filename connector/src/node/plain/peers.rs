@@ -59,6 +59,8 @@ pub(super) struct Record {
     pub(super) countries: Vec<String>,
     /// Days after which data are deleted, where an offer does not say.
     pub(super) keep_days: Option<u32>,
+    /// Since when it is let in by what it shows now, seconds: changed by a renewal and by blocking.
+    pub(super) since: u64,
     /// It is known by the secret in its base path.
     by_secret: bool,
     /// Number of that secret. Counts on where it is known otherwise for a while, so that no secret ever comes back.
@@ -143,10 +145,25 @@ impl PlainPeer {
     }
 }
 
-/// Scheme and authority of a URL, in lower case.
+/// Scheme, host and port of a URL, in lower case; none where it says who asks, or has a query or a fragment.
 fn origin(url: &str) -> Option<String> {
+    if url.contains(['?', '#', '@']) {
+        return None;
+    }
     let uri: hyper::Uri = url.parse().ok()?;
-    Some(format!("{}://{}", uri.scheme_str()?, uri.authority()?).to_ascii_lowercase())
+    let scheme = uri.scheme_str()?.to_ascii_lowercase();
+    let usual = match scheme.as_str() {
+        "https" => 443,
+        "http" => 80,
+        _ => return None,
+    };
+    let port = uri.port_u16().unwrap_or(usual);
+    let named = uri
+        .authority()?
+        .as_str()
+        .rsplit_once(':')
+        .is_none_or(|(_, port)| port.parse::<u16>().is_ok() || port.ends_with(']'));
+    named.then(|| format!("{scheme}://{}:{port}", uri.host().unwrap_or_default().to_ascii_lowercase()))
 }
 
 fn host(url: &str) -> Option<String> {
@@ -179,6 +196,11 @@ impl Registry {
         let known = self.read();
         let peer = known.by_id.get(known.by_proof.get(proof)?)?;
         (peer.row.status == PeerStatus::Accepted).then(|| Arc::clone(peer))
+    }
+
+    /// Who is known by this, whatever its status.
+    fn named_by(&self, proof: &Digest) -> Option<String> {
+        self.read().by_proof.get(proof).cloned()
     }
 
     fn put(&self, peer: PlainPeer, proofs: Vec<Digest>) {
@@ -315,7 +337,14 @@ impl Node {
         let before = self.plain_peer(&ask.id);
         // Whoever was blocked comes back with another secret: the one of before opens nothing any more.
         let renew = ask.renew || before.as_ref().is_some_and(|peer| peer.row.status == PeerStatus::Blocked);
-        let record = self.recorded(&ask, before.map(|peer| peer.record.secret), renew)?;
+        let record =
+            self.recorded(&ask, before.map(|peer| (peer.record.secret, peer.record.since)), renew)?;
+        for proof in record.header.iter().copied().chain(record.certificate.as_ref().map(of_certificate)) {
+            if let Some(other) = self.plain.named_by(&proof).filter(|other| *other != ask.id) {
+                let why = format!("{other} is known by the same header or certificate: each shows its own");
+                return Err(NodeError::refused(Code::ArgumentInvalid, why));
+            }
+        }
         let row = PeerRow {
             did: ask.id,
             alias: ask.alias,
@@ -337,7 +366,7 @@ impl Node {
         NodeError::refused(Code::ConfigInvalid, why)
     }
 
-    fn recorded(&self, ask: &AddPlain, before: Option<u32>, renew: bool) -> Result<Record, NodeError> {
+    fn recorded(&self, ask: &AddPlain, before: Option<(u32, u64)>, renew: bool) -> Result<Record, NodeError> {
         let wrong = |why: String| NodeError::refused(Code::ArgumentInvalid, why);
         let base = ask.url.trim_end_matches('/').to_owned();
         let local_only = base.starts_with("http://") && !ask.local;
@@ -346,6 +375,12 @@ impl Node {
         }
         if local_only {
             return Err(wrong("http:// is taken only for a peer in our own network (--local)".to_owned()));
+        }
+        let ip = host(&base).and_then(|host| host.trim_matches(['[', ']']).parse().ok());
+        if let Some(kind) = ip.and_then(crate::transport::https::not_public).filter(|_| !ask.local) {
+            return Err(wrong(format!(
+                "{base}: {kind}; it is taken only for a peer in our own network (--local)"
+            )));
         }
         let visible =
             |text: &String| text.len() <= AUTHORIZATION && hyper::header::HeaderValue::from_str(text).is_ok();
@@ -358,7 +393,7 @@ impl Node {
         }
         let shown = ask.certificate.as_ref().map(read).transpose()?;
         let certificate = shown.and_then(|all| all.first().map(|der| Digest::of(der)));
-        let number = before.map_or(1, |before| before.max(1).saturating_add(u32::from(renew)));
+        let number = before.map_or(1, |(number, _)| number.max(1).saturating_add(u32::from(renew)));
         let otherwise = certificate.is_some() || ask.header.is_some();
         Ok(Record {
             v: json::V1,
@@ -375,6 +410,10 @@ impl Node {
                 ask.countries.clone()
             },
             keep_days: ask.keep_days,
+            since: match before {
+                Some((_, since)) if !renew => since,
+                Some(_) | None => now(),
+            },
             by_secret: !otherwise,
             secret: number,
         })
@@ -416,6 +455,7 @@ impl Node {
         let _one = self.pinning.lock().await;
         let peer = self.plain_named(&ask.peer).await?.ok_or_else(none)?;
         let row = PeerRow { status: PeerStatus::Blocked, ..peer.row.clone() };
-        self.keep_plain(row, peer.record.clone()).await
+        let record = Record { since: now(), ..peer.record.clone() };
+        self.keep_plain(row, record).await
     }
 }

@@ -26,6 +26,7 @@ use serde_json::json as object;
 use super::{
     deal::{Format, Place},
     negotiation::Step,
+    transfer::TOKEN_SECONDS,
     turn::{PlainData, PlainTurn, data_of, machine_of},
 };
 use crate::{
@@ -73,7 +74,8 @@ pub(super) fn denied() -> NodeError {
 /// The token of a request; some fetch with the scheme `Bearer` and some without.
 pub(super) fn token_of(headers: &HeaderMap) -> Option<&str> {
     let text = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    Some(text.strip_prefix("Bearer ").unwrap_or(text))
+    let bearer = text.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    Some(bearer.map_or(text, |(_, token)| token))
 }
 
 impl Node {
@@ -116,34 +118,62 @@ impl Node {
         let row = self.store.exchange_by_pid(pid).await?.filter(|row| super::is_plain(&row.peer));
         let row = row.filter(|r| r.kind == ExchangeKind::Transfer && r.role == OurRole::Provider);
         let row = row.ok_or_else(denied)?;
-        let PlainData::Haul(haul) = data_of(&row)? else { return Err(denied()) };
-        let (digest, until) = haul.token.ok_or_else(denied)?;
-        if Digest::of(token.as_bytes()) != digest || !self.is_let_in(&row.peer) {
-            return Err(denied());
+        let deal = self.still_open(&row, Some(token)).await?;
+        let known = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(pid).cloned();
+        if let Some(opened) = known {
+            return Ok((row, opened));
         }
-        if now() > until {
-            return Err(NodeError::refused(Code::CapabilityExpired, ""));
+        let opened = self.open_source(&deal).await?;
+        let opened = {
+            let mut all = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+            // Two at once share one, so that ending it ends both.
+            Arc::clone(all.entry(pid.to_owned()).or_insert(opened))
+        };
+        // What was closed while it was being opened stays closed.
+        let row = self.store.exchange(row.id).await?.ok_or_else(denied)?;
+        if let Err(error) = self.still_open(&row, Some(token)).await {
+            self.close_opened(pid);
+            return Err(error);
         }
-        let machine = machine_of(&row)?;
+        Ok((row, opened))
+    }
+
+    /// Whether data of a transfer may leave now by its state, its token, its agreement and the operator's word about the peer;
+    /// gives the negotiation.
+    async fn still_open(&self, row: &ExchangeRow, token: Option<&str>) -> Result<ExchangeRow, NodeError> {
+        let PlainData::Haul(haul) = data_of(row)? else { return Err(denied()) };
+        let pull = haul.format == Format::Pull;
+        match haul.token {
+            Some((digest, until)) if pull => {
+                if token.is_some_and(|token| Digest::of(token.as_bytes()) != digest)
+                    || until < self.let_in_since(&row.peer).saturating_add(TOKEN_SECONDS)
+                {
+                    return Err(denied());
+                }
+                if now() > until {
+                    return Err(NodeError::refused(Code::CapabilityExpired, ""));
+                }
+            }
+            Some(_) | None if pull => return Err(denied()),
+            Some(_) | None => {}
+        }
+        let machine = machine_of(row)?;
         let start = ActKind::Transfer(tra::ActKind::Start);
         let starting = machine.pending().is_some_and(|pending| pending.kind == start);
-        if machine.state() != Some(Any::Transfer(tra::State::Started)) && !starting {
+        let started = machine.state() == Some(Any::Transfer(tra::State::Started));
+        if !(started || starting) || !self.is_let_in(&row.peer) {
             return Err(denied());
         }
         let deal = self.store.exchange(haul.negotiation).await?.ok_or_else(denied)?;
         if machine_of(&deal)?.in_force().is_none() {
             return Err(NodeError::refused(Code::AgreementEnded, ""));
         }
-        let known = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(pid).cloned();
-        if let Some(opened) = known {
-            return Ok((row, opened));
-        }
-        let opened = self.open_source(&deal).await?;
-        let mut all = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
-        // Two at once share one, so that ending it ends both.
-        let opened = Arc::clone(all.entry(pid.to_owned()).or_insert(opened));
-        drop(all);
-        Ok((row, opened))
+        Ok(deal)
+    }
+
+    /// Since when the operator lets this peer in by what it shows now: tokens from before open nothing.
+    fn let_in_since(&self, id: &str) -> u64 {
+        self.plain_peer(id).map_or(u64::MAX, |peer| peer.record.since)
     }
 
     async fn open_source(&self, deal: &ExchangeRow) -> Result<Arc<Opened>, NodeError> {
@@ -181,6 +211,8 @@ impl Node {
         if footing.as_ref().is_some_and(|(_, at)| at.elapsed() < LOOK) {
             return Ok(());
         }
+        let now = self.store.exchange(row.id).await?.ok_or_else(denied)?;
+        self.still_open(&now, None).await?;
         let facts = self.facts_seen();
         if footing.as_ref().is_none_or(|(asked, _)| *asked != facts) {
             self.plain_still_allowed(row).await?;
@@ -391,7 +423,9 @@ async fn file(
     let tag = format!("\"{}\"", entry.sha256);
     let text = |name: header::HeaderName| headers.get(name).and_then(|v| v.to_str().ok());
     let same = text(header::IF_RANGE).is_none_or(|given| given == tag);
-    let range = match text(header::RANGE).filter(|_| same && entry.size > 0) {
+    // Other units and several ranges are answered with the whole, as HTTP has it.
+    let one = |text: &&str| text.starts_with("bytes=") && !text.contains(',');
+    let range = match text(header::RANGE).filter(one).filter(|_| same && entry.size > 0) {
         Some(text) => match suffix(text, entry.size).map_or_else(|| parse_range(text, entry.size), Ok) {
             Ok(range) => Some(range),
             Err(_) => return unsatisfiable(entry.size),

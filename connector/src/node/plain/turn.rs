@@ -26,6 +26,7 @@ use crate::{
         now, now_ms,
         peers::random_id,
         turn::to_json,
+        views,
     },
     store::{
         ActParts, ActRow, Batch, Direction, ExchangeKind, ExchangeRow, MAX_ROWS, OutboxRow, Sequenced,
@@ -82,6 +83,8 @@ pub(super) struct PlainTurn {
     received: Option<Received>,
     sent: Vec<Recorded>,
     dropped: Vec<EntryDraft>,
+    /// Locks that are let go once this turn is durable or given up.
+    pub(super) held: Vec<tokio::sync::OwnedMutexGuard<()>>,
     /// Messages of ours that the peer took or refused in this turn.
     pub(super) settled: Vec<ActKind>,
     /// Whoever fetches or delivers the data is to look again after the commit. Not before: it would find what was.
@@ -122,6 +125,7 @@ impl PlainTurn {
             received: None,
             sent: Vec::new(),
             dropped: Vec::new(),
+            held: Vec::new(),
             settled: Vec::new(),
             halts: false,
         }
@@ -214,6 +218,22 @@ impl PlainTurn {
         Ok(())
     }
 
+    /// Gives up an exchange whose first message nobody has answered.
+    pub(super) fn abandon(&mut self, reason: String) -> Result<(), NodeError> {
+        if let Some(pending) = self.machine.pending().copied() {
+            self.note(&[PlainEffect::Dropped { act: pending.act, kind: pending.kind }], None)?;
+        }
+        self.machine.give_up();
+        let role = self.machine.role();
+        let reasons = Some(reason).into_iter().filter(|r| !r.is_empty()).collect();
+        let refusal = Some(views::refusal(Code::Cancelled, reasons, role));
+        match &mut self.data {
+            PlainData::Deal(deal) => deal.refusal = refusal,
+            PlainData::Haul(haul) => haul.refusal = refusal,
+        }
+        Ok(())
+    }
+
     /// A fact that the entry of the received message commits to.
     pub(super) fn remark(&mut self, name: &'static str, value: Value) {
         if let Some(received) = &mut self.received {
@@ -302,7 +322,8 @@ impl PlainTurn {
         self.write(None).await
     }
 
-    async fn write(self, received: Option<Recorded>) -> Result<Sequenced, NodeError> {
+    async fn write(mut self, received: Option<Recorded>) -> Result<Sequenced, NodeError> {
+        let _held = std::mem::take(&mut self.held);
         let node = self.node.clone();
         node.may_sign()?;
         let halts = self.halts.then_some(self.row.id);

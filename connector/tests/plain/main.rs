@@ -16,4 +16,5 @@ mod law;
 mod log;
 mod restart;
 mod selling;
+mod tls;
 mod trades;

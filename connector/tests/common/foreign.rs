@@ -13,8 +13,8 @@ use hyper::{HeaderMap, Request, body::Bytes, header};
 use naru::{
     node::verbs::AddPlain,
     transport::{
-        Limits,
-        https::{HttpsClient, Reach, certificates},
+        Limits, ServeLimits,
+        https::{HttpsClient, HttpsConfig, HttpsDoor, Reach, certificates},
     },
 };
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ use super::{Firm, LOOK, PATIENCE, hand::random};
 
 pub(crate) const CONTEXT: &str = "https://w3id.org/dspace/2025/1/context.jsonld";
 /// Under which path the partner's binding lies.
-const BASE: &str = "/protocol/2025-1";
+pub(crate) const BASE: &str = "/protocol/2025-1";
 
 /// A message of DSP.
 pub(crate) fn dsp(kind: &str, mut members: Value) -> Value {
@@ -161,6 +161,11 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
+    /// Whose catalog this is.
+    pub(crate) fn is(&self, id: &str) {
+        id.clone_into(&mut self.id.lock().unwrap());
+    }
+
     /// Answers so, the next time that a path ends so.
     pub(crate) fn once(&self, end: &str, say: Say) {
         self.times(end, 1, move |_| say.clone());
@@ -286,6 +291,18 @@ pub(crate) async fn listen(desk: Arc<Desk>, host: &str) -> String {
     origin
 }
 
+/// The same behind TLS; it serves for as long as what is given lives.
+pub(crate) async fn listen_tls(
+    desk: Arc<Desk>,
+    certificate: rustls::pki_types::CertificateDer<'static>,
+    key: rustls::pki_types::PrivateKeyDer<'static>,
+) -> (String, HttpsDoor) {
+    let config = HttpsConfig { listen: "127.0.0.1:0".parse().unwrap(), certificate: vec![certificate], key };
+    let router = Router::new().fallback(serve).with_state(desk);
+    let door = HttpsDoor::listen(config, router, ServeLimits::default()).await.unwrap();
+    (format!("https://{}", door.addr()), door)
+}
+
 /// What a node answered.
 #[derive(Debug)]
 pub(crate) struct Reply {
@@ -379,7 +396,7 @@ impl Foreign {
 
     pub(crate) async fn join_as(firm: &Firm, id: &str, change: impl FnOnce(&mut AddPlain)) -> Self {
         let desk = Arc::new(Desk::default());
-        id.clone_into(&mut desk.id.lock().unwrap());
+        desk.is(id);
         let origin = listen(Arc::clone(&desk), "127.0.0.1").await;
         let base = format!("{origin}{BASE}");
         let mut ask = plain(id, &base);

@@ -81,6 +81,7 @@ async fn what_may_pass_is_repeated_and_the_deal_goes_on() {
         Say::empty(404),
         Say::empty(409),
         Say::new(200, Content::Broken(b"{\"a\":".to_vec(), 100)),
+        Say::new(200, Content::Endless),
         Say::empty(307).with("location", "http://127.0.0.1:9/elsewhere"),
     ] {
         let what = format!("{say:?}");

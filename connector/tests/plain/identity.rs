@@ -208,7 +208,7 @@ async fn what_the_operator_records_must_make_sense() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_sees_and_moves_only_its_own() {
-    // PLN-1.3
+    // PLN-1.1, PLN-1.3
     let market = Market::at(true).await;
     let other = Foreign::join(&market.firm, "EVE").await;
     let dataset = market.dataset().await;
@@ -243,6 +243,11 @@ async fn each_sees_and_moves_only_its_own() {
     let path = format!("/negotiations/{}/agreement/verification", pids.provider);
     other.post(&path, &verification).await.refused(404, "not_found", "another's negotiation");
     assert_eq!(market.partner.state(&format!("/negotiations/{}", pids.provider)).await, "AGREED");
+    // Nor by the other door, whatever is shown there.
+    let target = format!("{}/catalog/request", market.partner.node.split_once("/dsp/").unwrap().1);
+    let body = catalog_request().to_string().into_bytes();
+    let reply = hand.call("POST", &format!("/dsp/{target}"), None, None, body).await;
+    assert_eq!(reply.status / 100, 4, "{}", reply.json());
     // Nothing of the profile's own is for plain peers, under either base.
     let door = market.firm.node().https_url().unwrap();
     let root = market.partner.node.strip_suffix("/dsp/2025-1").unwrap_or(&market.partner.node);

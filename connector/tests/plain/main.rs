@@ -17,4 +17,5 @@ mod log;
 mod restart;
 mod selling;
 mod take;
+mod tls;
 mod trades;

@@ -13,6 +13,7 @@ use crate::common::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::too_many_lines, reason = "a table")]
 async fn an_agreement_is_what_was_asked_for_or_it_is_ended() {
     // PLN-5.3
     let market = Market::new().await;

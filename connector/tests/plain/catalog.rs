@@ -111,7 +111,8 @@ async fn filters_are_understood_or_refused_and_pages_follow() {
     assert_eq!(second.header("link"), None);
     all.extend(names(&second.json()));
     let mut distinct = all.clone();
-    (distinct.sort(), distinct.dedup());
+    distinct.sort();
+    distinct.dedup();
     assert_eq!((all.len(), distinct.len()), (105, 105));
     let query = |offset: u64, limit: u64| json!([{"@type": "QuerySpec", "offset": offset, "limit": limit, "filterExpression": []}]);
     for (offset, limit, wanted) in

@@ -264,7 +264,8 @@ async fn several_files_are_listed_with_their_addresses() {
     partner.desk.next(&format!("/transfers/{consumer}/completion")).await;
     let mut came: Vec<Vec<u8>> = partner.desk.all("/inbox").into_iter().map(|h| h.body).collect();
     let mut sent: Vec<Vec<u8>> = files().into_values().collect();
-    (came.sort(), sent.sort());
+    came.sort();
+    sent.sort();
     assert!(came == sent);
     market.close().await;
 }

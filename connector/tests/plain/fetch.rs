@@ -111,6 +111,7 @@ async fn a_start_without_an_address_is_ended_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::too_many_lines, reason = "one server after the other")]
 async fn what_broke_off_is_continued_only_under_a_strong_tag() {
     // PLN-8.7
     let market = Market::new().await;

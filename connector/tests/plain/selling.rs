@@ -12,6 +12,7 @@ use crate::common::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::too_many_lines, reason = "a table")]
 async fn only_what_is_offered_to_this_peer_can_be_asked_for() {
     // PLN-5.1
     let market = Market::new().await;
@@ -94,13 +95,16 @@ async fn only_what_is_offered_to_this_peer_can_be_asked_for() {
     market.close().await;
 }
 
+/// What is answered to a process of ours.
+type Lie = Box<dyn Fn(&str) -> Say + Send + Sync>;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_to_our_offer_that_lies_is_not_believed() {
     // PLN-4.7
     let market = Market::new().await;
     let dataset = market.dataset().await;
     let partner = &market.partner;
-    let lies: Vec<(&str, Box<dyn Fn(&str) -> Say + Send + Sync>)> = vec![
+    let lies: Vec<(&str, Lie)> = vec![
         (
             "another process of ours",
             Box::new(|_| Say::json(201, &negotiation("urn:x", "urn:theirs", "OFFERED"))),

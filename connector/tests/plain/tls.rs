@@ -79,7 +79,8 @@ async fn many_deals_at_once_are_all_concluded() {
     let deals = (0..24).map(|n| if n % 2 == 0 { partner.buys(&dataset) } else { other.buys(&dataset) });
     let done = futures::future::join_all(deals).await;
     let mut agreements: Vec<String> = done.into_iter().map(|(_, id)| id).collect();
-    (agreements.sort(), agreements.dedup());
+    agreements.sort();
+    agreements.dedup();
     assert_eq!(agreements.len(), 24, "each has an agreement of its own");
     let all = market.firm.node().exchanges().await.unwrap();
     assert!(all.len() == 24 && all.iter().all(|v| v.in_force.is_some()), "{}", json!(all.len()));

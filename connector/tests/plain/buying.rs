@@ -220,7 +220,7 @@ async fn a_refused_request_is_over_and_says_why() {
         partner.desk.next("/negotiations/request").await;
         let view = market.firm.until(&asked.id, |v| v.refusal.is_some() && v.waits_for.is_none()).await;
         let refusal = view.refusal.unwrap();
-        assert_eq!((refusal.side.as_str(), view.state.as_str()), ("peer", "NONE"), "{status}");
+        assert_eq!((refusal.side.as_str(), view.state.as_str()), ("peer", "TERMINATED"), "{status}");
         if status == 400 {
             assert_eq!(refusal.reasons, ["we do not sell to you"]);
         }

@@ -126,7 +126,7 @@ async fn secrets_stand_nowhere() {
     partner.desk.always("/offers", |_| Say::empty(302).with("location", "http://127.0.0.1:9/"));
     let ask = crate::common::proposal(PARTNER, &dataset, None);
     let offered = market.firm.node().offer(ask).await.unwrap();
-    market.firm.until(&offered.id, |v| v.trouble.is_some()).await;
+    market.firm.until(&offered.id, |v| v.trouble.is_some() || v.refusal.is_some()).await;
     let wrong = partner.call("POST", &format!("{}x/catalog/request", partner.node), &[], Vec::new()).await;
     let log = market.firm.log(&market.temp).await;
     let secrets = [

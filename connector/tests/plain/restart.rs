@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use naru_protocol::log::entry::{EntryType, Side};
-use serde_json::json;
 
 use crate::common::{
     foreign::{Content, Say},
@@ -125,14 +124,14 @@ async fn a_wish_and_a_standing_answer_survive_a_restart() {
     let dataset = market.dataset().await;
     let desk = std::sync::Arc::clone(&market.partner.desk);
     // Offered and cancelled while unanswered.
-    desk.times("/negotiations/offers", 1, |_| Say::empty(503));
+    desk.times("/negotiations/offers", 2, |_| Say::empty(503));
     let view = market.firm.node().offer(proposal(&market.partner.id, &dataset, None)).await.unwrap();
     desk.next("/negotiations/offers").await;
     let ask = naru::node::verbs::Cancel { id: view.id.clone(), reason: None };
     market.firm.node().cancel(ask).await.unwrap();
     again(&mut market).await;
-    assert_eq!(desk.next("/termination").await.json()["code"], json!("cancelled"));
     assert_eq!(market.firm.until(&view.id, settled).await.state, "TERMINATED");
+    desk.none("/termination");
     // A push whose delivery was not taken.
     let (_, agreement) = market.partner.buys(&dataset).await;
     desk.times("/inbox", 1, |_| Say::empty(503));

@@ -211,19 +211,24 @@ async fn a_termination_is_taken_wherever_the_deal_is_not_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_operator_cancels_is_ended_as_soon_as_it_may_be_said() {
+async fn what_nobody_answered_is_over_once_the_operator_cancels_it() {
     // PLN-4.3
     let market = Market::new().await;
     let dataset = market.dataset().await;
     let partner = &market.partner;
-    partner.desk.once("/negotiations/offers", Say::empty(503));
+    partner.desk.always("/negotiations/offers", |_| Say::empty(503));
     let view = market.firm.node().offer(proposal(&partner.id, &dataset, None)).await.unwrap();
     partner.desk.next("/negotiations/offers").await;
     let ask = Cancel { id: view.id.clone(), reason: Some("a mistake".to_owned()) };
     market.firm.node().cancel(ask).await.unwrap();
-    let end = partner.desk.next("/termination").await.json();
-    assert_eq!((&end["code"], &end["reason"]), (&json!("cancelled"), &json!(["a mistake"])));
     let over = market.firm.until(&view.id, settled).await;
-    assert_eq!(over.state, "TERMINATED");
+    let refusal = over.refusal.unwrap();
+    assert_eq!((over.state.as_str(), refusal.code.as_str()), ("TERMINATED", "cancelled"));
+    assert_eq!(refusal.reasons, ["a mistake"]);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let tries = partner.desk.all("/negotiations/offers").len();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(partner.desk.all("/negotiations/offers").len(), tries, "nothing goes on");
+    partner.desk.none("/termination");
     market.close().await;
 }

@@ -113,15 +113,19 @@ pub(super) fn difference(said: &Value, meant: &Value) -> Option<String> {
     first_difference(&promises(said), &promises(meant))
 }
 
-/// Members that say which document it is and between whom, and promise nothing.
-const NAMES: [&str; 7] = ["@id", "@type", "@context", "target", "assigner", "assignee", "timestamp"];
+/// Members beside the rules by which ODRL lets a policy mean something else.
+const BESIDE: [&str; 3] = ["inheritFrom", "profile", "conflict"];
 
-/// The rules, and everything else that a policy may be changed by: what it inherits, its profile.
+/// The rules, and whatever else ODRL lets a policy be changed by, under a prefix too. Members of other vocabularies (a name,
+/// a creator) describe and promise nothing.
 fn promises(policy: &Value) -> Value {
     let mut read = rules(policy);
     for (name, value) in policy.as_object().into_iter().flatten() {
-        let known = RULES.contains(&name.as_str()) || NAMES.contains(&name.as_str());
-        if !known && !value.is_null() {
+        let hidden = PREFIXES[..2]
+            .iter()
+            .find_map(|prefix| name.strip_prefix(prefix))
+            .is_some_and(|term| RULES.contains(&term) || BESIDE.contains(&term));
+        if (hidden || BESIDE.contains(&name.as_str())) && !value.is_null() {
             read[name] = value.clone();
         }
     }
@@ -187,11 +191,14 @@ mod tests {
         assert_eq!(difference(&spelt(&ours), &ours), None);
         assert_eq!(spelt(&ours)["permission"][0]["constraint"][0]["leftOperand"], json!("odrl:purpose"));
         assert_eq!(spelt(&ours)["permission"][0]["action"], json!("use"));
-        for name in ["inheritFrom", "profile", "conflict"] {
+        for name in ["inheritFrom", "profile", "conflict", "odrl:permission", "http://www.w3.org/ns/odrl/2/conflict"] {
             let mut more = theirs.clone();
             more[name] = json!("https://elsewhere.example/policy");
             assert!(difference(&more, &ours).is_some(), "{name}");
         }
+        let mut named = theirs.clone();
+        (named["edc:name"], named["dct:creator"]) = (json!("x"), json!("y"));
+        assert_eq!(difference(&named, &ours), None);
         let mut more = theirs;
         more["permission"] = json!([more["permission"], {"action": "distribute"}]);
         assert!(difference(&more, &ours).is_some());

@@ -145,13 +145,14 @@ impl Node {
         let pull = haul.format == Format::Pull;
         match haul.token {
             Some((digest, until)) if pull => {
-                if token.is_some_and(|token| Digest::of(token.as_bytes()) != digest)
-                    || until < self.let_in_since(&row.peer).saturating_add(TOKEN_SECONDS)
-                {
+                if token.is_some_and(|token| Digest::of(token.as_bytes()) != digest) {
                     return Err(denied());
                 }
                 if now() > until {
                     return Err(NodeError::refused(Code::CapabilityExpired, ""));
+                }
+                if until < self.let_in_since(&row.peer).saturating_add(TOKEN_SECONDS) {
+                    return Err(denied());
                 }
             }
             Some(_) | None if pull => return Err(denied()),

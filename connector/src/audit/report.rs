@@ -10,7 +10,8 @@ use super::{
     finding::{Claim, Verdict},
 };
 
-/// What may be concluded from proved claims; printed in every report and in the specification.
+/// What may be concluded from proved claims; printed in every report and in the specification. The last is of signed
+/// exchanges alone.
 pub const MAY: [&str; 5] = [
     "the key of this participant signed these bytes",
     "the entry was in the log when this checkpoint was signed, before the time of each cosignature on it",
@@ -125,12 +126,19 @@ impl Report {
             "exchanges": self.exchanges.iter().map(exchange).collect::<Vec<Value>>(),
             "claims": self.claims.iter().map(claim).collect::<Vec<Value>>(),
             "packs_accepted": if self.any_pack { "any" } else { "anchors" },
-            "may_be_concluded": MAY, "may_not_be_concluded": self.may_not(),
+            "may_be_concluded": self.may().collect::<Vec<_>>(), "may_not_be_concluded": self.may_not(),
         })
         .to_string()
     }
 
     /// What may not be concluded from this report.
+    /// What may be concluded from this report: a receipt is spoken of only where an exchange could have one.
+    fn may(&self) -> impl Iterator<Item = &'static str> {
+        let only_unsigned =
+            !self.exchanges.is_empty() && self.exchanges.iter().all(|exchange| exchange.unsigned);
+        MAY.into_iter().take(MAY.len() - usize::from(only_unsigned))
+    }
+
     fn may_not(&self) -> Vec<&'static str> {
         let unsigned = self.exchanges.iter().any(|exchange| exchange.unsigned);
         MAY_NOT.into_iter().chain(unsigned.then_some(MAY_NOT_UNSIGNED)).collect()
@@ -165,7 +173,7 @@ impl Report {
         }
         self.write_tally(&mut out);
         let _ = writeln!(out, "\nFrom what is proved it may be concluded that");
-        for text in MAY {
+        for text in self.may() {
             let _ = writeln!(out, "  + {text}");
         }
         let _ = writeln!(out, "It may not be concluded, and is not claimed:");

@@ -118,8 +118,5 @@ pub(super) fn refusal(status: u16, body: &[u8]) -> NodeError {
     let reason = value.pointer("/reason/0").or_else(|| value.get("reason")).and_then(Value::as_str);
     let detail: String = reason.unwrap_or_default().chars().filter(|c| !c.is_control()).take(300).collect();
     let otherwise = if (300..400).contains(&status) { Code::Redirected } else { Code::AnswerMalformed };
-    NodeError::refused(
-        code.unwrap_or(otherwise),
-        format!("the peer answered {status} {detail}").trim_end(),
-    )
+    NodeError::refused(code.unwrap_or(otherwise), format!("the peer answered {status} {detail}").trim_end())
 }

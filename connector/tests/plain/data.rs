@@ -140,7 +140,7 @@ async fn a_token_is_older_than_an_hour_at_no_time() {
     // As if the START had been an hour ago: the row says until when the token is good.
     let path = market.firm.dir.join("naru.db");
     let pool = sqlx::SqlitePool::connect(&format!("sqlite://{}", path.display())).await.unwrap();
-    let until = "json_set(data, '$.token[1]', json_extract(data, '$.token[1]') - 3601)";
+    let until = "json_set(data, '$.token.until', json_extract(data, '$.token.until') - 3601)";
     let changed = sqlx::query(sqlx::AssertSqlSafe(format!(
         "UPDATE exchanges SET data = {until} WHERE kind = 'transfer'"
     )))

@@ -102,18 +102,18 @@ async fn a_renewed_secret_and_a_blocked_peer_open_nothing() {
     };
     let view = market.firm.node().add_plain(ask()).await.unwrap();
     assert_ne!(view.base, old);
-    let post = async |base: &str| {
-        let body = catalog_request().to_string().into_bytes();
-        market.partner.call("POST", &format!("{base}{FOR_FREE}"), &[], body).await.status
-    };
-    assert_eq!((post(&old).await, post(&view.base).await), (404, 200));
+    assert_eq!((post(&market.partner, &old).await, post(&market.partner, &view.base).await), (404, 200));
     // Without `renew` it keeps what it has.
     let same = market.firm.node().add_plain(plain(PARTNER, &market.partner.base)).await.unwrap();
     assert_eq!(same.base, view.base);
-    pull.get(&market.partner, &[("range", "bytes=0-9")]).await.taken(206, "the data are another matter");
+    let got = pull.get(&market.partner, &[]).await;
+    assert_eq!(got.status, 401, "a token from before the renewal: {}", got.text());
+    market.partner.node.clone_from(&view.base);
+    let pull = market.partner.pulls(&agreement).await;
+    pull.get(&market.partner, &[("range", "bytes=0-9")]).await.taken(206, "a token since");
     let blocked = PeerName { peer: view.alias.clone() };
     assert_eq!(market.firm.node().block_plain(blocked).await.unwrap().status, "blocked");
-    assert_eq!(post(&view.base).await, 404);
+    assert_eq!(post(&market.partner, &view.base).await, 404);
     let got = pull.get(&market.partner, &[]).await;
     assert_eq!(got.status, 401, "a blocked peer's token: {}", got.text());
     for error in [
@@ -125,8 +125,25 @@ async fn a_renewed_secret_and_a_blocked_peer_open_nothing() {
     // Blocked is blocked after a restart too.
     market.firm.stop().await;
     market.firm.open().await;
-    assert_eq!(post(&view.base).await, 404);
+    assert_eq!(post(&market.partner, &view.base).await, 404);
+    // Let in again: by another secret, and nothing from before opens anything.
+    let again = market.firm.node().add_plain(plain(PARTNER, &market.partner.base)).await.unwrap();
+    assert_eq!(
+        (
+            post(&market.partner, &view.base).await,
+            post(&market.partner, &old).await,
+            post(&market.partner, &again.base).await
+        ),
+        (404, 404, 200)
+    );
+    let got = pull.get(&market.partner, &[]).await;
+    assert_eq!(got.status, 401, "a token from before it was blocked: {}", got.text());
     market.close().await;
+}
+
+async fn post(partner: &Foreign, base: &str) -> u16 {
+    let body = catalog_request().to_string().into_bytes();
+    partner.call("POST", &format!("{base}{FOR_FREE}"), &[], body).await.status
 }
 
 fn order_of(peer: &str) -> Propose {

@@ -19,7 +19,7 @@ use naru_protocol::{
 use serde_json::{Value, json as object};
 
 use super::{
-    deal::{Format, PlainDeal, PlainHaul},
+    deal::{Format, PlainDeal, PlainHaul, Token},
     fetch::fetches,
     negotiation::Heard,
     offer,
@@ -257,9 +257,10 @@ impl Node {
     }
 
     /// Where a provider is to deliver, with a token for this transfer alone.
-    fn delivery(&self, pid: &str, haul: &mut PlainHaul) -> Result<DataAddress, NodeError> {
+    fn delivery(&self, peer: &str, pid: &str, haul: &mut PlainHaul) -> Result<DataAddress, NodeError> {
         let (token, digest) = fresh_token()?;
-        haul.token = Some((digest, crate::node::now() + TOKEN_SECONDS));
+        let (until, number) = (crate::node::now() + TOKEN_SECONDS, self.let_in_number(peer)?);
+        haul.token = Some(Token { digest, until, number });
         let url = self.https_url().unwrap_or_default();
         Ok(sink(&format!("{url}{DATA}{pid}"), &token))
     }
@@ -305,7 +306,7 @@ impl Node {
         row.id = id;
         let data_address = match format {
             Format::Pull => None,
-            Format::Push => Some(self.delivery(&row.our_pid, &mut haul)?),
+            Format::Push => Some(self.delivery(&row.peer, &row.our_pid, &mut haul)?),
         };
         let m = TransferRequestMessage {
             consumer_pid: row.our_pid.clone(),

@@ -102,6 +102,17 @@ impl std::fmt::Debug for Place {
     }
 }
 
+/// A bearer token of ours.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Token {
+    /// Digest of its text, which is not kept.
+    pub(super) digest: Digest,
+    /// Until when it is good, seconds.
+    pub(super) until: u64,
+    /// How often the peer had been let in anew when it was given (`Record::number`): it closes with the next time.
+    pub(super) number: u32,
+}
+
 /// A transfer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct PlainHaul {
@@ -120,8 +131,8 @@ pub(super) struct PlainHaul {
     pub(super) occurrence: u32,
     /// Where messages go.
     pub(super) callback: String,
-    /// Digest of the bearer token that opens our data, and until when it does, seconds; none while it must not.
-    pub(super) token: Option<(Digest, u64)>,
+    /// The bearer token that opens our data, or lets the peer deliver; none while it must not.
+    pub(super) token: Option<Token>,
     /// Where the peer's data are fetched, or where ours are to be put.
     pub(super) place: Option<Place>,
     /// Where the consumer writes the files.

@@ -191,7 +191,9 @@ mod tests {
         assert_eq!(difference(&spelt(&ours), &ours), None);
         assert_eq!(spelt(&ours)["permission"][0]["constraint"][0]["leftOperand"], json!("odrl:purpose"));
         assert_eq!(spelt(&ours)["permission"][0]["action"], json!("use"));
-        for name in ["inheritFrom", "profile", "conflict", "odrl:permission", "http://www.w3.org/ns/odrl/2/conflict"] {
+        for name in
+            ["inheritFrom", "profile", "conflict", "odrl:permission", "http://www.w3.org/ns/odrl/2/conflict"]
+        {
             let mut more = theirs.clone();
             more[name] = json!("https://elsewhere.example/policy");
             assert!(difference(&more, &ours).is_some(), "{name}");

@@ -59,19 +59,18 @@ pub(super) struct Record {
     pub(super) countries: Vec<String>,
     /// Days after which data are deleted, where an offer does not say.
     pub(super) keep_days: Option<u32>,
-    /// Since when it is let in by what it shows now, seconds: changed by a renewal and by blocking.
-    pub(super) since: u64,
     /// It is known by the secret in its base path.
     by_secret: bool,
-    /// Number of that secret. Counts on where it is known otherwise for a while, so that no secret ever comes back.
-    secret: u32,
+    /// How often it was let in anew: counts on with each renewal, after blocking and where it is to show something else. Gives
+    /// the secret, so that none ever comes back, and closes bearer tokens from before.
+    pub(super) number: u32,
 }
 
 impl std::fmt::Debug for Record {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Record")
             .field("local", &self.local)
-            .field("secret", &self.secret)
+            .field("number", &self.number)
             .finish_non_exhaustive()
     }
 }
@@ -255,7 +254,7 @@ impl Node {
 
     /// The secret segment of a peer's base path; none where it is known otherwise.
     fn secret_of(&self, id: &str, record: &Record) -> Option<String> {
-        let number = record.secret;
+        let number = record.number;
         let seed = &self.me.secret().private.0;
         let digest = Digest::of(&[seed.as_slice(), format!("plain:{number}:{id}").as_bytes()].concat());
         record.by_secret.then(|| to_base64url(digest.0.get(..SECRET).unwrap_or_default()))
@@ -337,8 +336,7 @@ impl Node {
         let before = self.plain_peer(&ask.id);
         // Whoever was blocked comes back with another secret: the one of before opens nothing any more.
         let renew = ask.renew || before.as_ref().is_some_and(|peer| peer.row.status == PeerStatus::Blocked);
-        let record =
-            self.recorded(&ask, before.map(|peer| (peer.record.secret, peer.record.since)), renew)?;
+        let record = self.recorded(&ask, before.as_ref().map(|peer| &peer.record), renew)?;
         for proof in record.header.iter().copied().chain(record.certificate.as_ref().map(of_certificate)) {
             if let Some(other) = self.plain.named_by(&proof).filter(|other| *other != ask.id) {
                 let why = format!("{other} is known by the same header or certificate: each shows its own");
@@ -366,7 +364,7 @@ impl Node {
         NodeError::refused(Code::ConfigInvalid, why)
     }
 
-    fn recorded(&self, ask: &AddPlain, before: Option<(u32, u64)>, renew: bool) -> Result<Record, NodeError> {
+    fn recorded(&self, ask: &AddPlain, before: Option<&Record>, renew: bool) -> Result<Record, NodeError> {
         let wrong = |why: String| NodeError::refused(Code::ArgumentInvalid, why);
         let base = ask.url.trim_end_matches('/').to_owned();
         let local_only = base.starts_with("http://") && !ask.local;
@@ -393,13 +391,17 @@ impl Node {
         }
         let shown = ask.certificate.as_ref().map(read).transpose()?;
         let certificate = shown.and_then(|all| all.first().map(|der| Digest::of(der)));
-        let number = before.map_or(1, |(number, _)| number.max(1).saturating_add(u32::from(renew)));
-        let otherwise = certificate.is_some() || ask.header.is_some();
+        let header = ask.header.as_deref().map(of_header);
+        let otherwise = certificate.is_some() || header.is_some();
+        let number = before.map_or(1, |before| {
+            let anew = renew || before.header != header || before.certificate != certificate;
+            before.number.saturating_add(u32::from(anew))
+        });
         Ok(Record {
             v: json::V1,
             base,
             authorization: ask.authorization.clone(),
-            header: ask.header.as_deref().map(of_header),
+            header,
             certificate,
             local: ask.local,
             trust: ask.trust.clone(),
@@ -410,12 +412,8 @@ impl Node {
                 ask.countries.clone()
             },
             keep_days: ask.keep_days,
-            since: match before {
-                Some((_, since)) if !renew => since,
-                Some(_) | None => now(),
-            },
             by_secret: !otherwise,
-            secret: number,
+            number,
         })
     }
 
@@ -455,7 +453,6 @@ impl Node {
         let _one = self.pinning.lock().await;
         let peer = self.plain_named(&ask.peer).await?.ok_or_else(none)?;
         let row = PeerRow { status: PeerStatus::Blocked, ..peer.row.clone() };
-        let record = Record { since: now(), ..peer.record.clone() };
-        self.keep_plain(row, record).await
+        self.keep_plain(row, peer.record.clone()).await
     }
 }

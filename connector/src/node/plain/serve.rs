@@ -24,9 +24,8 @@ use naru_protocol::{
 use serde_json::json as object;
 
 use super::{
-    deal::{Format, Place},
+    deal::{Format, Place, Token},
     negotiation::Step,
-    transfer::TOKEN_SECONDS,
     turn::{PlainData, PlainTurn, data_of, machine_of},
 };
 use crate::{
@@ -140,22 +139,12 @@ impl Node {
 
     /// Whether data of a transfer may leave now by its state, its token, its agreement and the operator's word about the peer;
     /// gives the negotiation.
-    async fn still_open(&self, row: &ExchangeRow, token: Option<&str>) -> Result<ExchangeRow, NodeError> {
+    async fn still_open(&self, row: &ExchangeRow, shown: Option<&str>) -> Result<ExchangeRow, NodeError> {
         let PlainData::Haul(haul) = data_of(row)? else { return Err(denied()) };
         let pull = haul.format == Format::Pull;
         match haul.token {
-            Some((digest, until)) if pull => {
-                if token.is_some_and(|token| Digest::of(token.as_bytes()) != digest) {
-                    return Err(denied());
-                }
-                if now() > until {
-                    return Err(NodeError::refused(Code::CapabilityExpired, ""));
-                }
-                if until < self.let_in_since(&row.peer).saturating_add(TOKEN_SECONDS) {
-                    return Err(denied());
-                }
-            }
-            Some(_) | None if pull => return Err(denied()),
+            Some(token) if pull => self.token_opens(row, token, shown)?,
+            None if pull => return Err(denied()),
             Some(_) | None => {}
         }
         let machine = machine_of(row)?;
@@ -172,9 +161,26 @@ impl Node {
         Ok(deal)
     }
 
-    /// Since when the operator lets this peer in by what it shows now: tokens from before open nothing.
-    fn let_in_since(&self, id: &str) -> u64 {
-        self.plain_peer(id).map_or(u64::MAX, |peer| peer.record.since)
+    /// Whether a token is good now, and the one that is shown.
+    pub(super) fn token_opens(
+        &self,
+        row: &ExchangeRow,
+        token: Token,
+        shown: Option<&str>,
+    ) -> Result<(), NodeError> {
+        let another = shown.is_some_and(|shown| Digest::of(shown.as_bytes()) != token.digest);
+        if another || self.let_in_number(&row.peer)? != token.number {
+            return Err(denied());
+        }
+        if now() > token.until {
+            return Err(NodeError::refused(Code::CapabilityExpired, ""));
+        }
+        Ok(())
+    }
+
+    /// How often the operator has let this peer in anew.
+    pub(super) fn let_in_number(&self, id: &str) -> Result<u32, NodeError> {
+        self.plain_peer(id).map(|peer| peer.record.number).ok_or_else(denied)
     }
 
     async fn open_source(&self, deal: &ExchangeRow) -> Result<Arc<Opened>, NodeError> {

@@ -19,7 +19,7 @@ use super::{
     turn::{PlainData, data_of, machine_of},
 };
 use crate::{
-    node::{Node, NodeError, now},
+    node::{Node, NodeError},
     store::{ExchangeKind, ExchangeRow, OurRole},
 };
 
@@ -82,22 +82,20 @@ impl Node {
 
     /// The transfer that waits for a delivery under this token, and where its files go. A provider may deliver before its START
     /// has come: law was asked over the request.
-    async fn awaited(&self, pid: &str, token: &str) -> Result<(ExchangeRow, PathBuf), NodeError> {
+    async fn awaited(&self, pid: &str, shown: &str) -> Result<(ExchangeRow, PathBuf), NodeError> {
         let row = self.store.exchange_by_pid(pid).await?.filter(|row| super::is_plain(&row.peer));
         let row = row.filter(|r| r.kind == ExchangeKind::Transfer && r.role == OurRole::Consumer);
         let row = row.ok_or_else(denied)?;
         let PlainData::Haul(haul) = data_of(&row)? else { return Err(denied()) };
-        let (digest, until) = haul.token.filter(|_| haul.format == Format::Push).ok_or_else(denied)?;
+        let token = haul.token.filter(|_| haul.format == Format::Push).ok_or_else(denied)?;
         let open = matches!(
             machine_of(&row)?.state(),
             Some(Any::Transfer(tra::State::Requested | tra::State::Started))
         );
-        if Digest::of(token.as_bytes()) != digest || !open || !self.is_let_in(&row.peer) {
+        if !open || !self.is_let_in(&row.peer) {
             return Err(denied());
         }
-        if now() > until {
-            return Err(NodeError::refused(Code::CapabilityExpired, ""));
-        }
+        self.token_opens(&row, token, Some(shown))?;
         let out = haul.out.ok_or_else(denied)?;
         Ok((row, out))
     }

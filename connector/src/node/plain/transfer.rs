@@ -17,7 +17,7 @@ use naru_protocol::{
 use serde_json::{Value, json as object};
 
 use super::{
-    deal::{Format, Place},
+    deal::{Format, Place, Token},
     negotiation::reasons_of,
     turn::{PlainData, PlainTurn, machine_of},
 };
@@ -146,14 +146,11 @@ impl PlainTurn {
         let (role, at) = (self.machine.role(), self.at);
         let haul = self.haul()?;
         haul.refusal = None;
-        if role == Role::Provider {
-            if let Some((_, until)) = &mut haul.token {
-                *until = at + TOKEN_SECONDS;
-            }
-            return Ok(());
+        if let Some(token) = &mut haul.token {
+            token.until = at + TOKEN_SECONDS;
         }
-        if let Some((_, until)) = &mut haul.token {
-            *until = at + TOKEN_SECONDS;
+        if role == Role::Provider {
+            return Ok(());
         }
         if let Some(place) = m.data_address.as_ref().and_then(place_in) {
             haul.place = Some(place);
@@ -256,8 +253,8 @@ impl PlainTurn {
         let (token, digest) = fresh_token()?;
         let url = self.node.https_url().unwrap_or_default();
         let endpoint = format!("{url}/data/{}", self.row.our_pid);
-        let until = self.at + TOKEN_SECONDS;
-        self.haul()?.token = Some((digest, until));
+        let (until, number) = (self.at + TOKEN_SECONDS, self.node.let_in_number(&self.row.peer)?);
+        self.haul()?.token = Some(Token { digest, until, number });
         Ok(address(&endpoint, &token))
     }
 

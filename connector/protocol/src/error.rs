@@ -28,6 +28,9 @@ pub enum Side {
 }
 
 impl Side {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Local, Self::Peer, Self::Policy, Self::Transport, Self::Store];
+
     /// As printed.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -66,6 +69,15 @@ impl Lang {
             .into_iter()
             .find(|(_, name)| language.eq_ignore_ascii_case(name))
             .map(|(lang, _)| lang)
+    }
+
+    /// Chooses between two texts.
+    #[must_use]
+    pub const fn pick<'a>(self, en: &'a str, ko: &'a str) -> &'a str {
+        match self {
+            Self::En => en,
+            Self::Ko => ko,
+        }
     }
 }
 

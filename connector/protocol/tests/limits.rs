@@ -53,6 +53,33 @@ fn the_tables_of_the_specification_are_these() {
     same_bytes(CHAPTER, &with_table(&with_table(&chapter, "limits", &numbers), "codes", &codes));
 }
 
+/// The handbook of codes for people.
+const HANDBOOK: &str = "errors.md";
+
+#[test]
+fn the_handbook_of_errors_says_what_the_code_says() {
+    // LIM-2.4
+    let mut text = String::from(
+        "# Errors\n\nWhat each code of [chapter 11](11-limits-and-errors.md) means and what to do about it, in English and Korean, in \
+         the words\nthat `naru` prints. Written by the test that compares it with the code; programs match on the code alone.\n\n\
+         `naru` prints a failure as code, side, what happened, and what to do:\n\n```\n\
+         error[not_running] (local): no node runs in seoul; start it with `naru run --dir seoul`\n```\n\n\
+         and with `--json` as one object on standard error: `code`, `side`, `title`, `message`, `hint`, and `explained` where rules\n\
+         stand against a deal. `--lang ko`, `NARU_LANG` or the locale choose Korean; paths and a peer's own words stay as they came.\n",
+    );
+    for code in Code::ALL {
+        let (status, side) = (code.http_status(), code.side());
+        let [en, ko] = [Lang::En, Lang::Ko].map(|lang| (code.title(lang), code.hint(lang)));
+        writeln!(
+            text,
+            "\n## {code}\n{side}, HTTP {status}. **{}.** {}\n\n**{}.** {}",
+            en.0, en.1, ko.0, ko.1
+        )
+        .unwrap();
+    }
+    same_bytes(HANDBOOK, &text);
+}
+
 /// Clauses that only a running node can fulfil; the tests of the node name them.
 const NODE: [&str; 7] = ["ID-8.7", "ACT-2.1", "ACT-5.3", "ACT-6.", "LIM-1.1", "LIM-2.3", "LIM-2.5"];
 

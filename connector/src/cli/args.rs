@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::init;
+use super::{init, lang::Asked};
 use crate::demo;
 
 /// Naru: trade datasets across borders, with the law checked and every step provable.
@@ -16,6 +16,9 @@ pub(super) struct Cli {
     /// JSON instead of text, for results and errors.
     #[arg(long, global = true)]
     pub(super) json: bool,
+    /// The language of what is told; NARU_LANG or the locale say it otherwise.
+    #[arg(long, global = true, value_enum)]
+    pub(super) lang: Option<Asked>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,19 +1,21 @@
-//! How a failure is told: what, whose side, what to do, and the rules behind it; in English on standard error, or one JSON
-//! object there.
+//! How a failure is told: what, whose side, why, the rules behind it, what to do; in the reader's language on standard error,
+//! or one JSON object there (LIM-2.4).
 
 use std::{fmt::Write as _, process::ExitCode};
 
-use naru_protocol::error::{Code, Lang};
+use naru_protocol::error::{Code, Lang, Side};
 use serde_json::{Value, json};
 
+use super::lang;
 use crate::control::Failure;
 
 /// Tells it and gives the exit code.
 pub(super) fn complain(failure: &Failure, json: bool) -> ExitCode {
+    let lang = lang::lang();
     if json {
-        eprintln!("{}", object(failure));
+        eprintln!("{}", object(failure, lang));
     } else {
-        eprint!("{}", text(failure));
+        eprint!("{}", text(failure, lang));
     }
     ExitCode::FAILURE
 }
@@ -28,34 +30,59 @@ fn word<'a>(rule: &'a Value, pointer: &str) -> &'a str {
 }
 
 /// What to do, rules apart: they bring their own remedies.
-fn hint(failure: &Failure) -> Option<&str> {
+fn hint(failure: &Failure, lang: Lang) -> Option<&str> {
     match (&failure.hint, Code::parse(&failure.code)) {
         (Some(hint), _) => Some(hint),
-        (None, Ok(code)) if failure.explained.is_empty() => Some(code.hint(Lang::En)),
+        (None, Ok(code)) if failure.explained.is_empty() => Some(code.hint(lang)),
         (None, Ok(_) | Err(_)) => None,
     }
 }
 
-fn object(failure: &Failure) -> Value {
+/// What happened, without the title in front of it, which is told in the reader's language.
+fn detail<'a>(failure: &'a Failure, code: Option<Code>) -> &'a str {
+    let title = code.map_or("", |code| code.title(Lang::En));
+    let rest = failure.message.strip_prefix(title).unwrap_or(&failure.message);
+    rest.trim_start_matches([':', ' '])
+}
+
+/// The member of a rule's explanation in a language.
+fn explained<'a>(rule: &'a Value, lang: Lang, name: &str) -> &'a str {
+    word(rule, &format!("/{}/{name}", lang.pick("en", "ko")))
+}
+
+fn object(failure: &Failure, lang: Lang) -> Value {
     let remedies =
-        || failure.explained.iter().map(|rule| word(rule, "/en/remedy")).collect::<Vec<_>>().join(" ");
-    let hint = hint(failure).map_or_else(remedies, str::to_owned);
-    let mut said =
-        json!({"code": failure.code, "side": side(failure), "message": failure.message, "hint": hint});
+        || failure.explained.iter().map(|rule| explained(rule, lang, "remedy")).collect::<Vec<_>>().join(" ");
+    let hint = hint(failure, lang).map_or_else(remedies, str::to_owned);
+    let title = Code::parse(&failure.code).map_or("", |code| code.title(lang));
+    let mut said = json!({
+        "code": failure.code, "side": side(failure), "title": title, "message": failure.message, "hint": hint,
+    });
     if !failure.explained.is_empty() {
         said["explained"] = json!(failure.explained);
     }
     said
 }
 
-fn text(failure: &Failure) -> String {
-    let mut out = format!("error[{}] ({}): {}\n", failure.code, side(failure), failure.message);
+fn text(failure: &Failure, lang: Lang) -> String {
+    let code = Code::parse(&failure.code).ok();
+    let side = Side::ALL.into_iter().find(|known| known.as_str() == side(failure));
+    let whose = side.map_or_else(|| self::side(failure), |side| lang::side(lang, side));
+    let head = format!("{}[{}] ({whose})", lang.pick("error", "오류"), failure.code);
+    let mut out = match (lang, code) {
+        (Lang::Ko, Some(code)) => {
+            let why = detail(failure, Some(code));
+            let more = if why.is_empty() { String::new() } else { format!("\n  내용: {why}") };
+            format!("{head}: {}{more}\n", code.title(lang))
+        }
+        (Lang::Ko, None) | (Lang::En, _) => format!("{head}: {}\n", failure.message),
+    };
     for rule in &failure.explained {
-        let _ =
-            writeln!(out, "  {}  {}: {}", word(rule, "/id"), word(rule, "/en/law"), word(rule, "/en/reason"));
-        let _ = writeln!(out, "    remedy: {}", word(rule, "/en/remedy"));
+        let of = |name| explained(rule, lang, name);
+        let _ = writeln!(out, "  {}  {}: {}", word(rule, "/id"), of("law"), of("reason"));
+        let _ = writeln!(out, "    {}: {}", lang.pick("remedy", "조치"), of("remedy"));
     }
-    if let Some(hint) = hint(failure) {
+    if let Some(hint) = hint(failure, lang) {
         let _ = writeln!(out, "  {hint}");
     }
     out
@@ -69,13 +96,15 @@ mod tests {
     fn a_failure_is_told_whole_in_both_forms() {
         let failure = Failure::new(Code::NotRunning, "no node runs in x");
         assert_eq!(
-            object(&failure),
-            json!({"code": "not_running", "side": "local", "message": "no node runs in x",
-                "hint": Code::NotRunning.hint(Lang::En)})
+            object(&failure, Lang::En),
+            json!({"code": "not_running", "side": "local", "title": Code::NotRunning.title(Lang::En),
+                "message": "no node runs in x", "hint": Code::NotRunning.hint(Lang::En)})
         );
-        assert!(text(&failure).starts_with("error[not_running] (local): no node runs in x\n  Start it"));
+        assert!(
+            text(&failure, Lang::En).starts_with("error[not_running] (local): no node runs in x\n  Start it")
+        );
         let own = failure.hint("do this");
-        assert_eq!(object(&own)["hint"], "do this");
+        assert_eq!(object(&own, Lang::En)["hint"], "do this");
     }
 
     #[test]
@@ -85,10 +114,30 @@ mod tests {
         let failure =
             Failure { explained: vec![rule.clone()], ..Failure::new(Code::Denied, "no: X-001 (marketing)") };
         assert_eq!(
-            text(&failure),
+            text(&failure, Lang::En),
             "error[denied] (policy): no: X-001 (marketing)\n  X-001  Act 1(2): It may not.\n    remedy: Ask first.\n"
         );
-        assert_eq!(object(&failure)["explained"], json!([rule]));
-        assert_eq!(object(&failure)["hint"], "Ask first.");
+        assert_eq!(object(&failure, Lang::En)["explained"], json!([rule]));
+        assert_eq!(object(&failure, Lang::En)["hint"], "Ask first.");
+    }
+
+    #[test]
+    fn every_code_is_told_in_korean_and_in_english() {
+        // LIM-2.4
+        for code in Code::ALL {
+            let failure = Failure::new(*code, format!("{}: /data/got", code.title(Lang::En)));
+            let (en, ko) = (text(&failure, Lang::En), text(&failure, Lang::Ko));
+            assert!(en.contains(code.title(Lang::En)) && en.contains(code.hint(Lang::En)), "{en}");
+            assert!(ko.contains(code.title(Lang::Ko)) && ko.contains(code.hint(Lang::Ko)), "{ko}");
+            assert!(ko.contains("\n  내용: /data/got\n") && !ko.contains(code.title(Lang::En)), "{ko}");
+            assert!(ko.starts_with(&format!("오류[{code}] (")), "{ko}");
+        }
+        let ko = json!({"law": "법 1(2)", "reason": "안 됩니다.", "remedy": "먼저 물으십시오."});
+        let rule = json!({"id": "X-001", "ko": ko});
+        let failure =
+            Failure { explained: vec![rule], ..Failure::new(Code::Denied, "no: X-001 (marketing)") };
+        let said = text(&failure, Lang::Ko);
+        assert!(said.contains("  X-001  법 1(2): 안 됩니다.\n    조치: 먼저 물으십시오.\n"), "{said}");
+        assert_eq!(object(&failure, Lang::Ko)["hint"], "먼저 물으십시오.");
     }
 }

@@ -10,6 +10,7 @@ use std::{
 use naru_protocol::{error::Code, identity::fingerprint, ticket::Ticket};
 use serde_json::Value;
 
+use super::lang::pick;
 use crate::control::{self, Failure};
 
 /// The fingerprint that was told of a ticket's issuer.
@@ -41,20 +42,27 @@ pub(super) async fn of_peer(dir: &Path, peer: &str, told: Option<String>) -> Res
 fn compare(name: &str, country: &str, fingerprint: String) -> Result<String, Failure> {
     if !std::io::stdin().is_terminal() {
         let why = format!("nobody is here to confirm who {name:?} ({country}) is");
-        let hint = "Ask the partner for its fingerprint by telephone and pass it with --fingerprint.";
+        let hint = pick(
+            "Ask the partner for its fingerprint by telephone and pass it with --fingerprint.",
+            "상대에게 전화로 지문을 물어 --fingerprint 로 넣으세요.",
+        );
         return Err(Failure::new(Code::ArgumentInvalid, why).hint(hint));
     }
     // A name is the partner's own word and could paint over what follows.
     let name: String = name.chars().filter(|c| !c.is_control()).collect();
-    eprint!(
-        "{name} ({country}; both self-declared)\nfingerprint {fingerprint}\n\
-         Did the partner tell you this fingerprint, by telephone or in person? [y/N] "
+    let declared = pick("both self-declared", "둘 다 스스로 밝힌 것");
+    let question = pick(
+        "Did the partner tell you this fingerprint, by telephone or in person? [y/N]",
+        "상대가 전화나 대면으로 알려 준 지문과 같습니까? [y/N]",
     );
+    eprint!("{name} ({country}; {declared})\n{} {fingerprint}\n{question} ", pick("fingerprint", "지문"));
     let mut answer = String::new();
     let read = std::io::stderr().flush().and_then(|()| std::io::stdin().lock().read_line(&mut answer));
     if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
         return Ok(fingerprint);
     }
-    Err(Failure::new(Code::Cancelled, "not confirmed; nothing was sent or pinned")
-        .hint("Ask the partner for its fingerprint by telephone, then run this again."))
+    Err(Failure::new(Code::Cancelled, "not confirmed; nothing was sent or pinned").hint(pick(
+        "Ask the partner for its fingerprint by telephone, then run this again.",
+        "상대에게 전화로 지문을 물은 뒤 다시 실행하세요.",
+    )))
 }

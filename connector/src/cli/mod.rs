@@ -10,6 +10,7 @@ mod args;
 mod complain;
 mod confirm;
 pub mod init;
+mod lang;
 mod run;
 mod show;
 
@@ -45,6 +46,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> ExitCode {
+    lang::choose(cli.lang);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -64,7 +66,7 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         tell(&dir, verb, Some(request), json).await
     };
     match verb {
-        Verb::Demo(args) => Ok(demo::run(&args, json).await),
+        Verb::Demo(args) => Ok(demo::run(&args, json, lang::lang()).await),
         Verb::Init(args) => made(&args, json),
         Verb::Run(at) => run::run(&at.dir).await,
         Verb::Stop(at) => ask("stop", at.dir, json!({})).await,

@@ -2,9 +2,10 @@
 
 use std::{fmt::Write as _, path::Path, time::Duration};
 
-use naru_protocol::error::Code;
+use naru_protocol::error::{Code, Lang};
 use serde_json::{Value, json};
 
+use super::lang::{self, pick};
 use crate::control::{self, Failure};
 
 /// Indented `name: value` lines; nulls and empty lists are left out.
@@ -85,9 +86,12 @@ pub(super) async fn follow(dir: &Path, first: Value, goal: Goal, json: bool) -> 
         end = follow_on(dir, first, goal, json) => end,
         _ = tokio::signal::ctrl_c() => {
             let dir = dir.display();
-            eprintln!(
-                "the deal goes on in the node: `naru exchanges --dir {dir}` shows it, `naru cancel --dir {dir} ID` ends it"
+            let (goes_on, shows, ends) = (
+                pick("the deal goes on in the node", "거래는 노드에서 계속됩니다"),
+                pick("shows it", "로 볼 수 있고"),
+                pick("ends it", "로 끝낼 수 있습니다"),
             );
+            eprintln!("{goes_on}: `naru exchanges --dir {dir}` {shows}, `naru cancel --dir {dir} ID` {ends}");
             Ok(false)
         }
     }
@@ -153,7 +157,8 @@ fn trouble_line(view: &Value) -> String {
     let Some(trouble) = view.get("trouble").filter(|t| t.get("goes_on") == Some(&Value::Bool(true))) else {
         return String::new();
     };
-    format!("  waits: {}: {}; tried again by itself", word(trouble, "code"), word(trouble, "message"))
+    let (waits, again) = (pick("waits", "기다림"), pick("tried again by itself", "저절로 다시 시도합니다"));
+    format!("  {waits}: {}: {}; {again}", word(trouble, "code"), word(trouble, "message"))
 }
 
 fn next(dir: &Path, view: &Value, goal: Goal) -> Next {
@@ -180,11 +185,25 @@ fn next(dir: &Path, view: &Value, goal: Goal) -> Next {
     let hint = if word(view, "role") == "consumer" && word(view, "kind") == "transfer"
         || word(view, "state") == "FINALIZED"
     {
-        format!(
-            "Mend what it says, then `naru retry --dir {dir} {id}`, with --out FOLDER for another folder."
-        )
+        match lang::lang() {
+            Lang::En => format!(
+                "Mend what it says, then `naru retry --dir {dir} {id}`, with --out FOLDER for another folder."
+            ),
+            Lang::Ko => format!(
+                "적힌 문제를 바로잡은 뒤 `naru retry --dir {dir} {id}` 를 실행하세요. 다른 폴더에 받으려면 --out FOLDER 를 더합니다."
+            ),
+        }
     } else {
-        format!("`naru exchanges --dir {dir}` shows it; `naru cancel --dir {dir} {id}` ends it.")
+        match lang::lang() {
+            Lang::En => {
+                format!("`naru exchanges --dir {dir}` shows it; `naru cancel --dir {dir} {id}` ends it.")
+            }
+            Lang::Ko => {
+                format!(
+                    "`naru exchanges --dir {dir}` 로 볼 수 있고 `naru cancel --dir {dir} {id}` 로 끝낼 수 있습니다."
+                )
+            }
+        }
     };
     Next::Stuck(told(view, trouble).hint(hint))
 }

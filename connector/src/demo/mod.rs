@@ -15,11 +15,11 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use naru_protocol::error::Code;
+use naru_protocol::error::{Code, Lang};
 use serde_json::{Value, json};
 
 use self::stage::Actor;
-pub use self::tell::{Lang, Teller};
+pub use self::tell::Teller;
 use crate::{
     audit::{self, Anchors},
     cli::signalled,
@@ -38,14 +38,11 @@ pub struct Demo {
     /// Leave both nodes running at the end.
     #[arg(long)]
     pub keep: bool,
-    /// The language of the lines.
-    #[arg(long, value_enum, default_value = "en")]
-    pub lang: Lang,
 }
 
 /// Runs the demo, told in JSON lines or text; true only if all of it held. A signal ends it and, with it, both nodes.
-pub async fn run(args: &Demo, json: bool) -> bool {
-    let mut teller = Teller::new(json, args.lang);
+pub async fn run(args: &Demo, json: bool, lang: Lang) -> bool {
+    let mut teller = Teller::new(json, lang);
     let dir = folder(args.dir.as_deref());
     let ended = match &dir {
         Ok(dir) => {

@@ -2,27 +2,8 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
+use naru_protocol::error::Lang;
 use serde_json::{Map, Value, json};
-
-/// The reader's language.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Lang {
-    /// English.
-    En,
-    /// Korean.
-    Ko,
-}
-
-impl Lang {
-    /// Chooses between two texts.
-    #[must_use]
-    pub const fn pick<'a>(self, en: &'a str, ko: &'a str) -> &'a str {
-        match self {
-            Self::En => en,
-            Self::Ko => ko,
-        }
-    }
-}
 
 /// The nine steps in order; a heading is printed when the first line of a step is told.
 const STEPS: [(&str, &str); 9] = [

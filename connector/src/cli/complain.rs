@@ -39,7 +39,7 @@ fn hint(failure: &Failure, lang: Lang) -> Option<&str> {
 }
 
 /// What happened, without the title in front of it, which is told in the reader's language.
-fn detail<'a>(failure: &'a Failure, code: Option<Code>) -> &'a str {
+fn detail(failure: &Failure, code: Option<Code>) -> &str {
     let title = code.map_or("", |code| code.title(Lang::En));
     let rest = failure.message.strip_prefix(title).unwrap_or(&failure.message);
     rest.trim_start_matches([':', ' '])

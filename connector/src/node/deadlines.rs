@@ -10,11 +10,13 @@ use naru_protocol::{
     exchange::{Effect, Input},
 };
 
-use super::{Node, NodeError, now};
+use super::{Node, NodeError, now, transfer};
 use crate::store::MAX_ROWS;
 
 /// How often deadlines are looked at.
 const INTERVAL: Duration = Duration::from_secs(15);
+/// How long after a failed commit what stands in the store is looked at.
+const SURE: Duration = Duration::from_secs(2);
 
 /// Looks at deadlines until the node stops.
 pub(super) async fn run(node: Node) {
@@ -27,6 +29,26 @@ pub(super) async fn run(node: Node) {
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}
             _ = stop.wait_for(|s| *s) => return,
+        }
+    }
+}
+
+/// After a commit that failed: takes up what follows from what stands there, as after a start. Whether it was done or not, the
+/// task that would have gone on with it is gone.
+pub(super) async fn make_sure(node: Node) {
+    let mut stop = node.stop.subscribe();
+    loop {
+        tokio::select! {
+            () = node.unsure.notified() => {}
+            _ = stop.wait_for(|s| *s) => return,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(SURE) => {}
+            _ = stop.wait_for(|s| *s) => return,
+        }
+        if let Err(error) = transfer::resume_all(&node).await {
+            tracing::warn!(%error, "what was left open could not be looked at");
+            node.unsure.notify_one();
         }
     }
 }

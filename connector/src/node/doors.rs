@@ -14,7 +14,7 @@ use axum::body::Body;
 use hyper::{Request, Response};
 use naru_protocol::{error::Code, limits, ticket::Address};
 
-use super::{Node, NodeError, inbound, peers::Peer};
+use super::{Node, NodeError, inbound, peers::Peer, seams::Fate};
 use crate::{
     config::Shown,
     transport::{
@@ -177,8 +177,31 @@ impl Node {
         request: impl Fn() -> Result<Request<Body>, NodeError>,
     ) -> Result<Response<AnswerBody>, NodeError> {
         let id = peer.peer_id().ok_or_else(|| NodeError::refused(Code::NotPaired, peer.did()))?;
-        let doors = match self.way(peer, &id).await? {
-            Way::Libp2p => return Ok(self.transport.request(&id, request()?).await?),
+        // Whoever asks cannot tell what was lost.
+        let lost = || Err(TransportError::ConnectionLost { peer: id.clone() }.into());
+        match self.link.as_ref().map_or(Fate::Pass, |link| link.fate(target)) {
+            Fate::Pass => {}
+            Fate::Late(while_others_go) => tokio::time::sleep(while_others_go).await,
+            Fate::Lost => return lost(),
+            Fate::Unanswered => {
+                drop(self.conveyed(peer, &id, target, data, &request).await?);
+                return lost();
+            }
+            Fate::Twice => drop(self.conveyed(peer, &id, target, data, &request).await?),
+        }
+        self.conveyed(peer, &id, target, data, &request).await
+    }
+
+    async fn conveyed(
+        &self,
+        peer: &Peer,
+        id: &str,
+        target: &str,
+        data: bool,
+        request: impl Fn() -> Result<Request<Body>, NodeError>,
+    ) -> Result<Response<AnswerBody>, NodeError> {
+        let doors = match self.way(peer, id).await? {
+            Way::Libp2p => return Ok(self.transport.request(id, request()?).await?),
             Way::Https(doors) => doors,
         };
         let mut failed = None;
@@ -192,7 +215,7 @@ impl Node {
             match answer {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
-                    self.ways.lose(&id);
+                    self.ways.lose(id);
                     let next = nothing_sent(&error);
                     failed = Some(error);
                     if !next {
@@ -201,7 +224,7 @@ impl Node {
                 }
             }
         }
-        Err(failed.unwrap_or(TransportError::NotConnected { peer: id }).into())
+        Err(failed.unwrap_or(TransportError::NotConnected { peer: id.to_owned() }).into())
     }
 }
 

@@ -47,6 +47,10 @@ impl Node {
             if let Some(id) = halts {
                 node.receiving.halt(id);
             }
+            if sequenced.as_ref().is_err_and(|error| error.code() == Code::StoreUnavailable) {
+                // Done or not, nobody here follows it up.
+                node.unsure.notify_one();
+            }
             sequenced
         });
         Ok(committed.await.map_err(|e| NodeError::refused(Code::Internal, e.to_string()))??)

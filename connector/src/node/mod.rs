@@ -49,6 +49,8 @@ mod publish;
 mod received;
 mod recovery;
 mod route;
+#[doc(hidden)]
+pub mod seams;
 mod standing;
 mod steer;
 mod terms;
@@ -74,6 +76,7 @@ use self::{
     locks::Locks,
     me::Me,
     peers::Peer,
+    seams::Seams,
 };
 use crate::{
     config::{Config, Folder},
@@ -132,6 +135,10 @@ pub struct Inner {
     nudge: Notify,
     /// The outbox has something new.
     wake: Notify,
+    /// A commit failed in a way that leaves open what stands there.
+    unsure: Notify,
+    /// What a simulation lets requests come to; none for everybody else.
+    link: Option<Arc<dyn seams::Link>>,
     stop: watch::Sender<bool>,
 }
 
@@ -180,6 +187,12 @@ fn load_packs() -> Result<Engine, NodeError> {
 impl Node {
     /// Opens a folder and starts to listen, to answer and to repeat what is unanswered.
     pub async fn open(folder: &Folder) -> Result<Self, NodeError> {
+        Self::open_with(folder, Seams::default()).await
+    }
+
+    /// The same in the hands of a simulation.
+    #[doc(hidden)]
+    pub async fn open_with(folder: &Folder, seams: Seams) -> Result<Self, NodeError> {
         let config: Config = folder.config()?;
         let lock = FolderLock::acquire(folder.path())?;
         let me = Me::read(folder, config.shard)?;
@@ -190,7 +203,8 @@ impl Node {
         let engine = Arc::new(engine.map_err(|e| NodeError::Folder(e.to_string()))??);
         let origin = Origin::parse(&me.origin).map_err(|e| NodeError::Folder(e.to_string()))?;
         let signer = LogSigner::new(&origin, me.secret().log.clone())?;
-        let store = SqliteStore::open(lock, SqliteOptions::in_folder(folder.path()), signer).await?;
+        let options = SqliteOptions { writes: seams.writes, ..SqliteOptions::in_folder(folder.path()) };
+        let store = SqliteStore::open(lock, options, signer).await?;
         let wrapping = Wrapping::open(&folder.join("erasable.keys"))?;
         let listen = config.multiaddr().into_iter().collect();
         let started = Transport::start(transport::Config::new(me.secret().transport.0, listen)).await?;
@@ -218,6 +232,8 @@ impl Node {
             outs: tokio::sync::Mutex::default(),
             nudge: Notify::new(),
             wake: Notify::new(),
+            unsure: Notify::new(),
+            link: seams.link,
             stop,
         }));
         node.genesis().await?;
@@ -229,6 +245,7 @@ impl Node {
         node.introduce().await?;
         tokio::spawn(outbox::run(node.clone()));
         tokio::spawn(deadlines::run(node.clone()));
+        tokio::spawn(deadlines::make_sure(node.clone()));
         tokio::spawn(contact::run(node.clone()));
         tokio::spawn(contact::watch(node.clone()));
         transfer::resume_all(&node).await?;

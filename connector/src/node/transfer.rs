@@ -205,6 +205,7 @@ impl Node {
 
     /// The provider, after it answered 201: verifies that the peer's acts are in its log, asks law again, starts.
     async fn begin_serving(self, id: Id) {
+        let Some(_run) = self.receiving.begin(id) else { return };
         let (mut tries, mut silence) = (0, Silence::default());
         while let Err(error) = self.try_begin_serving(id, &mut silence).await {
             tracing::warn!(exchange = %id, code = error.code().as_str(), %error, "the transfer does not start");
@@ -316,7 +317,10 @@ impl Node {
                 Ok(_) => return,
                 Err(error) => {
                     tracing::error!(exchange = %id, %error, "the failure could not be kept");
-                    return;
+                    if !passes(error.code()) || !self.pause(tries).await {
+                        return;
+                    }
+                    tries += 1;
                 }
             }
         }
@@ -409,6 +413,8 @@ pub(super) const fn passes(code: Code) -> bool {
             | Code::PermitExpired
             // Another attempt is at it.
             | Code::FolderLocked
+            // Something else holds the database for a moment.
+            | Code::StoreUnavailable
     )
 }
 

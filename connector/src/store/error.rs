@@ -16,7 +16,8 @@ const SQLITE_CONSTRAINT: u32 = 19;
 const SQLITE_MISMATCH: u32 = 20;
 const SQLITE_NOTADB: u32 = 26;
 
-/// Why the store did not do what it was asked. After any of these nothing of the batch is durable.
+/// Why the store did not do what it was asked. After any of these nothing of the batch is durable, but for
+/// [`Self::Closed`]: whoever is told that the store ended does not know what it did last.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The disk or the quota under the database is full.

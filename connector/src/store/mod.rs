@@ -43,7 +43,7 @@ pub use rows::{
     TicketRow, TicketState, TransferRow,
 };
 pub use signer::LogSigner;
-pub use sqlite::{SqliteOptions, SqliteStore};
+pub use sqlite::{SqliteOptions, SqliteStore, WriteFate, Writes};
 
 /// Most rows that one read gives.
 pub const MAX_ROWS: u32 = 1000;

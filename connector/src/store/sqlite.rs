@@ -6,6 +6,7 @@
 use std::{
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -56,6 +57,25 @@ pub struct SqliteOptions {
     pub max_pages: Option<u32>,
     /// The clock that dates entries which the store writes by itself, seconds since 1970.
     pub now: fn() -> u64,
+    /// What a simulation lets commits come to; none for everybody else.
+    pub writes: Option<Arc<dyn Writes>>,
+}
+
+/// What becomes of a commit in a simulation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteFate {
+    /// It is done and said to be.
+    Done,
+    /// It is not done, and said not to be.
+    Failed,
+    /// It is done, and nobody learns of it.
+    Unsaid,
+}
+
+/// Decides what becomes of commits.
+pub trait Writes: std::fmt::Debug + Send + Sync {
+    /// Asked once for each batch.
+    fn fate(&self) -> WriteFate;
 }
 
 impl SqliteOptions {
@@ -67,6 +87,7 @@ impl SqliteOptions {
             high_water: folder.join("high-water.json"),
             max_pages: None,
             now: system_now,
+            writes: None,
         }
     }
 }
@@ -80,6 +101,7 @@ fn system_now() -> u64 {
 pub struct SqliteStore {
     queue: mpsc::Sender<Message>,
     read: SqlitePool,
+    writes: Option<Arc<dyn Writes>>,
 }
 
 impl SqliteStore {
@@ -108,7 +130,7 @@ impl SqliteStore {
         let sequencer =
             Sequencer { database, writer, ledger, head, signer, marker, now, flush_at: None, lock };
         tokio::spawn(sequencer.run(messages));
-        Ok(Self { queue, read })
+        Ok(Self { queue, read, writes: options.writes })
     }
 
     async fn submit(&self, work: Work) -> Result<Sequenced, StoreError> {
@@ -152,7 +174,14 @@ async fn check_high_water(
 
 impl Store for SqliteStore {
     fn commit(&self, batch: Batch) -> Reply<'_, Sequenced> {
-        Box::pin(self.submit(Work::Batch(Box::new(batch))))
+        Box::pin(async move {
+            let fate = self.writes.as_ref().map_or(WriteFate::Done, |writes| writes.fate());
+            if fate == WriteFate::Failed {
+                return Err(StoreError::Busy);
+            }
+            let done = self.submit(Work::Batch(Box::new(batch))).await?;
+            if fate == WriteFate::Unsaid { Err(StoreError::Closed) } else { Ok(done) }
+        })
     }
 
     fn record_ack(&self, act: Digest, ack: String, at_once: bool) -> Reply<'_, ()> {

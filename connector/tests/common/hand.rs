@@ -70,8 +70,13 @@ impl Hand {
     }
 
     async fn stranger_from(firm: &Firm, country: &str) -> Self {
+        Self::of_ticket(&firm.ticket().await, country).await
+    }
+
+    /// Connects with whoever issued a ticket.
+    pub(crate) async fn of_ticket(ticket: &str, country: &str) -> Self {
         let desk = Arc::new(Desk::new(country));
-        let ticket = Ticket::parse(&firm.ticket().await, now()).unwrap();
+        let ticket = Ticket::parse(ticket, now()).unwrap();
         let config = transport::Config::new(desk.transport, Vec::new());
         let (transport, incoming) = Transport::start(config).await.unwrap();
         let router = Router::new().fallback(desk::dispatch).with_state(Arc::clone(&desk));
@@ -134,6 +139,18 @@ impl Hand {
         let (ack, link) = (header("DXP-Ack"), header("Link"));
         let body = response.into_body().bytes(4 << 20).await.unwrap();
         Answer { status, body, ack, link }
+    }
+
+    /// Sends whatever it is, and looks no further than the head of the answer.
+    pub(crate) async fn raw(&self, request: Request<Body>) -> Result<u16, transport::TransportError> {
+        self.transport.connect(&self.peer, &self.addresses).await?;
+        Ok(self.transport.request(&self.peer, request).await?.status().as_u16())
+    }
+
+    /// Where the node listens for TCP.
+    pub(crate) fn socket(&self) -> String {
+        let parts: Vec<&str> = self.addresses[0].split('/').collect();
+        format!("{}:{}", parts[2], parts[4])
     }
 
     fn read_token(&self, method: &str, path: &str, body: &[u8]) -> Token {

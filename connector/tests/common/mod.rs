@@ -138,6 +138,11 @@ impl Firm {
         fs::write(self.dir.join("facts.json"), facts.to_string()).unwrap();
     }
 
+    /// A node that was opened on this folder otherwise.
+    pub(crate) fn take_over(&mut self, node: Node) {
+        self.node = Some(node);
+    }
+
     pub(crate) async fn view(&self, id: &str) -> Option<ExchangeView> {
         match self.node().exchange(ExchangeName { id: id.to_owned() }).await {
             Ok(view) => Some(view),

@@ -1,0 +1,10 @@
+//! What is shown of a message of a plain peer: without secrets, and the same when shown again.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use naru_protocol::plain::shown;
+
+fuzz_target!(|data: &[u8]| {
+    let once = shown(data);
+    assert_eq!(shown(&once), once);
+});

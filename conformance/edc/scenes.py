@@ -59,7 +59,7 @@ class Stage:
         """Publishes a file of ours by command; the dataset's id."""
         (self.folder / f"{name}.terms.json").write_text(json.dumps(policy), encoding="utf-8")
         made = self.ours.run("publish", self.folder / name, "--title", name, "--terms", self.folder / f"{name}.terms.json",
-                             "--facts", node.EXAMPLE / "facts.json")
+                             "--declare", node.EXAMPLE / "facts.json")
         return made["dataset"]
 
     def exchanges(self):
@@ -173,7 +173,7 @@ def we_buy(stage):
     catalog = json.dumps(stage.ours.run("catalog", ALIAS))
     hold('"battery"' in catalog, "our catalog request shows EDC's asset")
     out = stage.folder / "got"
-    got = stage.ours.run("get", f"{ALIAS}/battery", "--purpose", "quality_analysis", "--out", out)
+    got = stage.ours.run("get", f"{ALIAS}/battery", "--purpose", "quality_analysis", "--out", out, "--yes")
     say("naru get: " + ", ".join(f"{k} {got[k]}" for k in ("kind", "state", "bytes") if got.get(k) is not None))
     arrived = {str(path.relative_to(out)): files.digest(path) for path in out.rglob("*") if path.is_file()}
     hold(list(arrived.values()) == [files.digest(source)], f"arrived, the same as EDC's: {', '.join(arrived)}")
@@ -189,7 +189,7 @@ def pushed_to_us(stage):
     source = files.random_file(stage.folder / "rotor.bin", 2)
     stage.operator.publish("rotor", stage.server.url("rotor.bin"), {"@context": management.ODRL, "@type": "Set", **terms(["DE", "KR"])})
     out = stage.folder / "delivered"
-    got = stage.ours.run("get", f"{ALIAS}/rotor", "--purpose", "quality_analysis", "--push", "--out", out)
+    got = stage.ours.run("get", f"{ALIAS}/rotor", "--purpose", "quality_analysis", "--push", "--out", out, "--yes")
     say("naru get --push: " + ", ".join(f"{k} {got[k]}" for k in ("kind", "state", "bytes") if got.get(k) is not None))
     arrived = [path for path in out.rglob("*") if path.is_file()]
     same = [files.digest(path) == files.digest(source) for path in arrived]
@@ -214,7 +214,7 @@ def refused_to_edc(stage):
 def refused_to_us(stage):
     """What our rules do not allow our own operator is refused before anything is sent."""
     before = _there(stage, "contractnegotiations")
-    answer = stage.ours.run("get", f"{ALIAS}/battery", "--purpose", "marketing", "--out", stage.folder / "never", check=False)
+    answer = stage.ours.run("get", f"{ALIAS}/battery", "--purpose", "marketing", "--out", stage.folder / "never", "--yes", check=False)
     rules = [_rule(each) for each in answer.get("explained") or []]
     hold(answer.get("code") == "denied" and rules,
          f"a purpose that EDC's offer does not name: {answer.get('code')}: {'; '.join(rules) or answer.get('message')}")

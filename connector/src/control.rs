@@ -187,6 +187,10 @@ fn routes(node: Node, stop: watch::Sender<bool>) -> Router {
         .route("/exchange", own!(exchange, verbs::ExchangeName))
         .route("/exchanges", get(|State(node): State<Node>| async move { answer(node.exchanges().await) }))
         .route("/export", own!(export, verbs::Export))
+        .route("/bundle", own!(bundle, verbs::Bundle))
+        .route("/preview", verb!(preview, verbs::Propose))
+        .route("/agreements", get(|State(node): State<Node>| async move { answer(node.agreements().await) }))
+        .route("/log", own!(log, verbs::LogPage))
         .route(
             "/stop",
             post(move || async move {

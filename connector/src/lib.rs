@@ -2,6 +2,7 @@
 //! sans-IO core of `naru-protocol`.
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod audit;
 pub mod cli;
 pub mod config;
@@ -10,4 +11,5 @@ pub mod data;
 pub mod demo;
 pub mod node;
 pub mod store;
+pub mod templates;
 pub mod transport;

@@ -25,6 +25,8 @@ const LIMIT: u64 = 1 << 20;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Document {
+    /// Left out, it is 1: what `naru keys anchor` prints of several nodes is one file when it is put together.
+    #[serde(default = "first")]
     version: u64,
     #[serde(default)]
     participant: Vec<Participant>,
@@ -32,6 +34,10 @@ struct Document {
     pack: Vec<Pack>,
     #[serde(default)]
     witness: Vec<Witness>,
+}
+
+const fn first() -> u64 {
+    1
 }
 
 #[derive(Deserialize)]
@@ -65,7 +71,7 @@ pub struct Anchors {
 }
 
 impl Anchors {
-    /// Reads the TOML file: `version = 1`, `[[participant]]` with `did`, `name`, `country`, and optionally `[[pack]]` with
+    /// Reads the TOML file: `version = 1` (may be left out), `[[participant]]` with `did`, `name`, `country`, and optionally `[[pack]]` with
     /// `name`, `digest` and `[[witness]]` with `vkey` (C2SP, type 04). Anything else is an error: the auditor wrote it.
     pub fn read(path: &Path) -> Result<Self, Failure> {
         let unusable = |why: &dyn std::fmt::Display| {
@@ -129,6 +135,7 @@ mod tests {
         let anchors = Anchors::parse(&good).unwrap();
         assert_eq!(anchors.participants.len(), 1);
         assert!(anchors.packs.is_none());
+        assert!(Anchors::parse(good.strip_prefix("version = 1\n").unwrap()).is_ok());
         for (from, to) in [
             ("version = 1", "version = 2"),
             ("country = \"KR\"", "country = \"Korea\""),

@@ -1,4 +1,4 @@
-//! An exported folder, read within limits: which files there are, by strict names, and their shapes (spec chapter 09, AUD-1).
+//! An exported folder, or the one file of AUD-1.12, read within limits: which files there are, by strict names, and their shapes (spec chapter 09, AUD-1).
 //!
 //! No link is followed, no name is guessed, no file is read beyond the limit of its kind. What a file says is believed by nobody here.
 
@@ -28,6 +28,7 @@ use super::{
     finding::{Check, Fault},
     reason::Reason,
 };
+use crate::archive::{Archive, ArchiveError};
 
 /// Files of one export, at most.
 const FILES: usize = 4_000_000;
@@ -133,19 +134,41 @@ impl Place {
     }
 }
 
+/// Where the bytes of an export lie. Nothing of an archive is unpacked.
+#[derive(Debug)]
+enum Root {
+    Folder(PathBuf),
+    Archive(Archive),
+}
+
+impl From<ArchiveError> for Fault {
+    fn from(error: ArchiveError) -> Self {
+        let reason = match &error {
+            ArchiveError::Io(_) => Reason::FileUnreadable,
+            ArchiveError::Form(_) => Reason::ArchiveRefused,
+            ArchiveError::Limit(_) => Reason::FileTooLarge,
+        };
+        Self::failed(reason, error)
+    }
+}
+
 /// The files of one export.
 #[derive(Debug)]
 pub(super) struct Folder {
-    root: PathBuf,
+    root: Root,
     files: BTreeMap<Place, u64>,
     /// Names that are no part of an export, and links.
     pub(super) odd: Vec<String>,
 }
 
 impl Folder {
-    /// Lists a folder. Contents are read later, one by one.
+    /// Lists a folder, or a file that holds one. Contents are read later, one by one.
     pub(super) fn list(root: &Path) -> Check<Self> {
-        let mut folder = Self { root: root.to_owned(), files: BTreeMap::new(), odd: Vec::new() };
+        if root.is_file() {
+            return Self::list_archive(Archive::open(root)?);
+        }
+        let mut folder =
+            Self { root: Root::Folder(root.to_owned()), files: BTreeMap::new(), odd: Vec::new() };
         let mut open = vec![(root.to_owned(), String::new(), 0)];
         while let Some((path, prefix, depth)) = open.pop() {
             let unreadable = |e| Fault::failed(Reason::FolderUnreadable, format!("{}: {e}", path.display()));
@@ -170,6 +193,17 @@ impl Folder {
         Ok(folder)
     }
 
+    fn list_archive(archive: Archive) -> Check<Self> {
+        let (mut files, mut odd) = (BTreeMap::new(), Vec::new());
+        for (name, size) in archive.files() {
+            match Place::parse(name) {
+                Some(place) => drop(files.insert(place, size)),
+                None => odd.push(name.to_owned()),
+            }
+        }
+        Ok(Self { root: Root::Archive(archive), files, odd })
+    }
+
     /// The places that are there, in order.
     pub(super) fn places(&self) -> impl Iterator<Item = Place> {
         self.files.keys().copied()
@@ -187,8 +221,15 @@ impl Folder {
         }
         let limit = place.limit();
         let unreadable = |e: std::io::Error| Fault::failed(Reason::FileUnreadable, format!("{path}: {e}"));
+        let root = match &self.root {
+            Root::Folder(root) => root,
+            Root::Archive(archive) => {
+                let bytes = archive.read(&path, limit)?;
+                return bytes.ok_or_else(|| Fault::failed(Reason::FileMissing, &path));
+            }
+        };
         let mut bytes = Vec::new();
-        let file = File::open(self.root.join(&path)).map_err(unreadable)?;
+        let file = File::open(root.join(&path)).map_err(unreadable)?;
         file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
         if bytes.len() > limit {
             return Err(Fault::failed(Reason::FileTooLarge, format!("{path}: more than {limit} bytes")));

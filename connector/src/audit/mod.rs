@@ -3,7 +3,7 @@
 //! | Module | What it looks at |
 //! |---|---|
 //! | `anchors` | what the auditor trusts |
-//! | `export` | a folder, within limits |
+//! | `export` | a folder, or the one file that holds it, within limits |
 //! | `statements` | key sets, participant statements, listings of all folders |
 //! | `log` | key, checkpoint, tiles, entries, lanes, disclosures |
 //! | `acts` | each act against its entry and its signatures |

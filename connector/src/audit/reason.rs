@@ -33,6 +33,7 @@ macro_rules! reasons {
 
 reasons! {
     FolderUnreadable "folder_unreadable" "The folder cannot be read";
+    ArchiveRefused "archive_refused" "A file that should hold an export is not the one spelling of it";
     FileMissing "file_missing" "A file that the export must have is missing";
     FileUnreadable "file_unreadable" "A file cannot be read";
     FileTooLarge "file_too_large" "A file is larger than its kind may be";

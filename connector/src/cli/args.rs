@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::{init, lang::Asked};
+use super::{examples, init, keys::Keys, lang::Asked, log, publish};
 use crate::demo;
 
 /// Naru: trade datasets across borders, with the law checked and every step provable.
@@ -30,20 +30,28 @@ pub(super) enum Verb {
     /// Run the node of a folder until it is told to stop.
     Run(Dir),
     /// Stop the running node.
+    #[command(after_help = examples::STOP)]
     Stop(Dir),
     /// Say how the running node is.
     Status(Dir),
-    /// Publish a folder or file: terms and facts are JSON files.
-    Publish(Publish),
+    /// Publish a folder or file, under terms and with declared facts: templates or JSON files.
+    Publish(publish::Publish),
+    /// List the templates of terms and facts, or print one.
+    Templates(publish::Templates),
     /// List what is published.
+    #[command(after_help = examples::DATASETS)]
     Datasets(Dir),
     /// Take a dataset out of the catalog; agreements in force go on.
+    #[command(after_help = examples::WITHDRAW)]
     Withdraw(Dataset),
     /// Print a ticket for a partner; its last line is the ticket.
+    #[command(after_help = examples::TICKET)]
     Ticket(Ticket),
     /// Redeem a partner's ticket, once its fingerprint is compared.
+    #[command(after_help = examples::TRUST)]
     Trust(Trust),
     /// List peers.
+    #[command(after_help = examples::PEERS)]
     Peers(Dir),
     /// Accept a peer that redeemed one of our tickets, once its fingerprint is compared.
     Accept(Accept),
@@ -52,16 +60,20 @@ pub(super) enum Verb {
     /// Let a plain partner in no more.
     Block(Peer),
     /// Connect to a peer now.
+    #[command(after_help = examples::DIAL)]
     Dial(Peer),
     /// List what a peer offers.
+    #[command(after_help = examples::CATALOG)]
     Catalog(Peer),
     /// Ask for a dataset, wait for the agreement, and receive it.
+    #[command(after_help = examples::GET)]
     Get(Get),
     /// Offer a dataset to a peer, and wait for the agreement.
     Offer(Offer),
     /// Take up the next offer of a peer for this purpose, and receive it.
     Expect(Expect),
     /// List negotiations and transfers.
+    #[command(after_help = examples::EXCHANGES)]
     Exchanges(Dir),
     /// End a negotiation that is not concluded or a transfer that is not complete.
     Cancel(Cancel),
@@ -69,12 +81,17 @@ pub(super) enum Verb {
     Retry(Retry),
     /// End an agreement in force.
     End(End),
-    /// The log.
+    /// List agreements: under which terms, in force or not, and how much of them was used.
+    #[command(after_help = examples::AGREEMENTS)]
+    Agreements(Dir),
+    /// List the entries of our log, or export it.
+    Log(log::Log),
+    /// Export for an auditor, and verify exports without any node.
     #[command(subcommand)]
-    Log(Log),
-    /// Verify exported logs without any node.
+    Audit(log::Audit),
+    /// The node's keys.
     #[command(subcommand)]
-    Audit(Audit),
+    Keys(Keys),
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -101,23 +118,6 @@ pub(super) struct Dataset {
 }
 
 #[derive(Debug, Clone, clap::Args)]
-pub(super) struct Publish {
-    #[command(flatten)]
-    pub(super) at: Dir,
-    /// The folder or file; it stays where it is.
-    pub(super) path: PathBuf,
-    /// A title.
-    #[arg(long)]
-    pub(super) title: String,
-    /// What the other may do: a file with an ODRL offer (JSON).
-    #[arg(long)]
-    pub(super) terms: PathBuf,
-    /// What the data are: a file with the declared facts (JSON).
-    #[arg(long)]
-    pub(super) facts: PathBuf,
-}
-
-#[derive(Debug, Clone, clap::Args)]
 pub(super) struct Ticket {
     #[command(flatten)]
     pub(super) at: Dir,
@@ -135,15 +135,19 @@ pub(super) struct Trust {
     pub(super) at: Dir,
     /// The ticket.
     pub(super) ticket: String,
-    /// A short name for the peer.
+    /// A short name for the peer; one from its name otherwise.
     #[arg(long = "as")]
-    pub(super) alias: String,
+    pub(super) alias: Option<String>,
     /// The fingerprint that the partner told you; asked on the terminal otherwise.
     #[arg(long)]
     pub(super) fingerprint: Option<String>,
+    /// Take the ticket's own fingerprint as compared, for scripts: you vouch that it was.
+    #[arg(long, conflicts_with = "fingerprint")]
+    pub(super) yes: bool,
 }
 
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = examples::ACCEPT)]
 pub(super) struct Accept {
     #[command(flatten)]
     pub(super) at: Dir,
@@ -158,7 +162,7 @@ pub(super) struct Accept {
 pub(super) struct Get {
     #[command(flatten)]
     pub(super) at: Dir,
-    /// PEER/DATASET, as `catalog` prints it.
+    /// PEER/DATASET, as `catalog` prints it (`ref`).
     pub(super) dataset: String,
     /// What it is for.
     #[arg(long)]
@@ -169,18 +173,23 @@ pub(super) struct Get {
     /// Countries where the data are kept and processed; the own country otherwise.
     #[arg(long)]
     pub(super) country: Vec<String>,
-    /// What data of a plain partner are, on your own word: a file with facts (JSON). Others declare and sign theirs.
-    #[arg(long)]
-    pub(super) facts: Option<PathBuf>,
+    /// What data of a plain partner are, on your own word: a template or a file with facts (JSON). Others declare and sign
+    /// theirs.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(super) declare: Option<String>,
     /// Days after which data of a plain partner are deleted, where its offer does not say.
     #[arg(long)]
     pub(super) keep_days: Option<u32>,
     /// Have a plain partner deliver the data to the HTTPS door (HttpData-PUSH) instead of fetching them.
     #[arg(long)]
     pub(super) push: bool,
+    /// Sign and send what is shown without a question, for scripts.
+    #[arg(long, short)]
+    pub(super) yes: bool,
 }
 
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = examples::PLAIN)]
 pub(super) struct Plain {
     #[command(flatten)]
     pub(super) at: Dir,
@@ -229,6 +238,7 @@ pub(super) struct Plain {
 }
 
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = examples::OFFER)]
 pub(super) struct Offer {
     #[command(flatten)]
     pub(super) at: Dir,
@@ -245,6 +255,7 @@ pub(super) struct Offer {
 }
 
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = examples::EXPECT)]
 pub(super) struct Expect {
     #[command(flatten)]
     pub(super) at: Dir,
@@ -265,6 +276,7 @@ pub(super) struct Expect {
 }
 
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = examples::CANCEL)]
 pub(super) struct Cancel {
     #[command(flatten)]
     pub(super) at: Dir,
@@ -276,6 +288,7 @@ pub(super) struct Cancel {
 }
 
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = examples::END)]
 pub(super) struct End {
     #[command(flatten)]
     pub(super) at: Dir,
@@ -287,6 +300,7 @@ pub(super) struct End {
 }
 
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = examples::RETRY)]
 pub(super) struct Retry {
     #[command(flatten)]
     pub(super) at: Dir,
@@ -297,31 +311,6 @@ pub(super) struct Retry {
     pub(super) out: Option<PathBuf>,
 }
 
-#[derive(Debug, Subcommand)]
-pub(super) enum Log {
-    /// Write the log and what an auditor needs as static files.
-    Export {
-        #[command(flatten)]
-        at: Dir,
-        /// A folder that is new or empty.
-        #[arg(long)]
-        out: PathBuf,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Audit {
-    /// Verify one or both halves from files alone.
-    Verify {
-        /// Exported folders.
-        #[arg(required = true)]
-        dirs: Vec<PathBuf>,
-        /// The auditor's own trust anchors (TOML).
-        #[arg(long)]
-        trust: PathBuf,
-    },
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,6 +319,20 @@ mod tests {
     fn the_commands_are_well_formed_and_take_json_anywhere() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+        for (line, holds) in [
+            ("naru log --dir a", true),
+            ("naru log --dir a --from 3 --exchange x", true),
+            ("naru log export --dir a --out b", true),
+            ("naru log export --out b", false),
+            ("naru log --dir a export --dir a --out b", false),
+            ("naru trust --dir a T", true),
+            ("naru trust --dir a T --yes --fingerprint x", false),
+            ("naru keys anchor --dir a", true),
+            ("naru audit verify a.zip b.zip --trust t", true),
+        ] {
+            let read = Cli::try_parse_from(line.split(' '));
+            assert_eq!(read.is_ok(), holds, "{line}: {read:?}");
+        }
         for line in ["naru --json status --dir a", "naru status --dir a --json", "naru demo --json"] {
             assert!(Cli::try_parse_from(line.split(' ')).unwrap().json, "{line}");
         }

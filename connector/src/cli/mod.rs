@@ -9,8 +9,13 @@ mod print;
 mod args;
 mod complain;
 mod confirm;
+mod examples;
+mod get;
 pub mod init;
+mod keys;
 mod lang;
+mod log;
+mod publish;
 mod run;
 mod show;
 
@@ -25,11 +30,11 @@ use serde_json::{Value, json};
 
 pub(crate) use self::run::signalled;
 use self::{
-    args::{Audit, Cli, Get, Log, Offer, Publish, Retry, Verb},
+    args::{Cli, Offer, Retry, Verb},
     complain::complain,
     show::Goal,
 };
-use crate::{audit, control, control::Failure, demo};
+use crate::{control, control::Failure, demo};
 
 /// Reads the command line and does what it says.
 #[must_use]
@@ -74,14 +79,10 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Peers(at) => tell(&at.dir, "peers", None, json).await,
         Verb::Datasets(at) => tell(&at.dir, "datasets", None, json).await,
         Verb::Exchanges(at) => tell(&at.dir, "exchanges", None, json).await,
-        Verb::Publish(args) => publish(args, json).await,
+        Verb::Publish(args) => publish::publish(args, json).await,
         Verb::Withdraw(args) => ask("withdraw", args.at.dir, json!({"dataset": args.dataset})).await,
         Verb::Ticket(args) => ticket(args, json).await,
-        Verb::Trust(args) => {
-            let fingerprint = confirm::of_ticket(&args.ticket, args.fingerprint)?;
-            let request = json!({"ticket": args.ticket, "alias": args.alias, "fingerprint": fingerprint});
-            ask("trust", args.at.dir, request).await
-        }
+        Verb::Trust(args) => get::trust(args, json).await,
         Verb::Accept(args) => {
             let fingerprint = confirm::of_peer(&args.at.dir, &args.peer, args.fingerprint).await?;
             ask("accept", args.at.dir, json!({"peer": args.peer, "fingerprint": fingerprint})).await
@@ -90,22 +91,17 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Block(args) => ask("block", args.at.dir, json!({"peer": args.peer})).await,
         Verb::Dial(args) => ask("dial", args.at.dir, json!({"peer": args.peer})).await,
         Verb::Catalog(args) => catalog(args, json).await,
-        Verb::Get(args) => get(args, json).await,
+        Verb::Get(args) => get::get(args, json).await,
         Verb::Offer(args) => offer(args, json).await,
         Verb::Expect(args) => expect(args, json).await,
         Verb::Cancel(args) => ask("cancel", args.at.dir, json!({"id": args.id, "reason": args.reason})).await,
         Verb::End(args) => ask("end", args.at.dir, json!({"id": args.id, "reason": args.reason})).await,
         Verb::Retry(args) => retry(args, json).await,
-        Verb::Log(Log::Export { at, out }) => ask("export", at.dir, json!({"out": absolute(&out)?})).await,
-        Verb::Audit(Audit::Verify { dirs, trust }) => {
-            let report = audit::verify(&dirs, &audit::Anchors::read(&trust)?)?;
-            if json {
-                println!("{}", report.to_json())
-            } else {
-                print!("{}", report.to_text())
-            }
-            Ok(report.holds())
-        }
+        Verb::Agreements(at) => tell(&at.dir, "agreements", None, json).await,
+        Verb::Log(args) => log::log(args, json).await,
+        Verb::Audit(verb) => log::run(verb, json).await,
+        Verb::Keys(verb) => keys::run(&verb, json),
+        Verb::Templates(args) => publish::list(&args, json),
     }
 }
 
@@ -182,16 +178,6 @@ fn read_json(path: &Path) -> Result<Value, Failure> {
         .map_err(|e| Failure::new(Code::ArgumentInvalid, format!("{}: {e}", path.display())))
 }
 
-async fn publish(args: Publish, json: bool) -> Result<bool, Failure> {
-    let request = json!({
-        "path": absolute(&args.path)?,
-        "title": {"en": args.title},
-        "policy": read_json(&args.terms)?,
-        "facts": read_json(&args.facts)?,
-    });
-    tell(&args.at.dir, "publish", Some(request), json).await
-}
-
 /// A text of one line from a file: a secret has no place among the arguments.
 fn read_line(path: &Path) -> Result<String, Failure> {
     let unusable = |e: String| Failure::new(Code::FileUnusable, format!("{}: {e}", path.display()));
@@ -220,19 +206,6 @@ async fn plain(args: args::Plain, json: bool) -> Result<bool, Failure> {
         "renew": args.renew,
     });
     tell(&args.at.dir, "plain", Some(request), json).await
-}
-
-async fn get(args: Get, json: bool) -> Result<bool, Failure> {
-    let usage = || {
-        Failure::new(Code::ArgumentInvalid, "name the dataset as PEER/DATASET, as `naru catalog` prints it")
-    };
-    let (peer, dataset) = args.dataset.split_once('/').ok_or_else(usage)?;
-    let request = json!({
-        "peer": peer, "dataset": dataset, "purpose": args.purpose, "countries": args.country, "out": absolute(&args.out)?,
-        "facts": args.facts.as_deref().map(read_json).transpose()?, "keep_days": args.keep_days, "push": args.push,
-    });
-    let asked = control::call(&args.at.dir, "request", Some(&request)).await?;
-    show::follow(&args.at.dir, asked, Goal::Data, json).await
 }
 
 async fn offer(args: Offer, json: bool) -> Result<bool, Failure> {

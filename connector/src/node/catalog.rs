@@ -224,6 +224,7 @@ impl Node {
                 Err(why) => (None, Some(why)),
             };
             items.push(CatalogItem {
+                reference: format!("{}/{id}", peer.row.alias),
                 dataset: id,
                 version: listing.version,
                 title: object!(listing.title),

@@ -94,7 +94,7 @@ fn plain_json(row: &ExchangeRow, act: &ActRow) -> Result<Value, NodeError> {
 }
 
 impl Node {
-    /// Writes the log as of now into a folder that is new or empty.
+    /// Writes the log as of now into a folder that is new or empty. As one file: `bundle`.
     pub async fn export(&self, ask: Export) -> Result<Exported, NodeError> {
         outside(&ask.out, self.folder.path())?;
         // A name of its own: what lies beside the folder asked for is not ours to clear away.
@@ -285,7 +285,8 @@ impl Node {
     async fn act_json(&self, row: &ExchangeRow, act: &ActRow) -> Result<Value, NodeError> {
         let (direction, token, ack) = match act.direction {
             Direction::In => ("received", act.token.clone(), self.stored_answer(act).await?.ack),
-            Direction::Out => ("sent", Some(self.token_for(act, now()).await?), act.ack.clone()),
+            // At the act's own time, so that the same log is the same bytes whenever it is exported (AUD-1.14).
+            Direction::Out => ("sent", Some(self.token_for(act, act.created).await?), act.ack.clone()),
         };
         Ok(json!({
             "v": 1,

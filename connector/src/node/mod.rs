@@ -19,7 +19,9 @@
 //! | `views`, `verbs` | what people ask and see |
 
 mod after;
+mod agreements;
 mod budget;
+mod bundle;
 mod bytes;
 mod catalog;
 mod contact;
@@ -29,6 +31,7 @@ mod deadlines;
 mod deal;
 mod doors;
 mod durable;
+mod entries;
 mod error;
 mod evidence;
 pub mod facts;
@@ -44,6 +47,7 @@ mod outbox;
 mod peers;
 pub mod plain;
 mod policy;
+mod preview;
 mod proposal;
 mod publish;
 mod received;
@@ -58,6 +62,7 @@ mod transfer;
 mod turn;
 pub mod verbs;
 mod views;
+mod wanted;
 
 use std::{
     collections::BTreeMap,
@@ -70,6 +75,7 @@ use naru_protocol::log::checkpoint::Origin;
 use tokio::sync::{Notify, watch};
 
 pub use self::error::NodeError;
+pub(crate) use self::peers::short_name;
 use self::{
     bytes::{Live, Runs},
     doors::{Door, Ways},

@@ -387,8 +387,7 @@ impl Node {
 
     /// A short name that no other peer has here: from the firm's name, or from its fingerprint.
     async fn free_alias(&self, name: &str, did: &str) -> Result<String, NodeError> {
-        let plain: String =
-            name.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+        let plain = short_name(name);
         for alias in [plain.clone(), format!("{plain}-{}", &did[did.len().saturating_sub(6)..])] {
             match self.store.peer_by_alias(&alias).await? {
                 Some(row) if row.did != did => {}
@@ -506,4 +505,10 @@ fn row_of(
         speaks: Speaks::Dxp,
         pinned_at: now(),
     }
+}
+
+/// A firm's name as a short name: lower case, `-` for what is neither letter nor digit.
+#[must_use]
+pub(crate) fn short_name(name: &str) -> String {
+    name.to_lowercase().chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect()
 }

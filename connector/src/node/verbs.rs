@@ -36,6 +36,25 @@ pub struct Published {
     pub files: u64,
     /// Bytes in all files.
     pub bytes: u64,
+    /// Facts that rules would ask for in a deal about it and that are not declared; null where the rules could not be asked.
+    #[serde(default)]
+    pub wanted: Option<Vec<Wanted>>,
+    /// Rules that would refuse a deal about it as things are, each with its law and the way out.
+    #[serde(default)]
+    pub refusals: Vec<Value>,
+}
+
+/// A fact that a rule would ask for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    /// Its dotted path in the policy input, such as `dataset.rights.basis`.
+    pub fact: String,
+    /// The rules that need it.
+    pub rules: Vec<String>,
+    /// What it has to be.
+    pub kind: String,
+    /// The only values that are understood; empty when any value of that kind is.
+    pub values: Vec<String>,
 }
 
 /// Issue a ticket.
@@ -116,7 +135,10 @@ pub struct PeerName {
 /// A dataset of a peer's catalog, judged by our own policy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct CatalogItem {
-    /// What `get` takes after the peer's name.
+    /// What `get` takes: the peer's short name, `/`, the dataset.
+    #[serde(rename = "ref", default)]
+    pub reference: String,
+    /// The dataset.
     pub dataset: String,
     /// Version.
     pub version: u64,
@@ -439,4 +461,144 @@ pub struct Expect {
     pub purpose: String,
     /// Countries where the data will be kept and processed.
     pub countries: Vec<String>,
+}
+
+/// What a proposal would ask for, before anything is signed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Preview {
+    /// The peer's short name here.
+    pub peer: String,
+    /// Its self-declared name.
+    pub name: String,
+    /// Its self-declared country.
+    pub country: String,
+    /// The dataset.
+    pub dataset: String,
+    /// Titles by language; empty where the peer signs no listing.
+    pub title: Value,
+    /// Files, where a listing says so.
+    pub files: Option<u64>,
+    /// Bytes, where a listing says so.
+    pub bytes: Option<u64>,
+    /// What the offer lets us do; none where it is not known before asking.
+    pub terms: Option<OfferTerms>,
+    /// What it would be for.
+    pub purpose: String,
+    /// Where the data would be kept and processed.
+    pub countries: Vec<String>,
+    /// Where the files would go.
+    pub out: Option<PathBuf>,
+    /// Whether our own rules allow it now; null where they are asked only when the peer has made its offer.
+    pub allowed: Option<bool>,
+    /// The evaluation, with each finding's law and way out.
+    pub decision: Option<Value>,
+    /// What is known of the peer's decision.
+    pub peer_decision: String,
+    /// The peer signs nothing.
+    pub unsigned: bool,
+}
+
+/// An agreement as people see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AgreementView {
+    /// Its digest; for one with a peer that signs nothing, that of the recorded terms.
+    pub agreement: String,
+    /// The negotiation that made it: what `end` and `retry` take.
+    pub exchange: String,
+    /// `provider` or `consumer`.
+    pub role: String,
+    /// The other side's short name.
+    pub peer: String,
+    /// The peer signs nothing.
+    pub unsigned: bool,
+    /// `in force`, `ended`, `over`, or `signed, not concluded`.
+    pub state: String,
+    /// The dataset.
+    pub dataset: String,
+    /// What the data are for.
+    pub purpose: Option<String>,
+    /// Where they may be kept and processed.
+    pub countries: Vec<String>,
+    /// Days after which they are deleted.
+    pub retention_days: Option<u64>,
+    /// Until when transfers may begin, seconds.
+    pub valid_to: Option<u64>,
+    /// Transfers begun under it.
+    pub transfers: u32,
+    /// Transfers that it allows; null sets no limit.
+    pub max_transfers: Option<u64>,
+    /// The newest transfer under it.
+    pub transfer: Option<String>,
+}
+
+/// List entries of our log.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogPage {
+    /// From this index on; null is the newest page.
+    pub from: Option<u64>,
+    /// Entries, at most 1000.
+    pub limit: Option<u32>,
+    /// Only those of this exchange.
+    pub exchange: Option<String>,
+}
+
+/// Some entries of our log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LogView {
+    /// The log's origin.
+    pub origin: String,
+    /// Entries under the newest checkpoint.
+    pub size: u64,
+    /// The entries, oldest first.
+    pub entries: Vec<LogEntry>,
+    /// The index to go on from; null at the end.
+    pub next: Option<u64>,
+}
+
+/// An entry as people see it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// Its index.
+    pub index: u64,
+    /// When, seconds.
+    pub at: u64,
+    /// What is recorded.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `own`, `sent` or `received`.
+    pub side: String,
+    /// The exchange, the same in both logs.
+    pub exchange: Option<String>,
+    /// The other side's short name.
+    pub peer: Option<String>,
+    /// What a received act was answered.
+    pub status: Option<u16>,
+    /// Size of the first checkpoint of ours that covers it; null while none does.
+    pub checkpoint: Option<u64>,
+    /// Peers that acknowledged an act of ours under a checkpoint that covers it, as far as the listed exchanges show.
+    pub held_by: Vec<String>,
+}
+
+/// Write the log and all that an auditor needs as one file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bundle {
+    /// A file that does not exist yet.
+    pub out: PathBuf,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Bundled {
+    /// The file.
+    pub file: PathBuf,
+    /// Its bytes.
+    pub bytes: u64,
+    /// SHA-256 of the file, base64url: the same for the same log.
+    pub digest: String,
+    /// Entries in the log.
+    pub size: u64,
+    /// The log's origin.
+    pub origin: String,
 }

@@ -229,7 +229,7 @@ impl Node {
 }
 
 /// Whether the agreement that this negotiation came to was ended since.
-fn is_ended(row: &ExchangeRow) -> bool {
+pub(super) fn is_ended(row: &ExchangeRow) -> bool {
     serde_json::from_str::<Exchange>(&row.machine).is_ok_and(|machine| machine.is_ended())
 }
 

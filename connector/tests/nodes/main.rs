@@ -15,4 +15,5 @@ mod operator;
 mod order;
 mod restart;
 mod serving;
+mod story;
 mod two_nodes;

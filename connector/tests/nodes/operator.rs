@@ -482,11 +482,15 @@ async fn errors_of_commands_are_json_where_that_is_asked_for_and_name_their_side
     let path = |path: &Path| path.to_str().unwrap().to_owned();
     let (dir, bad, none) = (path(&dir), path(&bad), path(&none));
     let at = ["--json", "--dir", &dir];
-    let cases: [(&[&str], &str); 7] = [
+    let cases: [(&[&str], &str); 10] = [
         (&["status"], "not_running"),
+        // Nobody is there to agree.
+        (&["get", "x/y", "--purpose", "p", "--out", &none], "argument_invalid"),
+        (&["trust", &ticket, "--yes"], "not_running"),
+        (&["agreements"], "not_running"),
         (&["trust", &ticket, "--as", "x"], "argument_invalid"),
         (&["get", "no-slash", "--purpose", "p", "--out", &none], "argument_invalid"),
-        (&["publish", ".", "--title", "t", "--terms", &bad, "--facts", &bad], "argument_invalid"),
+        (&["publish", ".", "--title", "t", "--terms", &bad, "--declare", &bad], "argument_invalid"),
         (&["init", "--name", "n", "--country", "ZZ"], "config_invalid"),
         (&["init", "--name", "n", "--country", "KR", "--host", "192.0.2.1"], "config_invalid"),
         (&["get"], "argument_invalid"),

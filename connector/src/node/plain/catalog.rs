@@ -115,6 +115,7 @@ impl Node {
                     Err(why) => (None, Some(why)),
                 };
                 items.push(CatalogItem {
+                    reference: format!("{}/{dataset}", peer.row.alias),
                     dataset: dataset.clone(),
                     version: 0,
                     title: object!({}),

@@ -39,7 +39,8 @@ mod turn;
 mod view;
 
 pub(super) use self::{
-    inbound::answer, inbound::recognise, offer::spelt, peers::Registry, serve::Opened, view::out_of,
+    inbound::answer, inbound::recognise, offer::spelt, peers::PlainPeer, peers::Registry, serve::Opened,
+    view::out_of,
 };
 
 /// How data travel between us and a plain peer.

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use naru_protocol::error::{Code, Lang};
+use serde_json::Value;
 
 use super::turn::{PlainData, data_of, machine_of};
 use crate::{
     node::{
-        Node, NodeError,
+        Node, NodeError, agreements,
         transfer::passes,
-        verbs::{ExchangeView, Trouble},
+        verbs::{AgreementView, ExchangeView, Trouble},
     },
     store::ExchangeRow,
 };
@@ -23,6 +24,28 @@ pub(in crate::node) fn out_of(row: &ExchangeRow) -> Result<Option<PathBuf>, Node
 }
 
 impl Node {
+    /// What a negotiation came to; none if it came to nothing.
+    pub(in crate::node) async fn plain_agreement(
+        &self,
+        row: &ExchangeRow,
+    ) -> Result<Option<AgreementView>, NodeError> {
+        let PlainData::Deal(deal) = data_of(row)? else { return Ok(None) };
+        let Some(agreement) = deal.agreement else { return Ok(None) };
+        let mut view = agreements::said(deal.shared.as_ref().unwrap_or(&Value::Null));
+        let ended = deal.in_force && machine_of(row)?.in_force().is_none();
+        view.state = match deal.in_force {
+            true => agreements::state(true, ended, view.valid_to),
+            // Nobody signed.
+            false => "not concluded".to_owned(),
+        };
+        view.unsigned = true;
+        view.agreement = agreement.to_string();
+        view.dataset = deal.dataset;
+        view.transfers = deal.started;
+        view.transfer = deal.transfer.map(|id| id.to_string());
+        Ok(Some(self.about(row, view).await?))
+    }
+
     /// Fills in what only plain exchanges know.
     pub(in crate::node) async fn plain_view(
         &self,

@@ -1,0 +1,83 @@
+//! Examples for `--help` of the verbs whose arguments stand in `args`. Text only.
+
+pub(super) const TICKET: &str = "Examples:
+  naru ticket --dir A                    # send the ticket; read the fingerprint out by telephone
+  naru ticket --dir A --auto-accept | tail -n 1 >ticket.txt
+
+A ticket is redeemed once. Without --auto-accept whoever redeemed it waits for `naru accept`.";
+
+pub(super) const TRUST: &str = "Examples:
+  naru trust --dir B TICKET --as hangang # shows the fingerprint and asks whether the partner told the same
+  naru trust --dir B TICKET --fingerprint \"8c2a 346d 3eaa 63ac\"
+  naru trust --dir B TICKET --yes        # for scripts: takes the ticket's fingerprint as compared
+
+`naru ticket` shows the same fingerprint at the partner's.";
+
+pub(super) const CATALOG: &str = "Examples:
+  naru catalog --dir B hangang
+  naru catalog --dir B hangang --json | python3 -c 'import json,sys; print(json.load(sys.stdin)[0][\"ref\"])'
+
+`ref` is what `naru get` takes.";
+
+pub(super) const GET: &str = "Examples:
+  naru get --dir B hangang/DATASET --purpose research --out ./in
+  naru get --dir B hangang/DATASET --purpose research --out ./in --yes
+
+It shows what is asked, the terms, where the files go and what our own rules say, and asks before anything is signed.";
+
+pub(super) const AGREEMENTS: &str = "Examples:
+  naru agreements --dir A
+  naru agreements --dir A --json
+
+`exchange` is what `naru end` and `naru retry` take.";
+
+pub(super) const STOP: &str = "Examples:
+  naru stop --dir A                      # what is under way goes on at the next start";
+
+pub(super) const DATASETS: &str = "Examples:
+  naru datasets --dir A
+  naru datasets --dir A --json";
+
+pub(super) const WITHDRAW: &str = "Examples:
+  naru withdraw --dir A urn:dxp:0123456789abcdef0123456789abcdef";
+
+pub(super) const PEERS: &str = "Examples:
+  naru peers --dir A
+  naru peers --dir A --json              # with each peer's did, which facts.json names";
+
+pub(super) const ACCEPT: &str = "Examples:
+  naru accept --dir A merlion-analytics  # shows its fingerprint and asks whether it told you the same
+  naru accept --dir A merlion-analytics --fingerprint \"a919 41f6 8871 fef7\"";
+
+pub(super) const PLAIN: &str = "Examples:
+  naru plain --dir A --as acme --id acme-gmbh --country DE --url https://acme.example/protocol/2025-1 \\
+       --authorization-file acme.txt
+  naru plain --dir A --as acme --id acme-gmbh --country DE --url https://acme.example/protocol/2025-1 --renew
+
+The base that it prints holds a secret: hand it over as a password.";
+
+pub(super) const DIAL: &str = "Examples:
+  naru dial --dir B hangang";
+
+pub(super) const OFFER: &str = "Examples:
+  naru offer --dir A merlion-analytics DATASET --purpose research --country SG
+
+The consumer has to expect it: `naru expect` at the other side.";
+
+pub(super) const EXPECT: &str = "Examples:
+  naru expect --dir B hangang --out ./in --purpose research --country SG
+  naru expect --dir B hangang --revoke";
+
+pub(super) const EXCHANGES: &str = "Examples:
+  naru exchanges --dir A
+  naru exchanges --dir A --json";
+
+pub(super) const CANCEL: &str = "Examples:
+  naru cancel --dir B ID --reason \"ordered twice\"";
+
+pub(super) const END: &str = "Examples:
+  naru end --dir B ID --reason \"the project is over\"";
+
+pub(super) const RETRY: &str = "Examples:
+  naru retry --dir B ID                  # goes on where it stopped
+  naru retry --dir B ID --out ./in2      # into another folder";

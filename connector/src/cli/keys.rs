@@ -1,0 +1,103 @@
+//! `naru keys`: what is done with a node's keys from its folder alone. No node has to run.
+
+use std::path::Path;
+
+use naru_protocol::{
+    identity::{Participant, fingerprint},
+    jws,
+};
+use serde_json::json;
+
+use super::args::Dir;
+use crate::{config::Folder, control::Failure};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Keys {
+    /// Print the lines that an auditor puts into the file of trust anchors, once it is sure whose key this is.
+    #[command(after_help = "Examples:
+  naru keys anchor --dir A >anchors.toml
+  naru keys anchor --dir B >>anchors.toml
+  naru audit verify a.zip b.zip --trust anchors.toml
+
+Each firm prints its own; the auditor compares the fingerprint with the firm before it writes the lines down.")]
+    Anchor(Dir),
+}
+
+pub(super) fn run(verb: &Keys, json: bool) -> Result<bool, Failure> {
+    match verb {
+        Keys::Anchor(at) => anchor(&at.dir, json),
+    }
+}
+
+/// The participant as this node's root signed it.
+fn participant(dir: &Path) -> Result<Participant, Failure> {
+    let config = |e: crate::config::ConfigError| Failure::new(e.code(), e.to_string());
+    let folder = Folder::new(dir);
+    folder.config().map_err(config)?;
+    let text = folder.statement("participant.jws").map_err(config)?;
+    let signed = jws::peek::<Participant>(&text)
+        .map_err(|e| Failure::new(e.code(), format!("participant.jws: {e}")))?;
+    Ok(signed.claims().clone())
+}
+
+fn anchor(dir: &Path, json: bool) -> Result<bool, Failure> {
+    let who = participant(dir)?;
+    if json {
+        println!(
+            "{}",
+            json!({"did": who.iss, "name": who.name, "country": who.country.to_string(),
+                "fingerprint": fingerprint(&who.iss)})
+        );
+    } else {
+        print!("{}", lines(&who));
+    }
+    Ok(true)
+}
+
+/// One `[[participant]]` of AUD-2; several behind one another are one file.
+fn lines(who: &Participant) -> String {
+    let text = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    format!(
+        "# fingerprint {}\n[[participant]]\ndid = {}\nname = {}\ncountry = {}\n",
+        fingerprint(&who.iss),
+        text(&who.iss.to_string()),
+        text(&who.name),
+        text(&who.country.to_string())
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use naru_protocol::{
+        identity::{Country, Did, Role, Size},
+        json::V1,
+        signature::SigningKey,
+    };
+
+    use super::*;
+    use crate::audit::Anchors;
+
+    /// AUD-2.1
+    #[test]
+    fn what_several_nodes_print_is_one_file_of_anchors() {
+        let who = |seed: u8, name: &str, country: &str| Participant {
+            v: V1,
+            iss: Did::of(SigningKey::from_seed(&[seed; 32]).public()),
+            name: name.to_owned(),
+            country: Country::parse(country).unwrap(),
+            size: Size::Sme,
+            roles: vec![Role::Consumer],
+            at: 1,
+        };
+        let path = std::env::temp_dir().join(format!("naru-anchors-{}.toml", std::process::id()));
+        let text = lines(&who(1, "한강모터스", "KR")) + &lines(&who(2, "Quote \" and \\", "SG"));
+        std::fs::write(&path, &text).unwrap();
+        let anchors = Anchors::read(&path).unwrap();
+        let shown = format!("{anchors:?}");
+        assert!(shown.contains("한강모터스") && shown.contains("Quote \\\" and \\\\"), "{shown}");
+        // The same node twice is a mistake.
+        std::fs::write(&path, text.clone() + &text).unwrap();
+        assert!(Anchors::read(&path).is_err());
+        std::fs::remove_file(&path).unwrap();
+    }
+}

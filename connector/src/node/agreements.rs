@@ -1,0 +1,119 @@
+//! Agreements as people see them: what was concluded, under which terms, and how much of it was used (spec chapter 06).
+//!
+//! Read from negotiations; a negotiation that came to no agreement is not among them.
+
+use serde_json::Value;
+
+use super::{
+    Node, NodeError, Pages, now, plain,
+    turn::{Data, data_of},
+    verbs::AgreementView,
+    views::is_ended,
+};
+use crate::store::{ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS};
+
+/// Largest number of transfers that terms state; it is how they say that there is no limit (POL-10.3).
+const UNLIMITED: u64 = (1 << 53) - 1;
+
+impl Node {
+    /// All agreements, newest change first.
+    pub async fn agreements(&self) -> Result<Vec<AgreementView>, NodeError> {
+        let kind = Some(ExchangeKind::Negotiation);
+        let query = ExchangeQuery { kind, limit: MAX_ROWS, ..ExchangeQuery::default() };
+        let (mut pages, mut views) = (Pages::of(query), Vec::new());
+        while let Some(rows) = pages.next(self).await? {
+            for row in &rows {
+                let view = match plain::is_plain(&row.peer) {
+                    true => self.plain_agreement(row).await?,
+                    false => self.agreement(row).await?,
+                };
+                views.extend(view);
+            }
+        }
+        Ok(views)
+    }
+
+    async fn agreement(&self, row: &ExchangeRow) -> Result<Option<AgreementView>, NodeError> {
+        let (Data::Deal(deal), Some(made)) = (data_of(row)?, self.store.agreement_of(row.id).await?) else {
+            return Ok(None);
+        };
+        let shared = deal.terms.as_ref().map(|terms| terms.shared.clone()).unwrap_or_default();
+        let mut view = said(&shared);
+        view.state = state(deal.in_force.is_some(), is_ended(row), view.valid_to);
+        view.agreement = made.digest.to_string();
+        view.dataset = deal.dataset;
+        view.transfers = deal.started;
+        view.transfer = deal.transfer.map(|id| id.to_string());
+        Ok(Some(self.about(row, view).await?))
+    }
+
+    /// What is told of any agreement: whose, and in which negotiation.
+    pub(super) async fn about(
+        &self,
+        row: &ExchangeRow,
+        mut view: AgreementView,
+    ) -> Result<AgreementView, NodeError> {
+        view.exchange = row.id.to_string();
+        view.role = row.role.to_string();
+        view.peer = self.store.peer(&row.peer).await?.map_or_else(|| row.peer.clone(), |peer| peer.alias);
+        Ok(view)
+    }
+}
+
+/// Where it stands, in words.
+pub(super) fn state(in_force: bool, ended: bool, valid_to: Option<u64>) -> String {
+    let over = valid_to.is_some_and(|end| end <= now());
+    match (in_force, ended, over) {
+        (_, true, _) => "ended",
+        (false, false, _) => "signed, not concluded",
+        (true, false, true) => "over",
+        (true, false, false) => "in force",
+    }
+    .to_owned()
+}
+
+/// What the shared document of the terms says.
+pub(super) fn said(shared: &Value) -> AgreementView {
+    let number = |pointer: &str| shared.pointer(pointer).and_then(Value::as_u64);
+    let countries = shared.pointer("/contract/allowed_countries").and_then(Value::as_array);
+    let countries = countries.into_iter().flatten().filter_map(Value::as_str);
+    AgreementView {
+        agreement: String::new(),
+        exchange: String::new(),
+        role: String::new(),
+        peer: String::new(),
+        unsigned: false,
+        state: String::new(),
+        dataset: String::new(),
+        purpose: shared.pointer("/transfer/purpose").and_then(Value::as_str).map(str::to_owned),
+        countries: countries.map(str::to_owned).collect(),
+        retention_days: number("/contract/retention_days"),
+        valid_to: number("/contract/valid_to"),
+        transfers: 0,
+        max_transfers: number("/contract/max_transfers").filter(|max| *max != UNLIMITED),
+        transfer: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_terms_are_told_as_they_bind() {
+        let contract = serde_json::json!({"allowed_countries": ["SG"], "retention_days": 365, "valid_to": 2,
+            "max_transfers": UNLIMITED});
+        let view = said(&serde_json::json!({"contract": contract, "transfer": {"purpose": "research"}}));
+        assert_eq!((view.purpose.as_deref(), view.max_transfers), (Some("research"), None));
+        assert_eq!((view.countries, view.retention_days), (vec!["SG".to_owned()], Some(365)));
+        let later = Some(now() + 100);
+        for (in_force, ended, until, word) in [
+            (true, false, later, "in force"),
+            (true, false, Some(2), "over"),
+            (true, true, later, "ended"),
+            (false, false, later, "signed, not concluded"),
+        ] {
+            assert_eq!(state(in_force, ended, until), word);
+        }
+    }
+}

@@ -550,8 +550,11 @@ impl Node {
         let dataset = negotiation.deal()?.dataset.clone();
         let content_root = negotiation.deal()?.terms.as_ref().ok_or_else(none)?.content_root;
         let id = negotiation.row.id;
-        // Naming FINALIZED acknowledges it, should its answer have been lost.
-        let names = caller.token.payload().prev == Some(finalized) && negotiation.named(finalized)?;
+        // Naming FINALIZED acknowledges it, should its answer have been lost. After an END of ours that is long done: the
+        // request is taken, and refused for what it rests on.
+        let names = !negotiation.machine.is_ended()
+            && caller.token.payload().prev == Some(finalized)
+            && negotiation.named(finalized)?;
         if names {
             negotiation.in_force_by_name(caller)?;
         }

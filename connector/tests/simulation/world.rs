@@ -168,7 +168,7 @@ impl World {
         let began = Instant::now();
         let interferes = Duration::from_millis(mix(&[self.seed, 5]) % 900);
         let mut said = false;
-        while !self.over(id).await {
+        while !self.over(story, id).await {
             let took = began.elapsed();
             if took > PATIENCE {
                 let (ours, theirs) = (told(&self.pair.seller).await, told(&self.pair.buyer).await);
@@ -187,7 +187,7 @@ impl World {
         self.troubled(false);
         self.mend().await;
         // Nothing changes any more, but what is said last may still be on its way.
-        while !self.over(id).await {
+        while !self.over(story, id).await {
             assert!(began.elapsed() < PATIENCE * 2, "seed {}: it began again", self.seed);
             tokio::time::sleep(LOOK).await;
         }
@@ -229,7 +229,7 @@ impl World {
     }
 
     /// Whether nothing is outstanding on either side.
-    async fn over(&self, id: &str) -> bool {
+    async fn over(&self, story: Story, id: &str) -> bool {
         if self.ours.is_dead() || self.theirs.is_dead() {
             return false;
         }
@@ -240,7 +240,12 @@ impl World {
         let concluded = views.iter().flatten().any(|view| view.state == "FINALIZED");
         match self.transfer(id).await {
             Some(transfer) => done(&self.both(&transfer).await),
-            // A deal that stays in force has a transfer coming; one that was ended need not.
+            // A deal that stays in force has a transfer coming; one that was ended need not, and one that was given up too late
+            // has none.
+            None if story == Story::Cancelled => {
+                tokio::time::sleep(Duration::from_secs(3)).await;
+                self.transfer(id).await.is_none() && !self.ours.is_dead() && !self.theirs.is_dead()
+            }
             None => !concluded || views.iter().flatten().all(|view| view.in_force.is_none()),
         }
     }

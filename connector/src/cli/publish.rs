@@ -155,7 +155,7 @@ fn advice(wanted: Option<&Value>, refusals: Option<&Value>) -> String {
             |name: &str| rule.pointer(&format!("/en/{name}")).and_then(Value::as_str).unwrap_or_default();
         let _ = writeln!(
             out,
-            "as things are, {} refuses a deal: {}: {}",
+            "as things are, {} lets no deal through: {}: {}",
             word(rule, "id"),
             of("law"),
             of("reason")
@@ -244,7 +244,7 @@ mod tests {
         let text = advice(Some(&wanted), Some(&json!([{"id": "X-1", "en": en}])));
         assert!(text.contains("--fact rights.basis=…: one of generator, co_generator, recipient"), "{text}");
         assert!(text.contains("transfer.legal_basis.kind (KR-PIPA-001): no declaration states it"), "{text}");
-        assert!(text.contains("X-1 refuses a deal: Act 1: No.\n    remedy: Ask."), "{text}");
+        assert!(text.contains("X-1 lets no deal through: Act 1: No.\n    remedy: Ask."), "{text}");
         assert_eq!(advice(Some(&json!([])), None), "");
         assert!(advice(Some(&Value::Null), None).contains("could not be asked"));
         assert!(table().contains("research-only") && table().contains("machine-sound"));

@@ -2,6 +2,10 @@
 //!
 //! Read from negotiations; a negotiation that came to no agreement is not among them.
 
+use std::collections::HashMap;
+
+use naru_protocol::encoding::Id;
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
@@ -20,6 +24,7 @@ impl Node {
     pub async fn agreements(&self) -> Result<Vec<AgreementView>, NodeError> {
         let kind = Some(ExchangeKind::Negotiation);
         let query = ExchangeQuery { kind, limit: MAX_ROWS, ..ExchangeQuery::default() };
+        let transfers = self.newest_transfers().await?;
         let (mut pages, mut views) = (Pages::of(query), Vec::new());
         while let Some(rows) = pages.next(self).await? {
             for row in &rows {
@@ -27,10 +32,30 @@ impl Node {
                     true => self.plain_agreement(row).await?,
                     false => self.agreement(row).await?,
                 };
-                views.extend(view);
+                let transfer = transfers.get(&row.id).map(ToString::to_string);
+                views.extend(view.map(|view| AgreementView { transfer, ..view }));
             }
         }
         Ok(views)
+    }
+
+    /// The transfer that changed last under each negotiation; a provider's row does not name it.
+    async fn newest_transfers(&self) -> Result<HashMap<Id, Id>, NodeError> {
+        #[derive(Deserialize)]
+        struct Under {
+            negotiation: Id,
+        }
+        let kind = Some(ExchangeKind::Transfer);
+        let query = ExchangeQuery { kind, limit: MAX_ROWS, ..ExchangeQuery::default() };
+        let (mut pages, mut found) = (Pages::of(query), HashMap::new());
+        while let Some(rows) = pages.next(self).await? {
+            for row in &rows {
+                if let Ok(Under { negotiation }) = serde_json::from_str(&row.data) {
+                    found.entry(negotiation).or_insert(row.id);
+                }
+            }
+        }
+        Ok(found)
     }
 
     async fn agreement(&self, row: &ExchangeRow) -> Result<Option<AgreementView>, NodeError> {
@@ -43,7 +68,6 @@ impl Node {
         view.agreement = made.digest.to_string();
         view.dataset = deal.dataset;
         view.transfers = deal.started;
-        view.transfer = deal.transfer.map(|id| id.to_string());
         Ok(Some(self.about(row, view).await?))
     }
 

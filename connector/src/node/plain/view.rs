@@ -42,7 +42,6 @@ impl Node {
         view.agreement = agreement.to_string();
         view.dataset = deal.dataset;
         view.transfers = deal.started;
-        view.transfer = deal.transfer.map(|id| id.to_string());
         Ok(Some(self.about(row, view).await?))
     }
 

@@ -171,7 +171,6 @@ fn routes(node: Node, stop: watch::Sender<bool>) -> Router {
         .route("/accept", own!(accept_peer, verbs::Accept))
         .route("/peers", get(|State(node): State<Node>| async move { answer(node.peers().await) }))
         .route("/plain", own!(add_plain, verbs::AddPlain))
-        .route("/block", own!(block_plain, verbs::PeerName))
         .route("/dial", own!(dial, verbs::PeerName))
         .route("/disconnect", own!(disconnect, verbs::PeerName))
         .route("/catalog", verb!(fetch_catalog, verbs::PeerName))
@@ -187,6 +186,11 @@ fn routes(node: Node, stop: watch::Sender<bool>) -> Router {
         .route("/exchange", own!(exchange, verbs::ExchangeName))
         .route("/exchanges", get(|State(node): State<Node>| async move { answer(node.exchanges().await) }))
         .route("/export", own!(export, verbs::Export))
+        .route("/queue", get(|State(node): State<Node>| async move { answer(node.queue().await) }))
+        .route("/approve", own!(approve, verbs::Approve))
+        .route("/reject", own!(reject, verbs::Reject))
+        .route("/distrust", own!(distrust, verbs::Distrust))
+        .route("/explain", verb!(explain_deal, verbs::Explain))
         .route(
             "/stop",
             post(move || async move {

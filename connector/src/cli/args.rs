@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::init;
-use crate::demo;
+use super::{distrust, explain, init, queue};
+use crate::{demo, node::verbs::Approval};
 
 /// Naru: trade datasets across borders, with the law checked and every step provable.
 #[derive(Debug, Parser)]
@@ -46,8 +46,9 @@ pub(super) enum Verb {
     Accept(Accept),
     /// Record a partner that speaks plain DSP and signs nothing; prints the base URL that it is given, which is a secret.
     Plain(Plain),
-    /// Let a plain partner in no more.
-    Block(Peer),
+    /// End all trust in a peer: end what runs with it, and let it in no more.
+    #[command(visible_alias = "block")]
+    Distrust(distrust::Distrust),
     /// Connect to a peer now.
     Dial(Peer),
     /// List what a peer offers.
@@ -66,6 +67,15 @@ pub(super) enum Verb {
     Retry(Retry),
     /// End an agreement in force.
     End(End),
+    /// List deals that wait for a person.
+    #[command(after_help = queue::QUEUE)]
+    Queue(Dir),
+    /// Let a deal go on that waits for a person.
+    Approve(queue::Approve),
+    /// Refuse a deal that waits for a person.
+    Reject(queue::Reject),
+    /// Say why a dataset may or may not move between this node and a peer, with rule, law and remedy.
+    Explain(explain::Explain),
     /// The log.
     #[command(subcommand)]
     Log(Log),
@@ -112,6 +122,9 @@ pub(super) struct Publish {
     /// What the data are: a file with the declared facts (JSON).
     #[arg(long)]
     pub(super) facts: PathBuf,
+    /// Who decides about requests that the rules allow: `auto`, the rules alone, or `ask`, a person (`naru queue`).
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) approval: Approval,
 }
 
 #[derive(Debug, Clone, clap::Args)]

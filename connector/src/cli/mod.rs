@@ -9,7 +9,10 @@ mod print;
 mod args;
 mod complain;
 mod confirm;
+mod distrust;
+mod explain;
 pub mod init;
+mod queue;
 mod run;
 mod show;
 
@@ -85,7 +88,7 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
             ask("accept", args.at.dir, json!({"peer": args.peer, "fingerprint": fingerprint})).await
         }
         Verb::Plain(args) => plain(args, json).await,
-        Verb::Block(args) => ask("block", args.at.dir, json!({"peer": args.peer})).await,
+        Verb::Distrust(args) => distrust::distrust(args, json).await,
         Verb::Dial(args) => ask("dial", args.at.dir, json!({"peer": args.peer})).await,
         Verb::Catalog(args) => catalog(args, json).await,
         Verb::Get(args) => get(args, json).await,
@@ -94,6 +97,10 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Cancel(args) => ask("cancel", args.at.dir, json!({"id": args.id, "reason": args.reason})).await,
         Verb::End(args) => ask("end", args.at.dir, json!({"id": args.id, "reason": args.reason})).await,
         Verb::Retry(args) => retry(args, json).await,
+        Verb::Queue(at) => queue::queue(at, json).await,
+        Verb::Approve(args) => queue::approve(args, json).await,
+        Verb::Reject(args) => queue::reject(args, json).await,
+        Verb::Explain(args) => explain::explain(args, json).await,
         Verb::Log(Log::Export { at, out }) => ask("export", at.dir, json!({"out": absolute(&out)?})).await,
         Verb::Audit(Audit::Verify { dirs, trust }) => {
             let report = audit::verify(&dirs, &audit::Anchors::read(&trust)?)?;
@@ -186,6 +193,7 @@ async fn publish(args: Publish, json: bool) -> Result<bool, Failure> {
         "title": {"en": args.title},
         "policy": read_json(&args.terms)?,
         "facts": read_json(&args.facts)?,
+        "approval": args.approval,
     });
     tell(&args.at.dir, "publish", Some(request), json).await
 }

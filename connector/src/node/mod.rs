@@ -10,6 +10,9 @@
 //! | `policy`, `facts` | documents, evaluations, permits |
 //! | `doors` | the HTTPS door, and by which way a peer is asked |
 //! | `peers`, `contact`, `catalog`, `publish` | first contact, staying in contact, listings |
+//! | `approval` | a person decides: the queue, approving, rejecting, the hook |
+//! | `distrust` | ending all trust in a peer |
+//! | `pending`, `explain` | what is not over and what can be done; why data may or may not move |
 //! | `out`, `steer` | the folder that data go to; ending and trying again by hand |
 //! | `bytes` | serving and fetching the data, one task for each |
 //! | `plain` | partners that speak the Dataspace Protocol and sign nothing |
@@ -19,6 +22,7 @@
 //! | `views`, `verbs` | what people ask and see |
 
 mod after;
+mod approval;
 mod budget;
 mod bytes;
 mod catalog;
@@ -27,10 +31,12 @@ mod counter;
 pub mod country;
 mod deadlines;
 mod deal;
+mod distrust;
 mod doors;
 mod durable;
 mod error;
 mod evidence;
+mod explain;
 pub mod facts;
 mod forks;
 mod inbound;
@@ -42,6 +48,7 @@ mod omission;
 mod out;
 mod outbox;
 mod peers;
+mod pending;
 pub mod plain;
 mod policy;
 mod proposal;
@@ -133,6 +140,10 @@ pub struct Inner {
     /// The outbox has something new.
     wake: Notify,
     stop: watch::Sender<bool>,
+    /// How long a person has for a decision, and how it is told.
+    approvals: approval::Desk,
+    /// Peers that are trusted no more and whose exchanges are still to be ended.
+    leaving: distrust::Leaving,
 }
 
 impl std::ops::Deref for Node {
@@ -219,9 +230,12 @@ impl Node {
             nudge: Notify::new(),
             wake: Notify::new(),
             stop,
+            approvals: approval::Desk::new(config.approval.clone().unwrap_or_default()),
+            leaving: distrust::Leaving::default(),
         }));
         node.genesis().await?;
         node.know_plain_peers().await?;
+        node.resume_leaving().await?;
         if let Some((listen, shown)) = https {
             node.open_https(listen, shown).await?;
         }

@@ -1,7 +1,8 @@
 //! Ending all trust in a peer (spec chapter 02, ID-9): what that ends is said before it is done, then nobody of that name is let
 //! in any more, and what runs is ended by acts that say why.
 //!
-//! The peer is blocked first, so that nothing new begins while the old ends: its requests are answered like a stranger's. What
+//! The peer is blocked first, so that nothing new begins while the old ends: its requests are answered like a stranger's, but
+//! that it may read the log until everything has ended, since no node takes an act of a log that it cannot look into. What
 //! cannot be ended yet, because a message of ours is unanswered, is ended as soon as that may be said, over restarts too. What
 //! was received under an agreement stays where it is, and so do the duties of both sides: no rule of this program takes data
 //! back. Lifting it is an act of its own: `naru accept`, `naru trust` with a new ticket, or `naru plain`.
@@ -162,6 +163,11 @@ impl Node {
         self.introduce().await
     }
 
+    /// Whether a peer that is trusted no more is still to hear how things end.
+    pub(super) fn is_leaving(&self, did: &str) -> bool {
+        self.leaving.lock().contains_key(did)
+    }
+
     /// What is kept when somebody is trusted again: nothing of theirs is ended any more for what was.
     pub(super) fn trusted_again(&self, did: &str) -> (String, String) {
         self.leaving.lock().remove(did);
@@ -202,7 +208,7 @@ impl Node {
                 }
             };
         }
-        if left || !self.leaving.lock().contains_key(did) {
+        if left || !self.is_leaving(did) {
             return Ok(());
         }
         let batch = Batch { meta: vec![(setting(did), String::new())], ..Batch::default() };

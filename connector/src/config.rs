@@ -3,6 +3,7 @@
 //! Keys are 32-byte seeds in hexadecimal, one file each, readable by the owner only. The root key signs statements in
 //! `identity/` at `init` and is not needed while the node runs: it may be moved away. Does not open the database.
 
+mod approval;
 mod https;
 
 use std::{
@@ -15,7 +16,10 @@ use std::{
 use naru_protocol::{error::Code, signature::SigningKey};
 use serde::{Deserialize, Serialize};
 
-pub use self::https::{Https, Shown};
+pub use self::{
+    approval::Approvals,
+    https::{Https, Shown},
+};
 
 /// What is wrong with the folder, in words for the person who runs the node.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +112,9 @@ pub struct Config {
     /// Where they reach it by HTTPS; without it, that door stays closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub https: Option<Https>,
+    /// What happens when a deal waits for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approvals>,
 }
 
 /// Where peers reach this node.
@@ -135,6 +142,7 @@ impl Config {
         if !["sme", "mid", "large"].contains(&self.size.as_str()) {
             return value("size", "one of sme, mid, large");
         }
+        self.approval.as_ref().map_or(Ok(()), Approvals::check)?;
         self.https.as_ref().map_or(Ok(()), Https::check)
     }
 
@@ -350,6 +358,7 @@ mod tests {
             shard: 1,
             listen: Listen { host: "127.0.0.1".into(), port: 4100 },
             https: Some(Https::of_init("127.0.0.1:4443".parse().unwrap(), "localhost")),
+            approval: None,
         }
     }
 

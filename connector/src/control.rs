@@ -171,7 +171,6 @@ fn routes(node: Node, stop: watch::Sender<bool>) -> Router {
         .route("/accept", own!(accept_peer, verbs::Accept))
         .route("/peers", get(|State(node): State<Node>| async move { answer(node.peers().await) }))
         .route("/plain", own!(add_plain, verbs::AddPlain))
-        .route("/block", own!(block_plain, verbs::PeerName))
         .route("/dial", own!(dial, verbs::PeerName))
         .route("/disconnect", own!(disconnect, verbs::PeerName))
         .route("/catalog", verb!(fetch_catalog, verbs::PeerName))
@@ -191,6 +190,11 @@ fn routes(node: Node, stop: watch::Sender<bool>) -> Router {
         .route("/preview", verb!(preview, verbs::Propose))
         .route("/agreements", get(|State(node): State<Node>| async move { answer(node.agreements().await) }))
         .route("/log", own!(log, verbs::LogPage))
+        .route("/queue", get(|State(node): State<Node>| async move { answer(node.queue().await) }))
+        .route("/approve", own!(approve, verbs::Approve))
+        .route("/reject", own!(reject, verbs::Reject))
+        .route("/distrust", own!(distrust, verbs::Distrust))
+        .route("/explain", verb!(explain_deal, verbs::Explain))
         .route(
             "/stop",
             post(move || async move {

@@ -76,6 +76,8 @@ limits! {
     OBLIGATIONS: usize = 64, "obligations", "Obligations of a deal.";
     REASON: usize = 1024, "bytes", "Reason given in an `end`, a suspension or a termination.";
     CONCLUDE_SECONDS: u64 = 86_400, "seconds", "`conclude_by` after the draft, at most.";
+    APPROVAL_SECONDS: u64 = 8 * 3600, "seconds", "Time that a person has for a decision, unless the operator sets another.";
+    APPROVAL_MARGIN_SECONDS: u64 = 600, "seconds", "Time before `conclude_by` by which a person has decided.";
 
     CHUNK: usize = 4 * MIB, "bytes", "Chunk of a file; the last one of a file may be shorter.";
     WINDOW: usize = 64 * MIB, "bytes", "Window, at most.";

@@ -97,6 +97,8 @@ pub(super) struct Agreed {
     pub(super) exchange: Id,
     pub(super) terms: Terms,
     pub(super) standing: Standing,
+    /// Persons in whose name a side decided: the side's DID, and the name.
+    approved: Vec<(String, String)>,
 }
 
 /// Judges `agreements/` of all folders.
@@ -119,6 +121,10 @@ pub(super) fn read(
                 Standing::OneSignature => Grade::Own,
             };
             findings.proved(about.clone(), grade, agreed.standing.as_str());
+            for (side, name) in &agreed.approved {
+                let about = Subject { claim: "approval", subject: side.clone(), ..about.clone() };
+                findings.proved(about, grade, format!("signed in the name of {name}"));
+            }
             let about = Subject { claim: "listing", ..about };
             findings.take(about, Grade::Own, listing(&agreed.terms, statements));
             let better = |known: &Agreed| known.standing.shows() >= agreed.standing.shows();
@@ -161,6 +167,10 @@ fn judge(
     let content: naru_protocol::agreement::Content =
         naru_protocol::json::parse_canonical(&payload).map_err(|e| invalid(&e))?;
     let terms = content.terms;
+    let decided =
+        [(terms.provider.did, content.decisions.provider), (terms.consumer.did, content.decisions.consumer)];
+    let approved = decided.into_iter().filter(|(_, decision)| decision.by != "auto");
+    let approved = approved.map(|(did, decision)| (did.to_string(), decision.by)).collect();
     let unknown = |did| Fault::failed(Reason::KeyUnknown, did);
     let rings = Rings {
         provider: statements.ring(&terms.provider.did).ok_or_else(|| unknown(terms.provider.did))?,
@@ -189,7 +199,7 @@ fn judge(
     } else if standing != Standing::OneSignature && standing != Standing::Lapsed {
         return Err(invalid(&first.digest()));
     }
-    Ok(Agreed { exchange, terms, standing })
+    Ok(Agreed { exchange, terms, standing, approved })
 }
 
 /// The verdict with the best evidence there is: an acknowledgement of FINALIZED, else an act that names it, else a refusal of

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::{examples, init, keys::Keys, lang::Asked, log, publish};
+use super::{distrust, examples, explain, init, keys::Keys, lang::Asked, log, publish, queue};
 use crate::demo;
 
 /// Naru: trade datasets across borders, with the law checked and every step provable.
@@ -57,8 +57,9 @@ pub(super) enum Verb {
     Accept(Accept),
     /// Record a partner that speaks plain DSP and signs nothing; prints the base URL that it is given, which is a secret.
     Plain(Plain),
-    /// Let a plain partner in no more.
-    Block(Peer),
+    /// End all trust in a peer: end what runs with it, and let it in no more.
+    #[command(visible_alias = "block")]
+    Distrust(distrust::Distrust),
     /// Connect to a peer now.
     #[command(after_help = examples::DIAL)]
     Dial(Peer),
@@ -81,6 +82,15 @@ pub(super) enum Verb {
     Retry(Retry),
     /// End an agreement in force.
     End(End),
+    /// List deals that wait for a person.
+    #[command(after_help = queue::QUEUE)]
+    Queue(Dir),
+    /// Let a deal go on that waits for a person.
+    Approve(queue::Approve),
+    /// Refuse a deal that waits for a person.
+    Reject(queue::Reject),
+    /// Say why a dataset may or may not move between this node and a peer, with rule, law and remedy.
+    Explain(explain::Explain),
     /// List agreements: under which terms, in force or not, and how much of them was used.
     #[command(after_help = examples::AGREEMENTS)]
     Agreements(Dir),

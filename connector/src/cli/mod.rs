@@ -9,13 +9,16 @@ mod print;
 mod args;
 mod complain;
 mod confirm;
+mod distrust;
 mod examples;
+mod explain;
 mod get;
 pub mod init;
 mod keys;
 mod lang;
 mod log;
 mod publish;
+mod queue;
 mod run;
 mod show;
 
@@ -88,7 +91,7 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
             ask("accept", args.at.dir, json!({"peer": args.peer, "fingerprint": fingerprint})).await
         }
         Verb::Plain(args) => plain(args, json).await,
-        Verb::Block(args) => ask("block", args.at.dir, json!({"peer": args.peer})).await,
+        Verb::Distrust(args) => distrust::distrust(args, json).await,
         Verb::Dial(args) => ask("dial", args.at.dir, json!({"peer": args.peer})).await,
         Verb::Catalog(args) => catalog(args, json).await,
         Verb::Get(args) => get::get(args, json).await,
@@ -97,6 +100,10 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Cancel(args) => ask("cancel", args.at.dir, json!({"id": args.id, "reason": args.reason})).await,
         Verb::End(args) => ask("end", args.at.dir, json!({"id": args.id, "reason": args.reason})).await,
         Verb::Retry(args) => retry(args, json).await,
+        Verb::Queue(at) => queue::queue(at, json).await,
+        Verb::Approve(args) => queue::approve(args, json).await,
+        Verb::Reject(args) => queue::reject(args, json).await,
+        Verb::Explain(args) => explain::explain(args, json).await,
         Verb::Agreements(at) => tell(&at.dir, "agreements", None, json).await,
         Verb::Log(args) => log::log(args, json).await,
         Verb::Audit(verb) => log::run(verb, json).await,

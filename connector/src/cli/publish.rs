@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{absolute, args::Dir, read_json, show};
 use crate::{
     control::{self, Failure},
+    node::verbs::Approval,
     templates::{self, Kind, Template, vocabulary},
 };
 
@@ -44,6 +45,9 @@ pub(super) struct Publish {
     /// One more fact, such as `rights.basis=recipient`: a dotted path, and a text or JSON.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) fact: Vec<String>,
+    /// Who decides about requests that the rules allow: `auto`, the rules alone, or `ask`, a person (`naru queue`).
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) approval: Approval,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -111,6 +115,7 @@ pub(super) async fn publish(args: Publish, json: bool) -> Result<bool, Failure> 
         "title": {"en": args.title},
         "policy": terms(&args)?,
         "facts": facts(args.declare.as_deref(), &args.fact)?,
+        "approval": args.approval,
     });
     let mut made = control::call(&args.at.dir, "publish", Some(&request)).await?;
     if json {

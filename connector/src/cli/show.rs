@@ -30,6 +30,9 @@ fn lines(out: &mut String, value: &Value, depth: usize) {
                         let _ = writeln!(out, "{pad}{name}:");
                         lines(out, value, depth + 1);
                     }
+                    Value::Number(_) if matches!(name.as_str(), "since" | "deadline" | "next_try") => {
+                        let _ = writeln!(out, "{pad}{name}: {}", time(value));
+                    }
                     Value::Bool(_) | Value::Number(_) | Value::String(_) => {
                         let _ = writeln!(out, "{pad}{name}: {}", plain(value));
                     }
@@ -48,6 +51,12 @@ fn lines(out: &mut String, value: &Value, depth: usize) {
             let _ = writeln!(out, "{pad}{}", plain(value));
         }
     }
+}
+
+/// Seconds as a date and time.
+fn time(value: &Value) -> String {
+    let said = value.as_u64().and_then(naru_protocol::dsp::datetime::to_date_time);
+    said.unwrap_or_else(|| plain(value))
 }
 
 /// A value on one line. What a peer said must not move the cursor, end the line or turn the text round.
@@ -209,7 +218,7 @@ fn next(dir: &Path, view: &Value, goal: Goal) -> Next {
 }
 
 /// Why an exchange ended before its goal, as the view has it.
-fn ended(view: &Value) -> Failure {
+pub(super) fn ended(view: &Value) -> Failure {
     let none = Value::Null;
     let refusal = view.get("refusal").filter(|refusal| refusal.is_object()).unwrap_or(&none);
     let reasons = refusal.get("reasons").and_then(Value::as_array).into_iter().flatten();

@@ -33,6 +33,8 @@ pub(super) enum After {
     Tidy(Id, PathBuf, Digest),
     /// The operator wants it ended, and now that may be said.
     Cancel(Id),
+    /// It waits for a person, who is told.
+    Ask(Id),
 }
 
 impl After {
@@ -53,6 +55,7 @@ impl After {
                     tracing::error!(exchange = %id, %error, "it could not be ended as the operator wished");
                 }
             })),
+            Self::Ask(id) => drop(tokio::spawn(async move { node.tell_person(id).await })),
             Self::GoOn(id) => drop(tokio::spawn(async move {
                 match node.store.exchange(id).await {
                     Ok(Some(row)) => node.go_on(&row),
@@ -70,6 +73,9 @@ impl Turn {
         let role = self.machine.role();
         if self.may_cancel() {
             return After::Cancel(self.row.id);
+        }
+        if self.asks {
+            return After::Ask(self.row.id);
         }
         match (&self.data, self.machine.state()) {
             (Data::Deal(deal), Some(Any::Negotiation(neg::State::Finalized)))

@@ -37,7 +37,7 @@ impl Turn {
         }
         let terms = with_duties(terms, found)?;
         let permit = self.node.permit(judged, &terms, role, None)?;
-        let own = judged.own(&permit);
+        let own = judged.own_by(&permit, &self.decided_by()?);
         let proposal = Proposal { v: V1, key: None, terms: terms.clone(), decision: own.decision.clone() };
         let listing = self.deal()?.listing.clone();
         let listing = naru_protocol::jws::peek::<naru_protocol::listing::Listing>(&listing)?;
@@ -66,7 +66,8 @@ impl Turn {
                 (format!("/negotiations/{theirs}/request"), m.to_bytes(), SendKind::Request(permit))
             }
         };
-        let fields = decision_fields(&terms, judged)?;
+        let mut fields = decision_fields(&terms, judged)?;
+        fields.extend(self.approval_field()?);
         self.send(kind, &path, body.map_err(message)?, fields)?;
         let deal = self.deal()?;
         deal.countered = true;

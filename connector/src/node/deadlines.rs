@@ -1,5 +1,7 @@
 //! Deadlines that pass while nobody speaks: a negotiation that was not concluded in time reads TERMINATED (NEG-14).
 //!
+//! What waits for a person longer than it may is refused with `approval_expired` (NEG-15.3), by an act like any other.
+//!
 //! Only where nothing of ours is unanswered: what is on its way is judged by its receiver. Writes no entry, since no act
 //! was signed, accepted or refused. What is open for transfers whose capability has run out is let go of at the same time.
 
@@ -24,6 +26,9 @@ pub(super) async fn run(node: Node) {
     loop {
         if let Err(error) = node.lapse_overdue().await {
             tracing::error!(%error, "deadlines could not be looked at");
+        }
+        if let Err(error) = node.let_go_of_all().await {
+            tracing::error!(%error, "exchanges with distrusted peers could not be ended");
         }
         node.forget_idle();
         tokio::select! {
@@ -66,8 +71,11 @@ impl Node {
 
     async fn lapse(&self, id: Id) -> Result<(), NodeError> {
         let _lock = self.locks.one(id).await;
+        if self.is_plain_exchange(id).await? {
+            return self.expire_plain(id).await;
+        }
         let mut turn = self.turn(id).await?;
-        if turn.tick()?.contains(&Effect::Lapsed) {
+        if turn.tick()?.contains(&Effect::Lapsed) || turn.expire()? {
             turn.commit().await?;
         }
         Ok(())

@@ -12,7 +12,11 @@ use naru_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{now_ms, verbs::Refusal};
+use super::{
+    approval::{Approved, Held},
+    now_ms,
+    verbs::Refusal,
+};
 
 /// Our own decision with the record that it rests on.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -57,6 +61,12 @@ pub(super) struct Deal {
     pub(super) started: u32,
     /// The operator's reason to end it, for as long as no message of ours may say so yet.
     pub(super) cancel: Option<String>,
+    /// It waits for a person of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) held: Option<Held>,
+    /// Who let it go on, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) approved: Option<Approved>,
     /// Milliseconds of this node's clock: the first act, and FINALIZED.
     pub(super) began_ms: u64,
     /// See `began_ms`.

@@ -191,7 +191,11 @@ async fn answer(
     }
     let bearer = bearer?.to_owned();
     let content = read(body).await?;
-    let caller = node.authenticate(&bearer, method, target, &content, &connected).await?;
+    let reads_log = matches!(
+        route,
+        Route::Checkpoint | Route::Tile(_) | Route::Entry(..) | Route::Consistency(..) | Route::Yours(_)
+    );
+    let caller = node.authenticate(&bearer, (method, target), &content, &connected, reads_log).await?;
     let did = caller.peer.did();
     if let Route::Act(route) = route {
         node.budgets.act(&did)?;
@@ -269,14 +273,15 @@ pub(super) async fn read(body: Body) -> Result<Bytes, NodeError> {
 
 impl Node {
     /// Who sent this: a pinned and accepted peer, over its own connection or at the HTTPS door, with a token for exactly this
-    /// request.
+    /// request. A peer that is trusted no more is a stranger, but that it may read the log while it is still to hear how things
+    /// end: without that it takes no act after a start (ID-9.3).
     async fn authenticate(
         &self,
         bearer: &str,
-        method: &str,
-        target: &str,
+        (method, target): (&str, &str),
         content: &[u8],
         connected: &Connected,
+        reads_log: bool,
     ) -> Result<Caller, NodeError> {
         let malformed =
             |e: naru_protocol::jws::JwsError| NodeError::refused(Code::TokenMalformed, e.to_string());
@@ -286,7 +291,12 @@ impl Node {
             self.budgets.unknown(&connected.source())?;
             return Err(stranger());
         };
-        if peer.row.status != PeerStatus::Accepted {
+        let let_in = match peer.row.status {
+            PeerStatus::Accepted => true,
+            PeerStatus::Blocked => reads_log && self.is_leaving(&iss),
+            PeerStatus::Pending => false,
+        };
+        if !let_in {
             return Err(stranger());
         }
         let base = if target.starts_with(DSP) { DSP } else { DXP };

@@ -10,6 +10,9 @@
 //! | `policy`, `facts` | documents, evaluations, permits |
 //! | `doors` | the HTTPS door, and by which way a peer is asked |
 //! | `peers`, `contact`, `catalog`, `publish` | first contact, staying in contact, listings |
+//! | `approval` | a person decides: the queue, approving, rejecting, the hook |
+//! | `distrust` | ending all trust in a peer |
+//! | `pending`, `explain` | what is not over and what can be done; why data may or may not move |
 //! | `out`, `steer` | the folder that data go to; ending and trying again by hand |
 //! | `bytes` | serving and fetching the data, one task for each |
 //! | `plain` | partners that speak the Dataspace Protocol and sign nothing |
@@ -20,6 +23,7 @@
 
 mod after;
 mod agreements;
+mod approval;
 mod budget;
 mod bundle;
 mod bytes;
@@ -29,11 +33,13 @@ mod counter;
 pub mod country;
 mod deadlines;
 mod deal;
+mod distrust;
 mod doors;
 mod durable;
 mod entries;
 mod error;
 mod evidence;
+mod explain;
 pub mod facts;
 mod forks;
 mod inbound;
@@ -45,6 +51,7 @@ mod omission;
 mod out;
 mod outbox;
 mod peers;
+mod pending;
 pub mod plain;
 mod policy;
 mod preview;
@@ -146,6 +153,10 @@ pub struct Inner {
     /// What a simulation lets requests come to; none for everybody else.
     link: Option<Arc<dyn seams::Link>>,
     stop: watch::Sender<bool>,
+    /// How long a person has for a decision, and how it is told.
+    approvals: approval::Desk,
+    /// Peers that are trusted no more and whose exchanges are still to be ended.
+    leaving: distrust::Leaving,
 }
 
 impl std::ops::Deref for Node {
@@ -241,9 +252,12 @@ impl Node {
             unsure: Notify::new(),
             link: seams.link,
             stop,
+            approvals: approval::Desk::new(config.approval.clone().unwrap_or_default()),
+            leaving: distrust::Leaving::default(),
         }));
         node.genesis().await?;
         node.know_plain_peers().await?;
+        node.resume_leaving().await?;
         if let Some((listen, shown)) = https {
             node.open_https(listen, shown).await?;
         }

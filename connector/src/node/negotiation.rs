@@ -100,7 +100,9 @@ impl Turn {
                 let reasons = m.reason.iter().filter_map(|r| r.as_str().map(str::to_owned)).collect();
                 self.remark("code", object!(code));
                 let role = self.machine.role();
-                self.deal()?.refusal = Some(views::refusal_by_peer(&code, reasons, role));
+                let deal = self.deal()?;
+                deal.refusal = Some(views::refusal_by_peer(&code, reasons, role));
+                deal.held = None;
                 Ok(Vec::new())
             }
             Said::End(m) => {
@@ -146,17 +148,24 @@ impl Turn {
         deal.terms = Some(terms.clone());
         deal.theirs = Some(dxp.decision.clone());
         deal.ours = None;
+        if !known {
+            (deal.held, deal.approved) = (None, None);
+        }
         self.remark("terms", object!(setting.terms));
         if let Some(out) = &expected {
             self.deal()?.out = Some(out.clone());
             let used = super::Node::used_up(&self.row.peer);
             self.batch.meta.push(used);
         }
-        let waits_for_person = role == Role::Consumer && expected.is_none() && !known;
-        if !waits_for_person {
-            let allow = PeerAllow::from_act(&caller.token, content)
-                .map_err(|e| NodeError::refused(Code::DecisionInvalid, e.to_string()))?;
-            self.decide_proposal(terms.clone(), allow).await?;
+        let allow = PeerAllow::from_act(&caller.token, content)
+            .map_err(|e| NodeError::refused(Code::DecisionInvalid, e.to_string()))?;
+        match role {
+            // An order is a person's word, given beforehand (NEG-15.1).
+            Role::Consumer if expected.is_none() && !known => self.hold()?,
+            Role::Provider if !known && self.node.asks_person(&listed.listing.dataset).await? => {
+                self.ask_person(terms, allow).await?;
+            }
+            Role::Consumer | Role::Provider => self.decide_proposal(terms.clone(), allow).await?,
         }
         let (provider_pid, consumer_pid) = self.pids()?;
         let state = match role {
@@ -179,12 +188,13 @@ impl Turn {
             }
             Err(error) => return Err(error),
         };
-        let own = judged.own(&permit);
+        let own = judged.own_by(&permit, &self.decided_by()?);
         self.deal()?.ours = Some(own.clone());
         if !terms.unlisted(permit.obligations(), other(role)).is_empty() {
             return self.counter(&terms, &judged);
         }
-        let fields = decision_fields(&terms, &judged)?;
+        let mut fields = decision_fields(&terms, &judged)?;
+        fields.extend(self.approval_field()?);
         match role {
             Role::Provider => self.sign_agreement(terms, &permit, own.decision, fields),
             Role::Consumer => {
@@ -406,12 +416,22 @@ impl Turn {
     }
 
     /// A denial: the peer learns the code and the rules that may be named, nothing else.
-    fn refuse_by_law(&mut self, judged: &Judged) -> Result<(), NodeError> {
+    pub(super) fn refuse_by_law(&mut self, judged: &Judged) -> Result<(), NodeError> {
         self.deal()?.ours = None;
         self.terminate(judged.code(), self.node.peer_reasons(judged))
     }
 
     pub(super) fn terminate(&mut self, code: Code, reasons: Vec<String>) -> Result<(), NodeError> {
+        self.terminate_with(code, reasons, Vec::new())
+    }
+
+    /// The same, with what else the entry commits to.
+    pub(super) fn terminate_with(
+        &mut self,
+        code: Code,
+        reasons: Vec<String>,
+        mut fields: Vec<(&'static str, Value)>,
+    ) -> Result<(), NodeError> {
         let (provider_pid, consumer_pid) = self.pids()?;
         let text = code.as_str().to_owned();
         let m = ContractNegotiationTerminationMessage {
@@ -423,9 +443,12 @@ impl Turn {
         };
         let path = format!("/negotiations/{}/termination", self.their_pid()?);
         let body = m.to_bytes().map_err(message)?;
-        self.send(SendKind::Terminate, &path, body, vec![("code", object!(text))])?;
+        fields.push(("code", object!(text)));
+        self.send(SendKind::Terminate, &path, body, fields)?;
         let role = self.machine.role();
-        self.deal()?.refusal = Some(views::refusal(code, reasons, role));
+        let deal = self.deal()?;
+        deal.refusal = Some(views::refusal(code, reasons, role));
+        deal.held = None;
         Ok(())
     }
 }

@@ -151,9 +151,10 @@ impl Node {
         };
         match self.peer(&did).await? {
             Some(peer) if peer.row.status == PeerStatus::Accepted => Ok(peer),
-            Some(peer) if peer.row.status == PeerStatus::Blocked => {
-                Err(NodeError::refused(Code::PeerBlocked, name))
-            }
+            Some(peer) if peer.row.status == PeerStatus::Blocked => Err(NodeError::refused(
+                Code::PeerBlocked,
+                format!("{name} is distrusted here; `naru accept` trusts it again"),
+            )),
             Some(_) => Err(NodeError::refused(
                 Code::NotPaired,
                 format!("{name} is not accepted yet; `naru accept` does that"),
@@ -165,7 +166,8 @@ impl Node {
     /// Tells the transport which peers are known, so that their connections are kept.
     pub(super) async fn introduce(&self) -> Result<(), NodeError> {
         let mut known = Vec::new();
-        for row in self.store.peers(None, MAX_ROWS).await? {
+        let rows = self.store.peers(None, MAX_ROWS).await?;
+        for row in rows.into_iter().filter(|row| row.status != PeerStatus::Blocked) {
             known.extend(self.peer(&row.did).await?.and_then(|p| p.peer_id()));
         }
         self.transport.set_known(known.iter().map(String::as_str));
@@ -305,7 +307,7 @@ impl Node {
         entry.field("participant", object!(Digest::of(row.statement.as_bytes())), key());
         entry.field("keys", object!(set.digest), key());
         entry.field("status", object!(row.status.as_str()), key());
-        let batch = Batch {
+        let mut batch = Batch {
             entries: vec![entry],
             peers: vec![row.clone()],
             key_sets: vec![set],
@@ -313,6 +315,9 @@ impl Node {
             meta: by_person.then(|| (confirmed(&row.did), at.to_string())).into_iter().collect(),
             ..Batch::default()
         };
+        if row.status == PeerStatus::Accepted {
+            batch.meta.push(self.trusted_again(&row.did));
+        }
         self.store.commit(batch).await?;
         self.peers.lock().unwrap_or_else(PoisonError::into_inner).remove(&row.did);
         self.introduce().await

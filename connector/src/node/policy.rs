@@ -60,7 +60,12 @@ pub(super) struct Judged {
 impl Judged {
     /// The decision and its record, from a permit.
     pub(super) fn own(&self, permit: &Permit) -> Own {
-        Own { decision: permit.decision(self.private, self.at, "auto".to_owned()), record: permit.record() }
+        self.own_by(permit, super::approval::AUTO)
+    }
+
+    /// The same, approved by somebody (NEG-5.6).
+    pub(super) fn own_by(&self, permit: &Permit, by: &str) -> Own {
+        Own { decision: permit.decision(self.private, self.at, by.to_owned()), record: permit.record() }
     }
 
     /// Why it does not allow, in the words of the registry.

@@ -89,7 +89,7 @@ impl Node {
         listing.validate().map_err(|e| NodeError::refused(Code::ArgumentInvalid, e.to_string()))?;
         let jws = self.me.sign(&listing)?;
         let digest = Digest::of(jws.as_bytes());
-        self.store.commit(self.publication(&listing, &jws, &ask.path)?).await?;
+        self.store.commit(self.publication(&listing, &jws, &ask.path, ask.approval.into())?).await?;
         let (wanted, refusals) = match self.wanted_facts(&facts, &policy).await {
             Ok((wanted, refusals)) => (Some(wanted), refusals),
             Err(error) => {
@@ -156,7 +156,13 @@ impl Node {
         self.folder.join("published").join(format!("{name}-{version}"))
     }
 
-    fn publication(&self, listing: &Listing, jws: &str, path: &std::path::Path) -> Result<Batch, NodeError> {
+    fn publication(
+        &self,
+        listing: &Listing,
+        jws: &str,
+        path: &std::path::Path,
+        approval: Approval,
+    ) -> Result<Batch, NodeError> {
         let digest = Digest::of(jws.as_bytes());
         let mut entry: EntryDraft =
             self.statement_entry(EntryType::Listing, jws, Side::Own, listing.valid_from)?;
@@ -173,7 +179,7 @@ impl Node {
             policy: text(&listing.policy)?,
             facts: text(&listing.facts)?,
             private_facts: "{}".to_owned(),
-            approval: Approval::Auto,
+            approval,
             withdrawn: false,
             created: listing.valid_from,
         };
@@ -193,6 +199,7 @@ fn view(row: &DatasetRow) -> Result<DatasetView, NodeError> {
         files: listing.summary.files,
         bytes: listing.summary.bytes,
         withdrawn: row.withdrawn,
+        approval: row.approval.into(),
     })
 }
 

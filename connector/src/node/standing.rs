@@ -5,16 +5,15 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use naru_protocol::{encoding::Id, error::Code, identity::Role, permit::PeerAllow, terms::Terms};
+use naru_protocol::{encoding::Id, error::Code, identity::Role, terms::Terms};
 use serde_json::{Value, json};
 
 use super::{
     Node, NodeError, country,
     peers::Peer,
-    proposal::verify_any,
     verbs::{Expect, PeerName},
 };
-use crate::store::{Batch, Direction, ExchangeKind, ExchangeQuery, MAX_ROWS};
+use crate::store::{Batch, ExchangeKind, ExchangeQuery, MAX_ROWS};
 
 /// Under which setting the order for a peer is kept.
 fn name(did: &str) -> String {
@@ -93,13 +92,9 @@ impl Node {
                 && turn.row.state == "OFFERED";
             let Some(terms) = turn.deal()?.terms.clone().filter(|_| waits) else { continue };
             let Some(out) = self.expected_from(&peer.did(), &terms).await? else { continue };
-            let acts = self.store.acts(row.id, 0, MAX_ROWS).await?;
-            let offer = acts.into_iter().rev().find(|act| act.direction == Direction::In);
-            let none = || NodeError::refused(Code::DecisionInvalid, "");
-            let offer = offer.ok_or_else(none)?;
-            let token = verify_any(offer.token.as_deref().ok_or_else(none)?, peer.pinned.ring())?;
-            let allow = PeerAllow::from_act(&token, &offer.body).map_err(|_| none())?;
+            let allow = self.proposed_under(&turn).await?;
             turn.deal()?.out = Some(out);
+            turn.deal()?.held = None;
             turn.batch.meta.push(Self::used_up(&peer.did()));
             turn.decide_proposal(terms, allow).await?;
             turn.commit().await?;

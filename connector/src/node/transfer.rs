@@ -40,7 +40,7 @@ use super::{
 };
 use crate::{
     config,
-    store::{Batch, ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, StartedBy},
+    store::{Batch, ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, PeerStatus, StartedBy},
 };
 
 /// Attempts to read the peer's log before its silence counts as an omission; with their pauses about ten minutes.
@@ -142,6 +142,9 @@ impl Node {
         }
         if deal_turn.machine.is_ended() {
             return Err(NodeError::refused(Code::AgreementEnded, ""));
+        }
+        if deal_turn.peer.row.status == PeerStatus::Blocked {
+            return Err(NodeError::refused(Code::PeerBlocked, deal_turn.peer.row.alias.clone()));
         }
         let in_force = self.in_force(&mut deal_turn).await?;
         let deal = deal_turn.deal()?.clone();

@@ -17,7 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json as object};
 
 use super::{
-    Node, NodeError,
+    Node, NodeError, approval,
     deal::{Deal, Haul},
     durable::{Recorded, record},
     inbound::{Caller, Reply},
@@ -63,6 +63,8 @@ pub(super) struct Turn {
     dropped: Vec<EntryDraft>,
     /// Acts of ours that took effect or were refused in this turn.
     pub(super) settled: Vec<(Digest, ActKind)>,
+    /// A person is told, once this turn is durable, that it waits.
+    pub(super) asks: bool,
 }
 
 /// What a received act came to.
@@ -124,6 +126,7 @@ impl Turn {
             sent: Vec::new(),
             dropped: Vec::new(),
             settled: Vec::new(),
+            asks: false,
         }
     }
 
@@ -259,7 +262,9 @@ impl Turn {
 
     fn lapsed(&mut self) -> Result<(), NodeError> {
         let role = self.machine.role();
-        self.deal()?.refusal = Some(super::views::refusal(Code::Lapsed, Vec::new(), role));
+        let deal = self.deal()?;
+        deal.refusal = Some(super::views::refusal(Code::Lapsed, Vec::new(), role));
+        deal.held = None;
         Ok(())
     }
 
@@ -343,6 +348,7 @@ impl Turn {
         self.sent.clear();
         self.dropped.clear();
         self.settled.clear();
+        self.asks = false;
         if let Some(received) = &mut self.received {
             received.fields.clear();
         }
@@ -416,6 +422,13 @@ impl Turn {
         row.state = self.machine.state().map_or_else(|| "NONE".to_owned(), |s| s.to_string());
         row.waits_for = waits(&self.machine);
         row.deadline = self.machine.proposal().map(|p| p.conclude_by);
+        if let Data::Deal(deal) = &self.data
+            && let Some(held) = deal.held
+            && self.machine.pending().is_none()
+        {
+            row.waits_for = row.waits_for.map(|_| approval::WAITS.to_owned());
+            row.deadline = Some(held.until);
+        }
         if row.waits_for.is_none() || self.machine.state().is_some_and(|s| s.is_final()) {
             row.deadline = None;
         }

@@ -2,7 +2,13 @@
 //!
 //! Pure data; the work is done in the other files of this folder.
 
+mod desk;
+
 use std::path::PathBuf;
+
+pub use self::desk::{
+    Affected, Approval, Approve, Distrust, Distrusted, Explain, Explained, QueueItem, Reject,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,6 +25,9 @@ pub struct Publish {
     pub policy: Value,
     /// What the data are: the `dataset` facts of the policy input, without `id`.
     pub facts: Value,
+    /// Who decides deals over it.
+    #[serde(default)]
+    pub approval: Approval,
 }
 
 /// What was published.
@@ -332,6 +341,9 @@ pub struct DatasetView {
     pub bytes: u64,
     /// Nobody sees it any more and no new deal about it is taken up.
     pub withdrawn: bool,
+    /// Who decides deals over it.
+    #[serde(default)]
+    pub approval: Approval,
 }
 
 /// Write the log and all that an auditor needs.
@@ -394,6 +406,57 @@ pub struct ExchangeView {
     pub sha256: Option<String>,
     /// Milliseconds from the first act to FINALIZED or to the receipt, by this node's clock.
     pub took_ms: Option<u64>,
+    /// Since when it waits for whom it waits for, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// When our unanswered message is sent again, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try: Option<u64>,
+    /// When it is refused or reads TERMINATED unless it went on, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<u64>,
+    /// What the person can do: commands.
+    #[serde(default, rename = "do", skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<String>,
+}
+
+/// An exchange that is not over: what it waits for, and what can be done.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Pending {
+    /// Its id.
+    pub id: String,
+    /// `negotiation` or `transfer`.
+    pub kind: String,
+    /// The other side's short name.
+    pub peer: String,
+    /// The dataset.
+    pub dataset: String,
+    /// DSP state.
+    pub state: String,
+    /// Whom and what it waits for.
+    pub waits_for: Option<String>,
+    /// Since when, seconds.
+    pub since: Option<u64>,
+    /// What keeps it from going on.
+    pub trouble: Option<Trouble>,
+    /// When our unanswered message is sent again, seconds.
+    pub next_try: Option<u64>,
+    /// When it is refused or reads TERMINATED unless it went on, seconds.
+    pub deadline: Option<u64>,
+    /// What the person can do: commands.
+    #[serde(rename = "do")]
+    pub steps: Vec<String>,
+}
+
+/// How many exchanges are not over, by whom they wait for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// For a person of ours: `naru queue`.
+    pub person: u64,
+    /// For the peer.
+    pub peer: u64,
+    /// Stopped until somebody here does something.
+    pub stopped: u64,
 }
 
 /// What keeps an exchange from going on.
@@ -447,6 +510,12 @@ pub struct Status {
     pub strangers: u64,
     /// Resident memory in bytes, where the system tells.
     pub resident: Option<u64>,
+    /// How many exchanges are not over, by whom they wait for.
+    #[serde(default)]
+    pub waiting: Counts,
+    /// Those that are not over, what waits for a person first, then what is stopped; at most 100.
+    #[serde(default)]
+    pub pending: Vec<Pending>,
 }
 
 /// Take up the next offer of a peer, and write the files there.

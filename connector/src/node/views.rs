@@ -16,7 +16,7 @@ use super::{
     turn::{Data, data_of},
     verbs::{ExchangeName, ExchangeView, Refusal, Status, Trouble},
 };
-use crate::store::{ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, OutboxState};
+use crate::store::{Counted, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, OutboxRow, OutboxState};
 
 /// A refusal of ours, or by law, as this side sees it.
 pub(super) fn refusal(code: Code, reasons: Vec<String>, role: Role) -> Refusal {
@@ -66,6 +66,28 @@ impl Node {
     }
 
     async fn view(&self, row: &ExchangeRow) -> Result<ExchangeView, NodeError> {
+        let sent = self.sent(row).await?;
+        self.view_of(row, sent.as_ref(), true).await
+    }
+
+    /// One exchange with what of ours is unanswered in it, and with the newest decision where that is wanted.
+    pub(super) async fn view_of(
+        &self,
+        row: &ExchangeRow,
+        sent: Option<&OutboxRow>,
+        decision: bool,
+    ) -> Result<ExchangeView, NodeError> {
+        let mut view = self.base_view(row, sent, decision).await?;
+        self.waiting(row, &mut view, sent).await?;
+        Ok(view)
+    }
+
+    async fn base_view(
+        &self,
+        row: &ExchangeRow,
+        sent: Option<&OutboxRow>,
+        decision: bool,
+    ) -> Result<ExchangeView, NodeError> {
         let peer = self.peer(&row.peer).await?.map_or_else(|| row.peer.clone(), |p| p.row.alias.clone());
         let took = |from: u64, to: Option<u64>| to.map(|to| to.saturating_sub(from));
         let mut view = ExchangeView {
@@ -82,17 +104,21 @@ impl Node {
             refusal: None,
             trouble: None,
             out: None,
-            decision: self.newest_decision(row.id).await?,
+            decision: if decision { self.newest_decision(row.id).await? } else { None },
             bytes: None,
             receipt: None,
             sha256: None,
             took_ms: None,
+            since: None,
+            next_try: None,
+            deadline: None,
+            steps: Vec::new(),
         };
         if super::plain::is_plain(&row.peer) {
-            return self.plain_view(row, view).await;
+            return self.plain_view(row, view, sent);
         }
         let data = data_of(row)?;
-        view.trouble = self.trouble(row, &data).await?;
+        view.trouble = trouble(row, &data, sent);
         match data {
             Data::Deal(deal) => {
                 view.out = deal.out;
@@ -115,52 +141,17 @@ impl Node {
         Ok(view)
     }
 
-    /// What keeps an exchange from going on, and whether it will by itself.
-    async fn trouble(&self, row: &ExchangeRow, data: &Data) -> Result<Option<Trouble>, NodeError> {
-        let waits = row.waits_for.as_deref().is_some_and(|w| w.starts_with("peer:"));
-        if waits {
-            return self.unanswered_trouble(row).await;
+    /// Our message of this exchange that is not answered yet.
+    async fn sent(&self, row: &ExchangeRow) -> Result<Option<OutboxRow>, NodeError> {
+        if !row.waits_for.as_deref().is_some_and(|w| w.starts_with("peer:")) {
+            return Ok(None);
         }
-        let (refusal, open) = match data {
-            // Concluded: what may be missing is only that the data are asked for.
-            Data::Deal(deal) if row.state == "FINALIZED" => (&deal.refusal, deal.wants_transfer()),
-            Data::Deal(deal) => (&deal.refusal, row.state != "TERMINATED"),
-            Data::Haul(haul) => (&haul.refusal, !matches!(row.state.as_str(), "TERMINATED" | "COMPLETED")),
-        };
-        let Some(refusal) = refusal.as_ref().filter(|_| open) else { return Ok(None) };
-        // An attempt is repeated where this side's next step is its own.
-        let own_step = match (data, row.role, row.state.as_str()) {
-            (Data::Deal(_), OurRole::Consumer, "FINALIZED")
-            | (Data::Haul(_), OurRole::Consumer, "STARTED")
-            | (Data::Haul(_), OurRole::Provider, "REQUESTED") => true,
-            (Data::Deal(_) | Data::Haul(_), OurRole::Consumer | OurRole::Provider, _) => false,
-        };
-        let goes_on = own_step && Code::parse(&refusal.code).is_ok_and(passes);
-        let message = match refusal.reasons.is_empty() {
-            true => Code::parse(&refusal.code).map_or("", |c| c.title(Lang::En)).to_owned(),
-            false => refusal.reasons.join(", "),
-        };
-        Ok(Some(Trouble { code: refusal.code.clone(), side: refusal.side.clone(), message, goes_on }))
-    }
-
-    /// An act of ours that the peer has not answered, if an attempt failed.
-    pub(super) async fn unanswered_trouble(&self, row: &ExchangeRow) -> Result<Option<Trouble>, NodeError> {
         let Some(act) = self.store.unanswered(row.id).await? else { return Ok(None) };
         let waiting = self.store.outbox(Some(&row.peer), MAX_ROWS).await?;
-        let Some(sent) = waiting.into_iter().find(|o| o.act == act.digest) else { return Ok(None) };
-        let Some(error) = sent.last_error else { return Ok(None) };
-        let (code, message) = error.split_once(": ").unwrap_or(("", &error));
-        let code = match sent.state {
-            OutboxState::Unresolved => Code::Unresolved,
-            OutboxState::Waiting => Code::parse(code).unwrap_or(Code::Unreachable),
-        };
-        let side = code.side().as_str().to_owned();
-        // Given up, or held back for as long as this database is older than what was signed.
-        let goes_on = !matches!(code, Code::Unresolved | Code::StoreRolledBack);
-        Ok(Some(Trouble { code: code.as_str().to_owned(), side, message: message.to_owned(), goes_on }))
+        Ok(waiting.into_iter().find(|sent| sent.act == act.digest))
     }
 
-    async fn newest_decision(&self, id: Id) -> Result<Option<Value>, NodeError> {
+    pub(super) async fn newest_decision(&self, id: Id) -> Result<Option<Value>, NodeError> {
         let rows = self.store.evaluations(id, MAX_ROWS).await?;
         // Of the same second, the later phase.
         let newest = rows.iter().max_by_key(|row| (row.created, row.phase == "transfer"));
@@ -174,7 +165,8 @@ impl Node {
             .packs()
             .map(|p| serde_json::json!({"name": p.name, "revision": p.revision, "digest": p.digest}))
             .collect();
-        let waiting = self.store.outbox(None, MAX_ROWS).await?.len();
+        let unanswered = self.store.count(Counted::WholeOutbox).await?;
+        let (waiting, pending) = self.pending().await?;
         Ok(Status {
             did: self.me.did.to_string(),
             name: self.me.participant.name.clone(),
@@ -183,11 +175,13 @@ impl Node {
             log_size: self.store.head().await?.map_or(0, |h| h.size),
             origin: self.me.origin.clone(),
             packs: Value::from(packs),
-            unanswered: u64::try_from(waiting).unwrap_or(u64::MAX),
+            unanswered,
             stopped: self.behind(),
             facts: PrivateFacts::read(&self.folder.facts()).err(),
             strangers: self.budgets.strangers(),
             resident: resident(),
+            waiting,
+            pending,
         })
     }
 
@@ -226,6 +220,47 @@ impl Node {
         };
         body.map_err(|e| NodeError::refused(e.code(), e.to_string()))
     }
+}
+
+/// What keeps an exchange from going on, and whether it will by itself.
+fn trouble(row: &ExchangeRow, data: &Data, sent: Option<&OutboxRow>) -> Option<Trouble> {
+    if row.waits_for.as_deref().is_some_and(|w| w.starts_with("peer:")) {
+        return sent.and_then(unanswered_trouble);
+    }
+    let (refusal, open) = match data {
+        // Concluded: what may be missing is only that the data are asked for.
+        Data::Deal(deal) if row.state == "FINALIZED" => (&deal.refusal, deal.wants_transfer()),
+        Data::Deal(deal) => (&deal.refusal, row.state != "TERMINATED"),
+        Data::Haul(haul) => (&haul.refusal, !matches!(row.state.as_str(), "TERMINATED" | "COMPLETED")),
+    };
+    let refusal = refusal.as_ref().filter(|_| open)?;
+    // An attempt is repeated where this side's next step is its own.
+    let own_step = match (data, row.role, row.state.as_str()) {
+        (Data::Deal(_), OurRole::Consumer, "FINALIZED")
+        | (Data::Haul(_), OurRole::Consumer, "STARTED")
+        | (Data::Haul(_), OurRole::Provider, "REQUESTED") => true,
+        (Data::Deal(_) | Data::Haul(_), OurRole::Consumer | OurRole::Provider, _) => false,
+    };
+    let goes_on = own_step && Code::parse(&refusal.code).is_ok_and(passes);
+    let message = match refusal.reasons.is_empty() {
+        true => Code::parse(&refusal.code).map_or("", |c| c.title(Lang::En)).to_owned(),
+        false => refusal.reasons.join(", "),
+    };
+    Some(Trouble { code: refusal.code.clone(), side: refusal.side.clone(), message, goes_on })
+}
+
+/// What the last attempt with an act of ours met, if it failed.
+pub(super) fn unanswered_trouble(sent: &OutboxRow) -> Option<Trouble> {
+    let error = sent.last_error.as_deref()?;
+    let (code, message) = error.split_once(": ").unwrap_or(("", error));
+    let code = match sent.state {
+        OutboxState::Unresolved => Code::Unresolved,
+        OutboxState::Waiting => Code::parse(code).unwrap_or(Code::Unreachable),
+    };
+    let side = code.side().as_str().to_owned();
+    // Given up, or held back for as long as this database is older than what was signed.
+    let goes_on = !matches!(code, Code::Unresolved | Code::StoreRolledBack);
+    Some(Trouble { code: code.as_str().to_owned(), side, message: message.to_owned(), goes_on })
 }
 
 /// Whether the agreement that this negotiation came to was ended since.

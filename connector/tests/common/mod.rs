@@ -21,7 +21,10 @@ use naru::{
     config::Folder,
     node::{
         Node, NodeError,
-        verbs::{ExchangeName, ExchangeView, Expect, Export, IssueTicket, PeerName, Propose, Publish, Trust},
+        verbs::{
+            Approval, ExchangeName, ExchangeView, Expect, Export, IssueTicket, PeerName, Propose, Publish,
+            Trust,
+        },
     },
 };
 use naru_protocol::{
@@ -428,9 +431,20 @@ pub(crate) async fn publish(seller: &Firm, source: &Path, facts: Value) -> Strin
 
 /// The same under other terms.
 pub(crate) async fn publish_under(seller: &Firm, source: &Path, facts: Value, policy: Value) -> String {
+    publish_as(seller, source, facts, policy, Approval::Auto).await
+}
+
+/// The same, decided by whom `approval` says.
+pub(crate) async fn publish_as(
+    seller: &Firm,
+    source: &Path,
+    facts: Value,
+    policy: Value,
+    approval: Approval,
+) -> String {
     write_files(source);
     let title = [("en".to_owned(), "test records".to_owned())].into();
-    let ask = Publish { path: source.to_owned(), title, policy, facts };
+    let ask = Publish { path: source.to_owned(), title, policy, facts, approval };
     seller.node().publish(ask).await.unwrap().dataset
 }
 

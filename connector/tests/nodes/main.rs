@@ -4,9 +4,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod agreed;
+mod approval;
 mod catalog;
 #[path = "../common/mod.rs"]
 mod common;
+mod distrust;
 mod export;
 mod faults;
 mod https;

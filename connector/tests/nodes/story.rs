@@ -22,7 +22,7 @@ async fn publish(pair: &Pair, policy: Value, facts: Value) -> Published {
     let source = pair.temp.join("own");
     write_files(&source);
     let title = [("en".to_owned(), "own".to_owned())].into();
-    pair.seller.node().publish(Publish { path: source, title, policy, facts }).await.unwrap()
+    pair.seller.node().publish(Publish { path: source, title, policy, facts, approval: Default::default() }).await.unwrap()
 }
 
 async fn preview(pair: &Pair, dataset: &str, purpose: &str) -> Preview {

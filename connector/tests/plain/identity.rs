@@ -1,7 +1,7 @@
 //! Who is plain, how it is recognised, and what opens nothing (PLN-1, PLN-2).
 
 use naru::{
-    node::verbs::{PeerName, Propose},
+    node::verbs::{Distrust, Propose},
     transport::https::Identity,
 };
 use naru_protocol::error::Code;
@@ -111,8 +111,9 @@ async fn a_renewed_secret_and_a_blocked_peer_open_nothing() {
     market.partner.node.clone_from(&view.base);
     let pull = market.partner.pulls(&agreement).await;
     pull.get(&market.partner, &[("range", "bytes=0-9")]).await.taken(206, "a token since");
-    let blocked = PeerName { peer: view.alias.clone() };
-    assert_eq!(market.firm.node().block_plain(blocked).await.unwrap().status, "blocked");
+    let reason = "the contract has ended".to_owned();
+    let ask = Distrust { peer: view.alias.clone(), reason, only_say: false };
+    assert_eq!(market.firm.node().distrust(ask).await.unwrap().status, "blocked");
     assert_eq!(post(&market.partner, &view.base).await, 404);
     let got = pull.get(&market.partner, &[]).await;
     assert_eq!(got.status, 401, "a blocked peer's token: {}", got.text());

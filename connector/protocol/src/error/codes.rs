@@ -396,9 +396,14 @@ codes! {
         "상대 회사에 사유를 물어보세요.";
     ApprovalPending "approval_pending" 202 Local
         "Deal waits for a person"
-        "A person has to decide before its deadline."
+        "`naru queue` shows it with its deadline; `naru approve` or `naru reject` decides."
         "담당자의 승인을 기다리고 있습니다"
-        "기한 전에 사람이 결정해야 합니다.";
+        "`naru queue`에 기한과 함께 표시됩니다. `naru approve` 또는 `naru reject`로 결정하세요.";
+    ApprovalExpired "approval_expired" 201 Peer
+        "No person decided in time"
+        "Ask the other firm whether it wants the deal, then ask for it again. On the own side: `naru queue` shows what waits and until when."
+        "정해진 시간 안에 담당자가 결정하지 않았습니다"
+        "상대 회사가 거래를 원하는지 확인한 뒤 다시 요청하세요. 자기 쪽에서 기다리는 건과 기한은 `naru queue`에 표시됩니다.";
     Cancelled "cancelled" 201 Local
         "Ended by the operator"
         "Nothing is to be done; the reason is in the log."

@@ -167,7 +167,10 @@ mod tests {
         }
         let policy = serde_json::from_str(include_str!("../../../../examples/ev-parts/terms.json")).unwrap();
         let title = [("en".to_owned(), "records".to_owned())].into();
-        let made = seller.publish(Publish { path: source.to_owned(), title, policy, facts }).await.unwrap();
+        let made = seller
+            .publish(Publish { path: source.to_owned(), title, policy, facts, approval: Default::default() })
+            .await
+            .unwrap();
         (made.dataset, Digest::parse(&made.content_root).unwrap())
     }
 

@@ -36,7 +36,10 @@ use crate::{
         verbs::{ExchangeView, Propose},
         views,
     },
-    store::{AgreementState, Batch, ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, StartedBy},
+    store::{
+        AgreementState, Batch, ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, PeerStatus,
+        StartedBy,
+    },
 };
 
 /// Work that a commit leads to.
@@ -48,6 +51,8 @@ pub(super) enum After {
     Fetch(Id),
     /// A transfer has started and we deliver.
     Push(Id),
+    /// It waits for a person, who is told.
+    Ask(Id),
 }
 
 impl After {
@@ -58,6 +63,7 @@ impl After {
             Self::RequestTransfer(id) => drop(tokio::spawn(async move { node.want_plain(id).await })),
             Self::Fetch(id) => drop(tokio::spawn(async move { node.fetch_plain(id).await })),
             Self::Push(id) => drop(tokio::spawn(async move { node.push_data(id).await })),
+            Self::Ask(id) => drop(tokio::spawn(async move { node.tell_person(id).await })),
         }
     }
 }
@@ -66,6 +72,9 @@ impl PlainTurn {
     /// What is to be done once this turn is durable; decided from the state, so that a restart takes up the same.
     pub(super) fn after(&mut self) -> After {
         let (id, role, state) = (self.row.id, self.machine.role(), self.machine.state());
+        if self.asks {
+            return After::Ask(id);
+        }
         if self.delivers() && self.machine.pending().is_none() {
             return After::Push(id);
         }
@@ -283,6 +292,9 @@ impl Node {
         let row = self.store.exchange(negotiation).await?;
         let row = row.ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;
         let peer = self.plain_peer(&row.peer).ok_or_else(|| NodeError::refused(Code::NotPaired, ""))?;
+        if peer.row.status != PeerStatus::Accepted {
+            return Err(NodeError::refused(Code::PeerBlocked, peer.row.alias.clone()));
+        }
         let (mut row, key) =
             self.plain_row(&peer, ExchangeKind::Transfer, Role::Consumer, None, StartedBy::Us)?;
         let id = row.id;

@@ -6,7 +6,11 @@ use naru_protocol::encoding::{Digest, Id};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::node::{now_ms, verbs::Refusal};
+use crate::node::{
+    approval::{Approved, Held},
+    now_ms,
+    verbs::Refusal,
+};
 
 /// A negotiation.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -50,6 +54,12 @@ pub(super) struct PlainDeal {
     pub(super) started: u32,
     /// The operator's reason to end it, until a message may say so.
     pub(super) cancel: Option<String>,
+    /// It waits for a person of ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) held: Option<Held>,
+    /// Who let it go on, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) approved: Option<Approved>,
     /// Milliseconds of this node's clock: the first message, and FINALIZED.
     pub(super) began_ms: u64,
     /// See `began_ms`.

@@ -13,16 +13,20 @@
 //! | `offer` | reading and comparing offers as other connectors write them |
 //! | `law` | the document that policy is asked about, and permits |
 //! | `negotiation`, `transfer` | what each message means, and what follows from it |
+//! | `approval`, `distrust`, `explain` | a person decides; ending all trust; the case that is explained |
 //! | `ask` | what the operator begins: a request, an offer, a cancellation |
 //! | `outbound` | sending, repeating and giving up |
 //! | `catalog` | their catalogs as we read them |
 //! | `serve`, `fetch`, `take` | bytes under a bearer token: given, fetched, taken in |
 //! | `script` | the behaviour that the published test kit asks for; test profile only |
 
+mod approval;
 mod ask;
 mod begin;
 mod catalog;
 mod deal;
+mod distrust;
+mod explain;
 mod fetch;
 mod inbound;
 mod law;
@@ -40,7 +44,7 @@ mod view;
 
 pub(super) use self::{
     inbound::answer, inbound::recognise, offer::spelt, peers::PlainPeer, peers::Registry, serve::Opened,
-    view::out_of,
+    view::held_since, view::out_of,
 };
 
 /// How data travel between us and a plain peer.

@@ -55,6 +55,10 @@ pub(super) enum Step {
     /// Counter-offer.
     #[cfg(feature = "tck")]
     Offer,
+    /// A person decides; law was not asked yet.
+    Hold,
+    /// A person decides, if law allows.
+    Ask,
     /// ACCEPTED.
     Accept,
     /// The agreement, if law allows.
@@ -101,8 +105,15 @@ impl PlainTurn {
             return self.take(step, pause).await;
         }
         let mut step = usual(heard);
-        if heard == Heard::Theirs(ActKind::Negotiation(neg::ActKind::Offer)) && self.is_wanted().await? {
-            step = Step::Accept;
+        if heard == Heard::Theirs(ActKind::Negotiation(neg::ActKind::Offer)) {
+            // An order is a person's word, given beforehand (NEG-15.1).
+            step = if self.is_wanted().await? { Step::Accept } else { Step::Hold };
+        }
+        if heard == Heard::Theirs(ActKind::Negotiation(neg::ActKind::Request)) {
+            let dataset = self.deal()?.dataset.clone();
+            if self.node.asks_person(&dataset).await? {
+                step = Step::Ask;
+            }
         }
         let cancelled = match &self.data {
             PlainData::Deal(deal) => deal.cancel.clone(),
@@ -118,6 +129,7 @@ impl PlainTurn {
         self.take(step, AFTER_ANSWER_MILLIS).await?;
         let accept = ActKind::Negotiation(neg::ActKind::Accept);
         if ordered && self.machine.pending().is_some_and(|pending| pending.kind == accept) {
+            self.deal()?.held = None;
             // With what takes the offer up, and only then: what law refuses leaves the order standing.
             self.batch.meta.push(crate::node::Node::used_up(&self.row.peer));
         }
@@ -128,6 +140,14 @@ impl PlainTurn {
     pub(super) async fn take(&mut self, step: Step, pause: u64) -> Result<(), NodeError> {
         match step {
             Step::Nothing => Ok(()),
+            Step::Hold => self.hold(),
+            Step::Ask => match self.permitted(pause).await? {
+                Some((_, fields)) => {
+                    fields.into_iter().for_each(|(name, value)| self.remark(name, value));
+                    self.hold()
+                }
+                None => Ok(()),
+            },
             #[cfg(feature = "tck")]
             Step::Request => self.counter_request(pause).await,
             #[cfg(feature = "tck")]
@@ -167,7 +187,8 @@ impl PlainTurn {
                 let reasons = reasons_of(&m.reason);
                 self.remark("code", object!(code));
                 let role = self.machine.role();
-                self.deal()?.refusal = Some(views::refusal_by_peer(&code, reasons, role));
+                let deal = self.deal()?;
+                (deal.refusal, deal.held) = (Some(views::refusal_by_peer(&code, reasons, role)), None);
                 Ok(())
             }
             Said::End(_)
@@ -208,7 +229,8 @@ impl PlainTurn {
             }
             Role::Consumer => self.deal()?.offer = said.value().clone(),
         }
-        self.deal()?.shared = None;
+        let deal = self.deal()?;
+        (deal.shared, deal.held, deal.approved) = (None, None, None);
         Ok(())
     }
 
@@ -274,6 +296,7 @@ impl PlainTurn {
 
     async fn agree(&mut self, pause: u64) -> Result<(), NodeError> {
         let Some((permit, mut fields)) = self.permitted(pause).await? else { return Ok(()) };
+        fields.extend(self.approval_field()?);
         let (us, peer) = (self.node.me.did.to_string(), self.row.peer.clone());
         let id = format!("urn:uuid:{}", super::begin::uuid()?);
         let deal = self.deal()?;
@@ -394,7 +417,8 @@ impl PlainTurn {
 
     /// Takes up the provider's offer.
     pub(super) async fn accept(&mut self, pause: u64) -> Result<(), NodeError> {
-        let Some((permit, fields)) = self.permitted(pause).await? else { return Ok(()) };
+        let Some((permit, mut fields)) = self.permitted(pause).await? else { return Ok(()) };
+        fields.extend(self.approval_field()?);
         let (provider_pid, consumer_pid) = self.pids();
         let event = ContractNegotiationEventMessage {
             provider_pid,
@@ -452,7 +476,8 @@ impl PlainTurn {
             return self.end_transfer(code, reasons, fields, pause);
         }
         let role = self.machine.role();
-        self.deal()?.refusal = Some(views::refusal(code, reasons.clone(), role));
+        let deal = self.deal()?;
+        (deal.refusal, deal.held) = (Some(views::refusal(code, reasons.clone(), role)), None);
         if !self.machine.may_send(ActKind::Negotiation(neg::ActKind::Terminate))
             || self.row.peer_pid.is_none()
         {

@@ -78,7 +78,8 @@ impl Node {
             PlainData::Deal(deal) => deal.callback,
             PlainData::Haul(haul) => haul.callback,
         };
-        if peer.row.status != PeerStatus::Accepted {
+        let ends = act.kind.ends_with(".termination");
+        if peer.row.status != PeerStatus::Accepted && !ends {
             return Err(NodeError::refused(Code::PeerBlocked, peer.row.alias.clone()));
         }
         if !peer.is_its(&callback) {

@@ -25,7 +25,7 @@ use crate::{
         facts::Party,
         now,
         peers::random_id,
-        verbs::{AddPlain, PeerName, PeerView, PlainView},
+        verbs::{AddPlain, PeerView, PlainView},
     },
     store::{Batch, Counted, MAX_ROWS, PeerRow, PeerStatus, Speaks},
     transport::{Peer as Connected, https::Reach},
@@ -245,7 +245,7 @@ impl Node {
         }
     }
 
-    fn take_in(&self, row: PeerRow, record: Record) {
+    pub(super) fn take_in(&self, row: PeerRow, record: Record) {
         let mut proofs: Vec<Digest> = record.header.into_iter().collect();
         proofs.extend(record.certificate.as_ref().map(of_certificate));
         proofs.extend(self.secret_of(&row.did, &record).map(|secret| of_secret(&secret)));
@@ -273,7 +273,8 @@ impl Node {
         };
         match self.plain_peer(&id) {
             Some(peer) if peer.row.status != PeerStatus::Accepted => {
-                Err(NodeError::refused(Code::PeerBlocked, name))
+                let why = format!("{name} is distrusted here; `naru plain` records it anew");
+                Err(NodeError::refused(Code::PeerBlocked, why))
             }
             other => Ok(other),
         }
@@ -427,12 +428,11 @@ impl Node {
         entry.field("status", object!(row.status.as_str()), key());
         let text =
             serde_json::to_string(&record).map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
-        let batch = Batch {
-            entries: vec![entry],
-            peers: vec![row.clone()],
-            meta: vec![(setting(&row.did), text)],
-            ..Batch::default()
-        };
+        let mut meta = vec![(setting(&row.did), text)];
+        if row.status == PeerStatus::Accepted {
+            meta.push(self.trusted_again(&row.did));
+        }
+        let batch = Batch { entries: vec![entry], peers: vec![row.clone()], meta, ..Batch::default() };
         self.store.commit(batch).await?;
         let id = row.did.clone();
         self.take_in(row, record);
@@ -444,15 +444,5 @@ impl Node {
             participant: self.me.did.to_string(),
             status: peer.row.status.to_string(),
         })
-    }
-
-    /// Lets a plain peer in no more: its secret, header or certificate opens nothing from now on.
-    pub async fn block_plain(&self, ask: PeerName) -> Result<PlainView, NodeError> {
-        let none =
-            || NodeError::refused(Code::ArgumentInvalid, format!("no plain peer is named {:?}", ask.peer));
-        let _one = self.pinning.lock().await;
-        let peer = self.plain_named(&ask.peer).await?.ok_or_else(none)?;
-        let row = PeerRow { status: PeerStatus::Blocked, ..peer.row.clone() };
-        self.keep_plain(row, peer.record.clone()).await
     }
 }

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     node::{
         Node, NodeError,
+        approval::WAITS,
         durable::{Recorded, record},
         now, now_ms,
         peers::random_id,
@@ -89,6 +90,8 @@ pub(super) struct PlainTurn {
     pub(super) settled: Vec<ActKind>,
     /// Whoever fetches or delivers the data is to look again after the commit. Not before: it would find what was.
     pub(super) halts: bool,
+    /// A person is told, once this turn is durable, that it waits.
+    pub(super) asks: bool,
 }
 
 impl PlainTurn {
@@ -128,6 +131,7 @@ impl PlainTurn {
             held: Vec::new(),
             settled: Vec::new(),
             halts: false,
+            asks: false,
         }
     }
 
@@ -344,6 +348,14 @@ impl PlainTurn {
             (None, Some(_)) => Some("the next message".to_owned()),
             (None, None) => None,
         };
+        let held = match &self.data {
+            PlainData::Deal(deal) => deal.held.filter(|_| self.machine.pending().is_none()),
+            PlainData::Haul(_) => None,
+        };
+        row.deadline = held.filter(|_| row.waits_for.is_some()).map(|held| held.until);
+        if row.deadline.is_some() {
+            row.waits_for = Some(WAITS.to_owned());
+        }
         row.data = match &self.data {
             PlainData::Deal(deal) => to_json(deal)?,
             PlainData::Haul(haul) => to_json(haul)?,

@@ -11,9 +11,18 @@ use crate::{
         Node, NodeError, agreements,
         transfer::passes,
         verbs::{AgreementView, ExchangeView, Trouble},
+        views::unanswered_trouble,
     },
-    store::ExchangeRow,
+    store::{ExchangeRow, OutboxRow},
 };
+
+/// Since when an exchange waits for a person of ours, if it does.
+pub(in crate::node) fn held_since(row: &ExchangeRow) -> Result<Option<u64>, NodeError> {
+    Ok(match data_of(row)? {
+        PlainData::Deal(deal) => deal.held.map(|held| held.since),
+        PlainData::Haul(_) => None,
+    })
+}
 
 /// Where the files of an exchange go.
 pub(in crate::node) fn out_of(row: &ExchangeRow) -> Result<Option<PathBuf>, NodeError> {
@@ -46,10 +55,11 @@ impl Node {
     }
 
     /// Fills in what only plain exchanges know.
-    pub(in crate::node) async fn plain_view(
+    pub(in crate::node) fn plain_view(
         &self,
         row: &ExchangeRow,
         mut view: ExchangeView,
+        sent: Option<&OutboxRow>,
     ) -> Result<ExchangeView, NodeError> {
         let took = |from: u64, to: Option<u64>| to.map(|to| to.saturating_sub(from));
         view.unsigned = true;
@@ -57,7 +67,7 @@ impl Node {
             view.peer.clone_from(&peer.row.alias);
         }
         if row.waits_for.as_deref().is_some_and(|w| w.starts_with("peer:")) {
-            view.trouble = self.unanswered_trouble(row).await?;
+            view.trouble = sent.and_then(unanswered_trouble);
         }
         let data = data_of(row)?;
         // Concluded, and the data are still to be asked for.

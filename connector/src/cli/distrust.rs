@@ -1,0 +1,60 @@
+//! `naru distrust`: what it ends is said first; then a person agrees on the terminal, or `--yes` did beforehand.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use naru_protocol::error::Code;
+use serde_json::json;
+
+use super::{args::Dir, show, tell};
+use crate::control::{self, Failure};
+
+const EXAMPLES: &str = "Examples:\n  naru distrust --dir A merlion --reason \"its keys were stolen\"\n  \
+                        naru distrust --dir A merlion --reason \"contract ended\" --yes --json\n\n\
+                        It can be lifted: `naru accept` or `naru trust` with a new ticket for a peer that signs, `naru plain` \
+                        for one that does not. What was ended stays ended.";
+
+/// End all trust in a peer: end what runs with it, and let it in no more.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Distrust {
+    #[command(flatten)]
+    pub(super) at: Dir,
+    /// Alias, DID or participant id, as `peers` prints it.
+    pub(super) peer: String,
+    /// Why; the other side sees it with everything that ends.
+    #[arg(long)]
+    pub(super) reason: String,
+    /// Do it without asking.
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
+pub(super) async fn distrust(args: Distrust, json: bool) -> Result<bool, Failure> {
+    let mut request = json!({"peer": args.peer, "reason": args.reason, "only_say": true});
+    if !args.yes {
+        let would = control::call(&args.at.dir, "distrust", Some(&request)).await?;
+        if json {
+            eprintln!("{would}");
+        } else {
+            eprint!("{}", show::text(&would));
+        }
+        agreed(&args.peer)?;
+    }
+    request["only_say"] = json!(false);
+    tell(&args.at.dir, "distrust", Some(request), json).await
+}
+
+/// Whether the person agrees to what was just shown.
+fn agreed(peer: &str) -> Result<(), Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::new(Code::ArgumentInvalid, "nobody is here to agree; nothing was done")
+            .hint("Look at what it would end, above, and pass --yes."));
+    }
+    eprint!("End all of this and let {peer} in no more? [y/N] ");
+    let mut answer = String::new();
+    let read = std::io::stderr().flush().and_then(|()| std::io::stdin().lock().read_line(&mut answer));
+    if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    Err(Failure::new(Code::Cancelled, "nothing was done").hint("Run it again to distrust the peer."))
+}

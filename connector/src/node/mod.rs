@@ -17,6 +17,7 @@
 //! | `recovery` | after a start: what peers hold of our log |
 //! | `evidence` | the log as static files |
 //! | `views`, `verbs` | what people ask and see |
+//! | `events`, `counters` | what happens, for those who watch; what is counted |
 
 mod after;
 mod budget;
@@ -24,12 +25,14 @@ mod bytes;
 mod catalog;
 mod contact;
 mod counter;
+pub(crate) mod counters;
 pub mod country;
 mod deadlines;
 mod deal;
 mod doors;
 mod durable;
 mod error;
+pub mod events;
 mod evidence;
 pub mod facts;
 mod forks;
@@ -132,6 +135,10 @@ pub struct Inner {
     nudge: Notify,
     /// The outbox has something new.
     wake: Notify,
+    /// What happens, for those who watch.
+    events: events::Bus,
+    /// What is counted for metrics.
+    counters: Arc<counters::Counters>,
     stop: watch::Sender<bool>,
 }
 
@@ -218,6 +225,8 @@ impl Node {
             outs: tokio::sync::Mutex::default(),
             nudge: Notify::new(),
             wake: Notify::new(),
+            events: events::Bus::default(),
+            counters: Arc::default(),
             stop,
         }));
         node.genesis().await?;
@@ -237,6 +246,7 @@ impl Node {
 
     /// Stops sending and serving, and closes the store.
     pub async fn close(&self) -> Result<(), NodeError> {
+        self.events.tell(events::Happened::Stopping);
         let _ = self.stop.send(true);
         self.close_https().await;
         self.transport.shutdown().await;

@@ -4,11 +4,12 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Publish a folder or file as a dataset.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Publish {
     /// The folder or file; it stays where it is.
@@ -22,7 +23,7 @@ pub struct Publish {
 }
 
 /// What was published.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Published {
     /// The dataset's name.
     pub dataset: String,
@@ -39,7 +40,7 @@ pub struct Published {
 }
 
 /// Issue a ticket.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IssueTicket {
     /// Whoever redeems it is accepted at once.
@@ -49,7 +50,7 @@ pub struct IssueTicket {
 }
 
 /// A ticket to hand to a partner.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TicketText {
     /// One line of text.
     pub ticket: String,
@@ -58,7 +59,7 @@ pub struct TicketText {
 }
 
 /// Redeem a ticket.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trust {
     /// The ticket's text.
@@ -70,7 +71,7 @@ pub struct Trust {
 }
 
 /// Accept a peer that redeemed one of our tickets.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Accept {
     /// Alias or DID.
@@ -80,7 +81,7 @@ pub struct Accept {
 }
 
 /// A peer as people see it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PeerView {
     /// Its short name here.
     pub alias: String,
@@ -106,7 +107,7 @@ pub struct PeerView {
 }
 
 /// Names a peer by alias or DID.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PeerName {
     /// Alias or DID.
@@ -114,7 +115,7 @@ pub struct PeerName {
 }
 
 /// A dataset of a peer's catalog, judged by our own policy.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct CatalogItem {
     /// What `get` takes after the peer's name.
     pub dataset: String,
@@ -144,7 +145,7 @@ pub struct CatalogItem {
 }
 
 /// What an offer lets a consumer do (POL-10).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OfferTerms {
     /// The purposes, one of which a proposal names.
     pub purposes: Vec<String>,
@@ -161,7 +162,7 @@ pub struct OfferTerms {
 }
 
 /// Propose a deal: as consumer (`request`) or as provider (`offer`).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Propose {
     /// The other side.
@@ -186,7 +187,7 @@ pub struct Propose {
 }
 
 /// Record a peer that speaks the Dataspace Protocol and signs nothing.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddPlain {
     /// Its participant id, as it stands in messages.
@@ -227,7 +228,7 @@ impl std::fmt::Debug for AddPlain {
 }
 
 /// A plain peer, and where it reaches us.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PlainView {
     /// Its participant id.
     pub id: String,
@@ -248,7 +249,7 @@ impl std::fmt::Debug for PlainView {
 }
 
 /// Names an exchange by its id.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExchangeName {
     /// The id.
@@ -256,7 +257,7 @@ pub struct ExchangeName {
 }
 
 /// End a finalized agreement.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct End {
     /// The negotiation's id.
@@ -266,7 +267,7 @@ pub struct End {
 }
 
 /// End what is not concluded or not complete yet.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cancel {
     /// The negotiation's or transfer's id.
@@ -276,7 +277,7 @@ pub struct Cancel {
 }
 
 /// Have the data of an agreement in force received or asked for again.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
     /// The negotiation's or transfer's id.
@@ -286,7 +287,7 @@ pub struct Retry {
 }
 
 /// Names a dataset of our own.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetName {
     /// As `publish` printed it.
@@ -294,7 +295,7 @@ pub struct DatasetName {
 }
 
 /// A dataset of our own as people see it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetView {
     /// Its name.
     pub dataset: String,
@@ -313,7 +314,7 @@ pub struct DatasetView {
 }
 
 /// Write the log and all that an auditor needs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Export {
     /// A folder that does not exist yet or is empty.
@@ -321,7 +322,7 @@ pub struct Export {
 }
 
 /// What was exported.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Exported {
     /// The folder.
     pub dir: PathBuf,
@@ -332,7 +333,7 @@ pub struct Exported {
 }
 
 /// An exchange as people see it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ExchangeView {
     /// Its id, the same in both logs.
     pub id: String,
@@ -375,7 +376,7 @@ pub struct ExchangeView {
 }
 
 /// What keeps an exchange from going on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Trouble {
     /// A code of the error registry.
     pub code: String,
@@ -388,7 +389,7 @@ pub struct Trouble {
 }
 
 /// Why a deal did not come to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
     /// A code of the error registry.
     pub code: String,
@@ -399,8 +400,11 @@ pub struct Refusal {
 }
 
 /// The node at a glance.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
+    /// It runs; what is read from the folder of a node that does not says false, and lacks what only a running node knows.
+    #[serde(default)]
+    pub running: bool,
     /// Root identity.
     pub did: String,
     /// Self-declared name.
@@ -428,7 +432,7 @@ pub struct Status {
 }
 
 /// Take up the next offer of a peer, and write the files there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// The peer.

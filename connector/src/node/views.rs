@@ -176,6 +176,7 @@ impl Node {
             .collect();
         let waiting = self.store.outbox(None, MAX_ROWS).await?.len();
         Ok(Status {
+            running: true,
             did: self.me.did.to_string(),
             name: self.me.participant.name.clone(),
             fingerprint: naru_protocol::identity::fingerprint(&self.me.did),

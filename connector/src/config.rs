@@ -4,6 +4,7 @@
 //! `identity/` at `init` and is not needed while the node runs: it may be moved away. Does not open the database.
 
 mod https;
+mod management;
 
 use std::{
     fs,
@@ -15,7 +16,10 @@ use std::{
 use naru_protocol::{error::Code, signature::SigningKey};
 use serde::{Deserialize, Serialize};
 
-pub use self::https::{Https, Shown};
+pub use self::{
+    https::{Https, Shown},
+    management::Management,
+};
 
 /// What is wrong with the folder, in words for the person who runs the node.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +112,9 @@ pub struct Config {
     /// Where they reach it by HTTPS; without it, that door stays closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub https: Option<Https>,
+    /// Where programs on this machine reach the running node; without it, at a port that the system chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management: Option<Management>,
 }
 
 /// Where peers reach this node.
@@ -350,6 +357,7 @@ mod tests {
             shard: 1,
             listen: Listen { host: "127.0.0.1".into(), port: 4100 },
             https: Some(Https::of_init("127.0.0.1:4443".parse().unwrap(), "localhost")),
+            management: None,
         }
     }
 

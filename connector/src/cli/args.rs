@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::init;
+use super::{events, init, token};
 use crate::demo;
 
 /// Naru: trade datasets across borders, with the law checked and every step provable.
@@ -72,6 +72,10 @@ pub(super) enum Verb {
     /// Verify exported logs without any node.
     #[command(subcommand)]
     Audit(Audit),
+    /// Follow what happens in the running node.
+    Events(events::Events),
+    /// Make a token for the management API, list them, end one.
+    Token(token::Token),
 }
 
 #[derive(Debug, Clone, clap::Args)]

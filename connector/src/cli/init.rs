@@ -83,6 +83,7 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
         shard: 1,
         listen: Listen { host: args.host.clone(), port },
         https: https.as_ref().map(|(https, _)| https.clone()),
+        management: None,
     };
     let folder = Folder::new(&args.dir);
     folder.create(&config).map_err(config_error)?;

@@ -9,9 +9,12 @@ mod print;
 mod args;
 mod complain;
 mod confirm;
+mod events;
 pub mod init;
+mod logs;
 mod run;
 mod show;
+mod token;
 
 use std::{
     path::{Path, PathBuf},
@@ -68,10 +71,10 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Init(args) => made(&args, json),
         Verb::Run(at) => run::run(&at.dir).await,
         Verb::Stop(at) => ask("stop", at.dir, json!({})).await,
-        Verb::Status(at) => tell(&at.dir, "status", None, json).await,
-        Verb::Peers(at) => tell(&at.dir, "peers", None, json).await,
-        Verb::Datasets(at) => tell(&at.dir, "datasets", None, json).await,
-        Verb::Exchanges(at) => tell(&at.dir, "exchanges", None, json).await,
+        Verb::Status(at) => look(&at.dir, "status", json).await,
+        Verb::Peers(at) => look(&at.dir, "peers", json).await,
+        Verb::Datasets(at) => look(&at.dir, "datasets", json).await,
+        Verb::Exchanges(at) => look(&at.dir, "exchanges", json).await,
         Verb::Publish(args) => publish(args, json).await,
         Verb::Withdraw(args) => ask("withdraw", args.at.dir, json!({"dataset": args.dataset})).await,
         Verb::Ticket(args) => ticket(args, json).await,
@@ -95,6 +98,8 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::End(args) => ask("end", args.at.dir, json!({"id": args.id, "reason": args.reason})).await,
         Verb::Retry(args) => retry(args, json).await,
         Verb::Log(Log::Export { at, out }) => ask("export", at.dir, json!({"out": absolute(&out)?})).await,
+        Verb::Events(args) => events::run(args, json).await,
+        Verb::Token(args) => token::run(&args, json),
         Verb::Audit(Audit::Verify { dirs, trust }) => {
             let report = audit::verify(&dirs, &audit::Anchors::read(&trust)?)?;
             if json {
@@ -139,6 +144,19 @@ async fn expect(args: args::Expect, json: bool) -> Result<bool, Failure> {
     let out = absolute(out)?;
     let request = json!({"peer": args.peer, "out": out, "purpose": args.purpose, "countries": args.country});
     tell(&args.at.dir, "expect", Some(request), json).await
+}
+
+/// Asks the node, or reads its folder where none runs.
+async fn look(dir: &Path, verb: &str, json: bool) -> Result<bool, Failure> {
+    let (answer, running) = control::look(dir, verb, None).await?;
+    if !running {
+        eprintln!(
+            "the node is not running: this is what its folder says (`naru run --dir {}` starts it)",
+            dir.display()
+        );
+    }
+    shown(&answer, json);
+    Ok(true)
 }
 
 async fn tell(dir: &Path, verb: &str, request: Option<Value>, json: bool) -> Result<bool, Failure> {

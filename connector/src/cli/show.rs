@@ -50,7 +50,7 @@ fn lines(out: &mut String, value: &Value, depth: usize) {
 }
 
 /// A value on one line. What a peer said must not move the cursor, end the line or turn the text round.
-fn plain(value: &Value) -> String {
+pub(super) fn plain(value: &Value) -> String {
     let turns =
         |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let shown = |c: char| if c.is_control() || turns(c) { '\u{fffd}' } else { c };

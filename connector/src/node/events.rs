@@ -22,6 +22,9 @@ pub const KEPT: usize = 1024;
 /// Events that a reader may be behind before it is ended.
 pub const QUEUE: usize = 256;
 
+/// How `waits_for` begins where a person of ours has to decide.
+const OF_OURS: &str = "us:";
+
 /// Something happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
@@ -246,7 +249,7 @@ impl Node {
     fn changed(&self, row: &ExchangeRow) -> Vec<Happened> {
         let (exchange, peer) = (row.id.to_string(), self.short_name(&row.peer));
         let Brief { refusal } = serde_json::from_str(&row.data).unwrap_or_default();
-        let waits = row.waits_for.as_deref().filter(|waits| waits.starts_with("person"));
+        let waits = row.waits_for.as_deref().filter(|waits| waits.starts_with(OF_OURS));
         let approval = waits.map(|about| Happened::Approval {
             exchange: Some(exchange.clone()),
             peer: peer.clone(),

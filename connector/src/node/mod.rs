@@ -17,9 +17,11 @@
 //! | `recovery` | after a start: what peers hold of our log |
 //! | `evidence` | the log as static files |
 //! | `views`, `verbs` | what people ask and see |
-//! | `events`, `counters` | what happens, for those who watch; what is counted |
+//! | `events`, `counters`, `measure` | what happens, for those who watch; what is counted |
+//! | `latch`, `at_rest` | what a starting node has reached; a node that does not run, read from its folder |
 
 mod after;
+mod at_rest;
 mod budget;
 mod bytes;
 mod catalog;
@@ -37,9 +39,11 @@ mod evidence;
 pub mod facts;
 mod forks;
 mod inbound;
+mod latch;
 mod link;
 mod locks;
 mod me;
+mod measure;
 mod negotiation;
 mod omission;
 mod out;
@@ -70,7 +74,12 @@ use naru_policy::{Bundle, Engine, bundled};
 use naru_protocol::log::checkpoint::Origin;
 use tokio::sync::{Notify, watch};
 
-pub use self::error::NodeError;
+pub use self::{
+    at_rest::AtRest,
+    error::NodeError,
+    latch::{Latch, Latches},
+    measure::Measured,
+};
 use self::{
     bytes::{Live, Runs},
     doors::{Door, Ways},
@@ -187,26 +196,60 @@ fn load_packs() -> Result<Engine, NodeError> {
 impl Node {
     /// Opens a folder and starts to listen, to answer and to repeat what is unanswered.
     pub async fn open(folder: &Folder) -> Result<Self, NodeError> {
+        Self::open_noting(folder, &Latches::default()).await
+    }
+
+    /// The same, closing a latch for each thing that is reached.
+    pub async fn open_noting(folder: &Folder, latches: &Latches) -> Result<Self, NodeError> {
         let config: Config = folder.config()?;
         let lock = FolderLock::acquire(folder.path())?;
         let me = Me::read(folder, config.shard)?;
+        latches.close(Latch::Keys);
         let https =
             config.https.as_ref().map(|https| Ok::<_, NodeError>((https.listen, https.read(folder)?)));
         let https = https.transpose()?;
         let engine = tokio::task::spawn_blocking(load_packs).await;
         let engine = Arc::new(engine.map_err(|e| NodeError::Folder(e.to_string()))??);
+        latches.close(Latch::Packs);
         let origin = Origin::parse(&me.origin).map_err(|e| NodeError::Folder(e.to_string()))?;
         let signer = LogSigner::new(&origin, me.secret().log.clone())?;
         let store = SqliteStore::open(lock, SqliteOptions::in_folder(folder.path()), signer).await?;
+        latches.close(Latch::Store);
         let wrapping = Wrapping::open(&folder.join("erasable.keys"))?;
         let listen = config.multiaddr().into_iter().collect();
         let started = Transport::start(transport::Config::new(me.secret().transport.0, listen)).await?;
         let (transport, incoming) = started;
+        let node = Self::of(folder, me, Arc::new(store), wrapping, transport, engine);
+        node.genesis().await?;
+        node.know_plain_peers().await?;
+        if let Some((listen, shown)) = https {
+            node.open_https(listen, shown).await?;
+        }
+        tokio::spawn(transport::serve(incoming, inbound::router(node.clone()), ServeLimits::default()));
+        node.introduce().await?;
+        latches.close(Latch::Listening);
+        tokio::spawn(outbox::run(node.clone()));
+        tokio::spawn(deadlines::run(node.clone()));
+        tokio::spawn(contact::run(node.clone()));
+        tokio::spawn(contact::watch(node.clone()));
+        transfer::resume_all(&node).await?;
+        Ok(node)
+    }
+
+    /// The parts put together; nothing is started.
+    fn of(
+        folder: &Folder,
+        me: Me,
+        store: Arc<dyn Store>,
+        wrapping: Wrapping,
+        transport: Transport,
+        engine: Arc<Engine>,
+    ) -> Self {
         let (stop, _) = watch::channel(false);
-        let node = Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             folder: folder.clone(),
             me,
-            store: Arc::new(store),
+            store,
             wrapping,
             transport,
             https: OnceLock::new(),
@@ -228,20 +271,7 @@ impl Node {
             events: events::Bus::default(),
             counters: Arc::default(),
             stop,
-        }));
-        node.genesis().await?;
-        node.know_plain_peers().await?;
-        if let Some((listen, shown)) = https {
-            node.open_https(listen, shown).await?;
-        }
-        tokio::spawn(transport::serve(incoming, inbound::router(node.clone()), ServeLimits::default()));
-        node.introduce().await?;
-        tokio::spawn(outbox::run(node.clone()));
-        tokio::spawn(deadlines::run(node.clone()));
-        tokio::spawn(contact::run(node.clone()));
-        tokio::spawn(contact::watch(node.clone()));
-        transfer::resume_all(&node).await?;
-        Ok(node)
+        }))
     }
 
     /// Stops sending and serving, and closes the store.

@@ -235,7 +235,7 @@ fn is_ended(row: &ExchangeRow) -> bool {
 }
 
 /// Resident memory of this process in bytes, where the system tells.
-fn resident() -> Option<u64> {
+pub(super) fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|l| l.starts_with("VmRSS:"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)

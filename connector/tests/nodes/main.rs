@@ -10,6 +10,7 @@ mod common;
 mod export;
 mod faults;
 mod https;
+mod manage;
 mod omission;
 mod operator;
 mod order;

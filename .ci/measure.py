@@ -46,7 +46,7 @@ class Node:
         door = json.loads((self.dir / "control.json").read_text())
         connection = http.client.HTTPConnection("127.0.0.1", door["port"], timeout=600)
         head = {"Authorization": "Bearer " + door["token"]}
-        connection.request("GET" if request is None else "POST", "/" + verb, None if request is None else json.dumps(request), head)
+        connection.request("GET" if request is None else "POST", "/v1/" + verb, None if request is None else json.dumps(request), head)
         answer = connection.getresponse()
         body = json.loads(answer.read())
         assert answer.status == 200, (verb, body)

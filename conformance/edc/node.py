@@ -80,7 +80,7 @@ class Node:
                 self._own.door = connection, {"Authorization": "Bearer " + door["token"]}
             connection, head = self._own.door
             try:
-                connection.request("GET" if body is None else "POST", "/" + verb, body, head)
+                connection.request("GET" if body is None else "POST", "/v1/" + verb, body, head)
                 answer = connection.getresponse()
                 content = json.loads(answer.read())
                 break

@@ -5,6 +5,7 @@
 
 mod approval;
 mod https;
+mod management;
 
 use std::{
     fs,
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     approval::Approvals,
     https::{Https, Shown},
+    management::Management,
 };
 
 /// What is wrong with the folder, in words for the person who runs the node.
@@ -115,6 +117,9 @@ pub struct Config {
     /// What happens when a deal waits for a person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approvals>,
+    /// Where programs on this machine reach the running node; without it, at a port that the system chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management: Option<Management>,
 }
 
 /// Where peers reach this node.
@@ -359,6 +364,7 @@ mod tests {
             listen: Listen { host: "127.0.0.1".into(), port: 4100 },
             https: Some(Https::of_init("127.0.0.1:4443".parse().unwrap(), "localhost")),
             approval: None,
+            management: None,
         }
     }
 

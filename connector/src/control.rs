@@ -1,29 +1,24 @@
-//! The local door: how commands on this machine talk to the running node.
+//! How commands on this machine talk to the running node: the client side of the management API (`manage`), and the one shape
+//! of a failure.
 //!
-//! HTTP on a loopback port that the system chose, under a random bearer token; both stand in `control.json`, readable
-//! by the owner only and removed at a clean stop. Nothing here is reachable from another machine.
+//! `control.json` in the node's folder says at which port the node answers and has the token of our own commands; it is
+//! readable by the owner only and removed at a clean stop. Where no node runs, reading verbs read the folder.
 
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
-use axum::{
-    Router,
-    body::Bytes,
-    extract::{Request, State},
-    http::{StatusCode, header},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
-    routing::{get, post},
-};
+use axum::{body::Bytes, http::header};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::{Response, body::Incoming};
 use hyper_util::rt::TokioIo;
-use naru_protocol::error::{Code, Side};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::watch};
+use naru_protocol::error::{Code, Lang, Side};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::{
-    config::{self, Folder},
-    node::{Node, NodeError, verbs},
+    config::Folder,
+    manage::Door,
+    node::{AtRest, Latch, Latches, Node, NodeError},
 };
 
 /// The largest answer that a command takes from the node on its own machine, bytes.
@@ -89,158 +84,162 @@ impl From<NodeError> for Failure {
     }
 }
 
-impl IntoResponse for Failure {
-    fn into_response(self) -> Response {
-        (StatusCode::UNPROCESSABLE_ENTITY, serde_json::to_string(&self).unwrap_or_default()).into_response()
-    }
-}
-
+/// Where a running node is asked, and our own commands' token: `control.json`.
 #[derive(Serialize, Deserialize)]
-struct Door {
-    port: u16,
-    token: String,
+pub(crate) struct Address {
+    pub(crate) port: u16,
+    pub(crate) token: String,
 }
 
-/// Opens the local door and serves it until `stop` turns true.
-pub async fn serve(node: Node, folder: &Folder, stop: watch::Sender<bool>) -> Result<(), Failure> {
-    let io = |e: std::io::Error| Failure::new(Code::FileUnusable, format!("local door: {e}"));
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(io)?;
-    let port = listener.local_addr().map_err(io)?.port();
-    let token = naru_protocol::encoding::to_base64url(&config::random::<32>().map_err(io)?);
-    let door = serde_json::to_string(&Door { port, token: token.clone() }).unwrap_or_default();
-    let mut stopped = stop.subscribe();
-    let app = routes(node, stop).layer(middleware::from_fn(move |request: Request, next: Next| {
-        let expected = format!("Bearer {token}");
-        async move {
-            let given = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-            if given == Some(expected.as_str()) {
-                next.run(request).await
-            } else {
-                StatusCode::UNAUTHORIZED.into_response()
-            }
-        }
-    }));
-    // Written only when the port answers: a command that finds the file finds the node.
-    config::write_secret(&folder.control(), &door).map_err(|e| Failure::new(e.code(), e.to_string()))?;
-    let path = folder.control();
-    tokio::spawn(async move {
-        let done = async move {
-            let _ = stopped.wait_for(|s| *s).await;
-        };
-        if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(done).await {
-            tracing::error!(%error, "local door closed");
-        }
-        let _ = std::fs::remove_file(path);
-    });
-    Ok(())
+/// Opens the management API for a node that is open already, until `stop` turns true.
+pub async fn serve(node: Node, folder: &Folder, stop: watch::Sender<bool>) -> Result<u16, Failure> {
+    let latches = Arc::new(Latches::default());
+    Latch::ALL.into_iter().for_each(|latch| latches.close(latch));
+    let door = Door::open(folder, latches, stop).await?;
+    door.hand_over(node)?;
+    let port = door.port();
+    tokio::spawn(door.closed());
+    Ok(port)
 }
 
-type Answer = Result<String, Failure>;
-
-fn answer<T: Serialize>(result: Result<T, NodeError>) -> Answer {
-    serde_json::to_string(&result?).map_err(|e| Failure::new(Code::Internal, e.to_string()))
+fn not_running(folder: &Path) -> Failure {
+    let why = format!("no node runs in {0}; start it with `naru run --dir {0}`", folder.display());
+    Failure::new(Code::NotRunning, why)
 }
 
-fn body<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Failure> {
-    serde_json::from_slice(bytes).map_err(|e| Failure::new(Code::ArgumentInvalid, e.to_string()))
+fn broken(why: impl std::fmt::Display) -> Failure {
+    Failure::new(Code::NotRunning, format!("the node stopped answering: {why}"))
 }
 
-fn routes(node: Node, stop: watch::Sender<bool>) -> Router {
-    macro_rules! verb {
-        ($method:ident, $request:ty) => {
-            post(|State(node): State<Node>, bytes: Bytes| async move {
-                let request: $request = body(&bytes)?;
-                answer(node.$method(request).await)
-            })
-        };
+/// What keeps a connection open while an answer is read.
+type Sender = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
+
+/// Sends one request and gives the answer, whose content is still to come.
+async fn send(
+    folder: &Path,
+    path: &str,
+    request: Option<&Value>,
+    last: Option<&str>,
+) -> Result<(Response<Incoming>, Sender), Failure> {
+    let none = || not_running(folder);
+    let text = std::fs::read_to_string(Folder::new(folder).control()).map_err(|_| none())?;
+    let Address { port, token } = serde_json::from_str(&text).map_err(|_| none())?;
+    let stream = tokio::net::TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port)));
+    let stream = stream.await.map_err(|_| none())?;
+    let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
+    let (mut sender, connection) = handshake.map_err(broken)?;
+    tokio::spawn(connection);
+    let mut asked = hyper::Request::builder()
+        .method(if request.is_some() { "POST" } else { "GET" })
+        .uri(format!("/v1/{path}"))
+        .header(header::HOST, format!("127.0.0.1:{port}"))
+        .header(header::AUTHORIZATION, format!("Bearer {token}"));
+    if let Some(last) = last {
+        asked = asked.header("last-event-id", last);
     }
-    // Nothing of these is an answer of a peer.
-    macro_rules! own {
-        ($method:ident, $request:ty) => {
-            post(|State(node): State<Node>, bytes: Bytes| async move {
-                let request: $request = body(&bytes)?;
-                answer(node.$method(request).await).map_err(Failure::own)
-            })
-        };
+    let content = request.map(Value::to_string).unwrap_or_default();
+    let asked = asked.body(Full::new(Bytes::from(content))).map_err(broken)?;
+    let answer = sender.send_request(asked).await.map_err(broken)?;
+    if answer.status().is_success() {
+        return Ok((answer, sender));
     }
-    Router::new()
-        .route("/status", get(|State(node): State<Node>| async move { answer(node.status().await) }))
-        .route("/publish", own!(publish, verbs::Publish))
-        .route("/ticket", own!(issue_ticket, verbs::IssueTicket))
-        .route("/trust", verb!(trust, verbs::Trust))
-        .route("/accept", own!(accept_peer, verbs::Accept))
-        .route("/peers", get(|State(node): State<Node>| async move { answer(node.peers().await) }))
-        .route("/plain", own!(add_plain, verbs::AddPlain))
-        .route("/dial", own!(dial, verbs::PeerName))
-        .route("/disconnect", own!(disconnect, verbs::PeerName))
-        .route("/catalog", verb!(fetch_catalog, verbs::PeerName))
-        .route("/request", verb!(request, verbs::Propose))
-        .route("/offer", own!(offer, verbs::Propose))
-        .route("/expect", own!(expect, verbs::Expect))
-        .route("/revoke", own!(revoke, verbs::PeerName))
-        .route("/end", own!(end, verbs::End))
-        .route("/cancel", own!(cancel, verbs::Cancel))
-        .route("/retry", own!(retry, verbs::Retry))
-        .route("/withdraw", own!(withdraw, verbs::DatasetName))
-        .route("/datasets", get(|State(node): State<Node>| async move { answer(node.datasets().await) }))
-        .route("/exchange", own!(exchange, verbs::ExchangeName))
-        .route("/exchanges", get(|State(node): State<Node>| async move { answer(node.exchanges().await) }))
-        .route("/export", own!(export, verbs::Export))
-        .route("/bundle", own!(bundle, verbs::Bundle))
-        .route("/preview", verb!(preview, verbs::Propose))
-        .route("/agreements", get(|State(node): State<Node>| async move { answer(node.agreements().await) }))
-        .route("/log", own!(log, verbs::LogPage))
-        .route("/queue", get(|State(node): State<Node>| async move { answer(node.queue().await) }))
-        .route("/approve", own!(approve, verbs::Approve))
-        .route("/reject", own!(reject, verbs::Reject))
-        .route("/distrust", own!(distrust, verbs::Distrust))
-        .route("/explain", verb!(explain_deal, verbs::Explain))
-        .route(
-            "/stop",
-            post(move || async move {
-                let _ = stop.send(true);
-                json!({"stopping": true}).to_string()
-            }),
-        )
-        .with_state(node)
+    let bytes = whole(answer.into_body()).await?;
+    let failure: Failure =
+        serde_json::from_slice(&bytes).unwrap_or_else(|_| broken(String::from_utf8_lossy(&bytes)));
+    Err(without_common_hint(failure))
+}
+
+async fn whole(body: Incoming) -> Result<Bytes, Failure> {
+    Ok(Limited::new(body, ANSWER).collect().await.map_err(broken)?.to_bytes())
+}
+
+/// What the code itself says to do is said in the language of whoever reads it.
+fn without_common_hint(failure: Failure) -> Failure {
+    let common = Code::parse(&failure.code).map(|code| code.hint(Lang::En)).ok();
+    let hint = failure.hint.filter(|hint| Some(hint.as_str()) != common);
+    Failure { hint, ..failure }
 }
 
 /// Asks the node that runs in `folder`; `request` is sent as JSON with POST, its absence is a GET.
 pub async fn call(folder: &Path, verb: &str, request: Option<&Value>) -> Result<Value, Failure> {
-    let not_running = || {
-        Failure::new(
-            Code::NotRunning,
-            format!("no node runs in {0}; start it with `naru run --dir {0}`", folder.display()),
-        )
+    let (answer, _open) = send(folder, verb, request, None).await?;
+    serde_json::from_slice(&whole(answer.into_body()).await?).map_err(broken)
+}
+
+/// The same for a verb that reads: where no node runs, from its folder. Also says whether one runs.
+pub async fn look(folder: &Path, verb: &str, request: Option<&Value>) -> Result<(Value, bool), Failure> {
+    match call(folder, verb, request).await {
+        Err(failure) if failure.code == Code::NotRunning.as_str() => {
+            let none = AtRest::open(&Folder::new(folder)).await?.ok_or(failure)?;
+            let seen = none.look(verb, request).await?;
+            Ok((seen.ok_or_else(|| not_running(folder))?, false))
+        }
+        answer => Ok((answer?, true)),
+    }
+}
+
+/// The events of the running node, from now on or behind the event with the id `last`.
+pub async fn events(folder: &Path, last: Option<&str>) -> Result<EventStream, Failure> {
+    let (answer, open) = send(folder, "events", None, last).await?;
+    Ok(EventStream { body: answer.into_body(), held: Vec::new(), _open: open })
+}
+
+/// Events as they come.
+#[derive(Debug)]
+pub struct EventStream {
+    body: Incoming,
+    held: Vec<u8>,
+    _open: Sender,
+}
+
+impl EventStream {
+    /// The next event with its id; none after the last.
+    pub async fn next(&mut self) -> Result<Option<(Option<String>, Value)>, Failure> {
+        loop {
+            while let Some(end) = self.held.windows(2).position(|two| two == b"\n\n") {
+                let block: Vec<u8> = self.held.drain(..end + 2).collect();
+                if let Some(event) = parse_event(&String::from_utf8_lossy(&block)) {
+                    return event.map(Some);
+                }
+            }
+            match self.body.frame().await {
+                Some(frame) => self.held.extend(frame.map_err(broken)?.into_data().unwrap_or_default()),
+                None => return Ok(None),
+            }
+            if self.held.len() > ANSWER {
+                return Err(broken("an event does not end"));
+            }
+        }
+    }
+}
+
+/// Reads the lines of one event; none for a comment.
+fn parse_event(block: &str) -> Option<Result<(Option<String>, Value), Failure>> {
+    let field = |name: &str| {
+        let mut values = block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        values.next().map(|value| value.strip_prefix(' ').unwrap_or(value).to_owned())
     };
-    let text = std::fs::read_to_string(Folder::new(folder).control()).map_err(|_| not_running())?;
-    let door: Door = serde_json::from_str(&text).map_err(|_| not_running())?;
-    let stream = tokio::net::TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], door.port)));
-    let stream = stream.await.map_err(|_| not_running())?;
-    let broken = |e: String| Failure::new(Code::NotRunning, format!("the node stopped answering: {e}"));
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|e| broken(e.to_string()))?;
-    tokio::spawn(connection);
-    let content = request.map(Value::to_string).unwrap_or_default();
-    let request = hyper::Request::builder()
-        .method(if request.is_some() { "POST" } else { "GET" })
-        .uri(format!("/{verb}"))
-        .header(header::HOST, "naru")
-        .header(header::AUTHORIZATION, format!("Bearer {}", door.token))
-        .body(Full::new(Bytes::from(content)))
-        .map_err(|e| broken(e.to_string()))?;
-    let response = sender.send_request(request).await.map_err(|e| broken(e.to_string()))?;
-    let ok = response.status().is_success();
-    let bytes = Limited::new(response.into_body(), ANSWER)
-        .collect()
-        .await
-        .map_err(|e| broken(e.to_string()))?
-        .to_bytes();
-    if ok {
-        serde_json::from_slice(&bytes).map_err(|e| broken(e.to_string()))
-    } else {
-        Err(serde_json::from_slice(&bytes)
-            .unwrap_or_else(|_| broken(String::from_utf8_lossy(&bytes).into_owned())))
+    let data = field("data")?;
+    Some(serde_json::from_str(&data).map(|event| (field("id"), event)).map_err(broken))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read_and_comments_passed_over() {
+        let event = parse_event("event: gap\ndata: {\"event\":\"gap\"}\nid: a-1\n\n").unwrap().unwrap();
+        assert_eq!(event, (Some("a-1".to_owned()), serde_json::json!({"event": "gap"})));
+        assert!(parse_event(": still here\n\n").is_none());
+        assert!(parse_event("data: {\n\n").unwrap().is_err());
+    }
+
+    #[test]
+    fn a_hint_that_every_reader_finds_by_the_code_is_left_to_the_reader() {
+        let common = Failure::new(Code::NotFound, "x").hint(Code::NotFound.hint(Lang::En));
+        assert!(without_common_hint(common).hint.is_none());
+        let own = Failure::new(Code::NotFound, "x").hint("do this");
+        assert_eq!(without_common_hint(own).hint.as_deref(), Some("do this"));
     }
 }

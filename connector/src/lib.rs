@@ -9,6 +9,7 @@ pub mod config;
 pub mod control;
 pub mod data;
 pub mod demo;
+pub mod manage;
 pub mod node;
 pub mod store;
 pub mod templates;

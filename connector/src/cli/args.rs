@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::{distrust, examples, explain, init, keys::Keys, lang::Asked, log, publish, queue};
+use super::{distrust, events, examples, explain, init, keys::Keys, lang::Asked, log, publish, queue, token};
 use crate::demo;
 
 /// Naru: trade datasets across borders, with the law checked and every step provable.
@@ -102,6 +102,10 @@ pub(super) enum Verb {
     /// The node's keys.
     #[command(subcommand)]
     Keys(Keys),
+    /// Follow what happens in the running node.
+    Events(events::Events),
+    /// Make a token for the management API, list them, end one.
+    Token(token::Token),
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -84,6 +84,7 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
         listen: Listen { host: args.host.clone(), port },
         https: https.as_ref().map(|(https, _)| https.clone()),
         approval: None,
+        management: None,
     };
     let folder = Folder::new(&args.dir);
     folder.create(&config).map_err(config_error)?;

@@ -5,11 +5,8 @@ use std::{fmt::Write as _, path::PathBuf};
 use naru_protocol::dsp::datetime::to_date_time;
 use serde_json::{Value, json};
 
-use super::{absolute, args::Dir, shown, tell};
-use crate::{
-    audit,
-    control::{self, Failure},
-};
+use super::{absolute, args::Dir, seen, shown, tell};
+use crate::{audit, control::Failure};
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -85,7 +82,7 @@ pub(super) async fn log(args: Log, json: bool) -> Result<bool, Failure> {
     }
     let dir = args.dir.unwrap_or_default();
     let request = json!({"from": args.from, "limit": args.limit, "exchange": args.exchange});
-    let view = control::call(&dir, "log", Some(&request)).await?;
+    let view = seen(&dir, "log", Some(&request)).await?;
     match json {
         true => shown(&view, true),
         false => print!("{}", lines(&view)),

@@ -10,6 +10,7 @@ mod args;
 mod complain;
 mod confirm;
 mod distrust;
+mod events;
 mod examples;
 mod explain;
 mod get;
@@ -17,10 +18,12 @@ pub mod init;
 mod keys;
 mod lang;
 mod log;
+mod logs;
 mod publish;
 mod queue;
 mod run;
 mod show;
+mod token;
 
 use std::{
     path::{Path, PathBuf},
@@ -78,10 +81,10 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Init(args) => made(&args, json),
         Verb::Run(at) => run::run(&at.dir).await,
         Verb::Stop(at) => ask("stop", at.dir, json!({})).await,
-        Verb::Status(at) => tell(&at.dir, "status", None, json).await,
-        Verb::Peers(at) => tell(&at.dir, "peers", None, json).await,
-        Verb::Datasets(at) => tell(&at.dir, "datasets", None, json).await,
-        Verb::Exchanges(at) => tell(&at.dir, "exchanges", None, json).await,
+        Verb::Status(at) => look(&at.dir, "status", json).await,
+        Verb::Peers(at) => look(&at.dir, "peers", json).await,
+        Verb::Datasets(at) => look(&at.dir, "datasets", json).await,
+        Verb::Exchanges(at) => look(&at.dir, "exchanges", json).await,
         Verb::Publish(args) => publish::publish(args, json).await,
         Verb::Withdraw(args) => ask("withdraw", args.at.dir, json!({"dataset": args.dataset})).await,
         Verb::Ticket(args) => ticket(args, json).await,
@@ -104,11 +107,13 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Approve(args) => queue::approve(args, json).await,
         Verb::Reject(args) => queue::reject(args, json).await,
         Verb::Explain(args) => explain::explain(args, json).await,
-        Verb::Agreements(at) => tell(&at.dir, "agreements", None, json).await,
+        Verb::Agreements(at) => look(&at.dir, "agreements", json).await,
         Verb::Log(args) => log::log(args, json).await,
         Verb::Audit(verb) => log::run(verb, json).await,
         Verb::Keys(verb) => keys::run(&verb, json),
         Verb::Templates(args) => publish::list(&args, json),
+        Verb::Events(args) => events::run(args, json).await,
+        Verb::Token(args) => token::run(&args, json),
     }
 }
 
@@ -144,6 +149,28 @@ async fn expect(args: args::Expect, json: bool) -> Result<bool, Failure> {
     let out = absolute(out)?;
     let request = json!({"peer": args.peer, "out": out, "purpose": args.purpose, "countries": args.country});
     tell(&args.at.dir, "expect", Some(request), json).await
+}
+
+/// Asks the node, or reads its folder where none runs.
+/// What a reading verb says, of the running node or of its folder; said so where it is the folder.
+async fn seen(dir: &Path, verb: &str, request: Option<&Value>) -> Result<Value, Failure> {
+    let (answer, running) = control::look(dir, verb, request).await?;
+    if !running {
+        let (down, starts) = (
+            lang::pick(
+                "the node is not running: this is what its folder says",
+                "노드가 실행 중이 아닙니다. 폴더에 있는 내용입니다",
+            ),
+            lang::pick("starts it", "로 시작합니다"),
+        );
+        eprintln!("{down} (`naru run --dir {}` {starts})", dir.display());
+    }
+    Ok(answer)
+}
+
+async fn look(dir: &Path, verb: &str, json: bool) -> Result<bool, Failure> {
+    shown(&seen(dir, verb, None).await?, json);
+    Ok(true)
 }
 
 async fn tell(dir: &Path, verb: &str, request: Option<Value>, json: bool) -> Result<bool, Failure> {

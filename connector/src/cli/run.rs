@@ -1,30 +1,27 @@
 //! `naru run`: opens the folder, starts the node, and stops it cleanly.
 
-use std::{io::IsTerminal as _, path::Path};
+use std::{path::Path, sync::Arc};
 
 use tokio::sync::watch;
 
 use crate::{
     config::Folder,
-    control::{self, Failure},
-    node::Node,
+    control::Failure,
+    manage::Door,
+    node::{Latches, Node},
 };
 
 /// Runs until ctrl-c, a termination signal or `naru stop`.
 pub(super) async fn run(dir: &Path) -> Result<bool, Failure> {
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("NARU_LOG")
-                .unwrap_or_else(|_| "info,libp2p=warn".into()),
-        )
-        .with_writer(std::io::stderr)
-        // A file that the log is sent to is read by programs too.
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    super::logs::start();
     let folder = Folder::new(dir);
-    let node = Node::open(&folder).await?;
     let (stop, mut stopped) = watch::channel(false);
-    control::serve(node.clone(), &folder, stop.clone()).await?;
+    let latches = Arc::new(Latches::default());
+    // First, so that `/live` and `/ready` tell what a node that starts is at.
+    let door = Door::open(&folder, Arc::clone(&latches), stop.clone()).await?;
+    let node = Node::open_noting(&folder, &latches).await?;
+    door.hand_over(node.clone())?;
+    tracing::info!(port = door.port(), "the management API answers");
     let status = node.status().await?;
     println!("ready {} {}", status.name, status.fingerprint);
     tokio::select! {
@@ -34,6 +31,7 @@ pub(super) async fn run(dir: &Path) -> Result<bool, Failure> {
         }
     }
     node.close().await?;
+    door.closed().await;
     println!("stopped");
     Ok(true)
 }

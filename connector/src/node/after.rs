@@ -47,7 +47,7 @@ impl After {
             Self::Tidy(id, out, root) => drop(tokio::spawn(async move {
                 node.receiving.halt(id);
                 if let Err(error) = node.tidy(&out, root).await {
-                    tracing::warn!(out = %out.display(), %error, "what the fetch left could not be removed");
+                    tracing::warn!(exchange = %id, out = %out.display(), %error, "what the fetch left could not be removed");
                 }
             })),
             Self::Cancel(id) => drop(tokio::spawn(async move {

@@ -425,9 +425,16 @@ impl Node {
             let shown = format!("bytes {}-{}/{total}", range.start, range.end.saturating_sub(1));
             response = response.header(header::CONTENT_RANGE, shown);
         }
+        // The file list is no data.
+        let data = (!matches!(part, Part::FileList)).then(|| Arc::clone(&self.counters));
         let stream = stream.map(move |piece| match piece {
             Ok(_) if live.is_over() => Err(io::Error::other("the transfer may no longer be served")),
-            Ok(bytes) => Ok(bytes),
+            Ok(bytes) => {
+                if let Some(data) = &data {
+                    data.sent(bytes.len());
+                }
+                Ok(bytes)
+            }
             Err(error) => Err(io::Error::other(error)),
         });
         response.body(Body::from_stream(stream)).map_err(|e| refused(Code::Internal, &e))

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Node, NodeError, now_ms, peers::Peer};
+use super::{Node, NodeError, events::Happened, now_ms, peers::Peer};
 use crate::store::{Batch, ExchangeQuery, MAX_ROWS, OutboxState, PeerStatus, Reschedule};
 
 /// How often connections are looked at.
@@ -83,6 +83,10 @@ impl Node {
                 |peer: &Peer| peer.peer_id().is_some_and(|id| connected.contains(&id) && !here.contains(&id));
             peers.iter().filter(|(_, peer)| back(peer)).map(|(did, _)| did.clone()).collect()
         };
+        for (gone, change) in [(false, "connected"), (true, "disconnected")] {
+            let (these, those) = if gone { (&*here, &connected) } else { (&connected, &*here) };
+            self.tell_contacts(these.difference(those), change);
+        }
         *here = connected;
         let now = now_ms();
         let mut reschedule = Vec::new();
@@ -102,6 +106,22 @@ impl Node {
             self.wake.notify_one();
         }
         Ok(())
+    }
+
+    /// Tells which of the peers that we know have come or gone; strangers are nobody's news.
+    fn tell_contacts<'a>(&self, ids: impl Iterator<Item = &'a String>, change: &str) {
+        let ids: Vec<&String> = ids.collect();
+        if ids.is_empty() {
+            return;
+        }
+        let names: Vec<String> = {
+            let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+            let among = |peer: &&std::sync::Arc<Peer>| peer.peer_id().is_some_and(|id| ids.contains(&&id));
+            peers.values().filter(among).map(|peer| peer.row.alias.clone()).collect()
+        };
+        for peer in names {
+            self.events.tell(Happened::Peer { peer, change: change.to_owned() });
+        }
     }
 
     async fn reconnect(&self, failed: &mut BTreeMap<String, (u32, Instant)>) -> Result<(), NodeError> {

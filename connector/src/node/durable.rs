@@ -41,9 +41,13 @@ impl Node {
     /// durable is sent all the same. Then tells the task that moves the data of `halts`, if any, to leave off.
     pub(super) async fn make_durable(&self, batch: Batch, halts: Option<Id>) -> Result<Sequenced, NodeError> {
         let node = self.clone();
+        let changes = self.changes(&batch);
         let committed = tokio::spawn(async move {
             let sequenced = node.store.commit(batch).await;
             node.wake.notify_one();
+            if sequenced.is_ok() {
+                node.tell_all(changes);
+            }
             if let Some(id) = halts {
                 node.receiving.halt(id);
             }

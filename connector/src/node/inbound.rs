@@ -201,8 +201,13 @@ async fn answer(
         node.budgets.act(&did)?;
         let key = head.headers.get("DXP-Key").and_then(|v| v.to_str().ok()).map(str::to_owned);
         let (node, target) = (node.clone(), target.to_owned());
-        let acted = whole(async move { node.act(caller, route, &target, key.as_deref(), content).await });
-        return acted.await.map(write);
+        let exchange = caller.token.payload().exchange.map(|id| id.to_string());
+        let acted =
+            whole(async move { node.act(caller, route, &target, key.as_deref(), content).await }).await;
+        if let Err(error) = &acted {
+            tracing::debug!(exchange, code = error.code().as_str(), "an act was not taken");
+        }
+        return acted.map(write);
     }
     node.budgets.read(&did)?;
     authenticated(node, route, caller, content).await.map(write)

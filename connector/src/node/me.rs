@@ -9,7 +9,7 @@ use naru_protocol::{
 
 use super::NodeError;
 use crate::{
-    config::{Folder, NodeKeys},
+    config::{Folder, NodeKeys, Seed},
     node::facts::Party,
 };
 
@@ -37,6 +37,38 @@ impl Me {
     /// Reads statements and keys, and refuses a folder whose keys are not those of its statements.
     pub(super) fn read(folder: &Folder, shard: u32) -> Result<Self, NodeError> {
         let secret = folder.keys()?;
+        let transport = SigningKey::from_seed(&secret.transport.0).public();
+        let (signing, log) = (secret.signing.public(), secret.log.public());
+        let me = Self::of(folder, shard, secret)?;
+        let same = me.keys.iss == me.participant.iss
+            && me.keys.signing == signing
+            && me.keys.log == log
+            && me.keys.transport == transport;
+        if !same {
+            return Err(NodeError::Folder(
+                "the key files are not those of the statements in identity/".into(),
+            ));
+        }
+        Ok(me)
+    }
+
+    /// Reads the statements alone, for a node that does not run: keys that nobody knows stand where its own would.
+    pub(super) fn at_rest(folder: &Folder, shard: u32) -> Result<Self, NodeError> {
+        let seed = || {
+            let random = crate::config::random::<32>();
+            random.map(Seed).map_err(|e| NodeError::Folder(format!("no random bytes: {e}")))
+        };
+        let secret = NodeKeys {
+            signing: SigningKey::from_seed(&seed()?.0),
+            log: SigningKey::from_seed(&seed()?.0),
+            transport: seed()?,
+            private: seed()?,
+            lanes: seed()?,
+        };
+        Self::of(folder, shard, secret)
+    }
+
+    fn of(folder: &Folder, shard: u32, secret: NodeKeys) -> Result<Self, NodeError> {
         let key_set = folder.statement("keys-1.jws")?;
         let statement = folder.statement("participant.jws")?;
         let verified = verify_key_set(&key_set)?;
@@ -44,16 +76,6 @@ impl Me {
         ring.accept(&verified)?;
         let keys = verified.into_payload();
         let participant = verify_participant(&statement)?.into_payload();
-        let transport = SigningKey::from_seed(&secret.transport.0).public();
-        let same = keys.iss == participant.iss
-            && keys.signing == secret.signing.public()
-            && keys.log == secret.log.public()
-            && keys.transport == transport;
-        if !same {
-            return Err(NodeError::Folder(
-                "the key files are not those of the statements in identity/".into(),
-            ));
-        }
         let origin = format!("naru/{}/{shard}", keys.iss.root_key());
         Ok(Self { did: keys.iss, participant, statement, keys, key_set, ring, origin, secret })
     }

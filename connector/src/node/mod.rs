@@ -20,16 +20,20 @@
 //! | `recovery` | after a start: what peers hold of our log |
 //! | `evidence` | the log as static files |
 //! | `views`, `verbs` | what people ask and see |
+//! | `events`, `counters`, `measure` | what happens, for those who watch; what is counted |
+//! | `latch`, `at_rest` | what a starting node has reached; a node that does not run, read from its folder |
 
 mod after;
 mod agreements;
 mod approval;
+mod at_rest;
 mod budget;
 mod bundle;
 mod bytes;
 mod catalog;
 mod contact;
 mod counter;
+pub(crate) mod counters;
 pub mod country;
 mod deadlines;
 mod deal;
@@ -38,14 +42,17 @@ mod doors;
 mod durable;
 mod entries;
 mod error;
+pub mod events;
 mod evidence;
 mod explain;
 pub mod facts;
 mod forks;
 mod inbound;
+mod latch;
 mod link;
 mod locks;
 mod me;
+mod measure;
 mod negotiation;
 mod omission;
 mod out;
@@ -81,8 +88,13 @@ use naru_policy::{Bundle, Engine, bundled};
 use naru_protocol::log::checkpoint::Origin;
 use tokio::sync::{Notify, watch};
 
-pub use self::error::NodeError;
 pub(crate) use self::peers::short_name;
+pub use self::{
+    at_rest::AtRest,
+    error::NodeError,
+    latch::{Latch, Latches},
+    measure::Measured,
+};
 use self::{
     bytes::{Live, Runs},
     doors::{Door, Ways},
@@ -92,7 +104,7 @@ use self::{
     seams::Seams,
 };
 use crate::{
-    config::{Config, Folder},
+    config::{Approvals, Config, Folder},
     store::{
         ExchangeQuery, ExchangeRow, FolderLock, LogSigner, SqliteOptions, SqliteStore, Store,
         wrapping::Wrapping,
@@ -152,6 +164,10 @@ pub struct Inner {
     unsure: Notify,
     /// What a simulation lets requests come to; none for everybody else.
     link: Option<Arc<dyn seams::Link>>,
+    /// What happens, for those who watch.
+    events: events::Bus,
+    /// What is counted for metrics.
+    counters: Arc<counters::Counters>,
     stop: watch::Sender<bool>,
     /// How long a person has for a decision, and how it is told.
     approvals: approval::Desk,
@@ -204,33 +220,73 @@ fn load_packs() -> Result<Engine, NodeError> {
 impl Node {
     /// Opens a folder and starts to listen, to answer and to repeat what is unanswered.
     pub async fn open(folder: &Folder) -> Result<Self, NodeError> {
-        Self::open_with(folder, Seams::default()).await
+        Self::open_with(folder, &Latches::default(), Seams::default()).await
+    }
+
+    /// The same, closing a latch for each thing that is reached.
+    pub async fn open_noting(folder: &Folder, latches: &Latches) -> Result<Self, NodeError> {
+        Self::open_with(folder, latches, Seams::default()).await
     }
 
     /// The same in the hands of a simulation.
     #[doc(hidden)]
-    pub async fn open_with(folder: &Folder, seams: Seams) -> Result<Self, NodeError> {
+    pub async fn open_with(folder: &Folder, latches: &Latches, seams: Seams) -> Result<Self, NodeError> {
         let config: Config = folder.config()?;
         let lock = FolderLock::acquire(folder.path())?;
         let me = Me::read(folder, config.shard)?;
+        latches.close(Latch::Keys);
         let https =
             config.https.as_ref().map(|https| Ok::<_, NodeError>((https.listen, https.read(folder)?)));
         let https = https.transpose()?;
         let engine = tokio::task::spawn_blocking(load_packs).await;
         let engine = Arc::new(engine.map_err(|e| NodeError::Folder(e.to_string()))??);
+        latches.close(Latch::Packs);
         let origin = Origin::parse(&me.origin).map_err(|e| NodeError::Folder(e.to_string()))?;
         let signer = LogSigner::new(&origin, me.secret().log.clone())?;
-        let options = SqliteOptions { writes: seams.writes, ..SqliteOptions::in_folder(folder.path()) };
+        let options =
+            SqliteOptions { writes: seams.writes.clone(), ..SqliteOptions::in_folder(folder.path()) };
         let store = SqliteStore::open(lock, options, signer).await?;
+        latches.close(Latch::Store);
         let wrapping = Wrapping::open(&folder.join("erasable.keys"))?;
         let listen = config.multiaddr().into_iter().collect();
         let started = Transport::start(transport::Config::new(me.secret().transport.0, listen)).await?;
         let (transport, incoming) = started;
+        let approvals = config.approval.clone().unwrap_or_default();
+        let store = Arc::new(store);
+        let node = Self::of(folder, me, store, wrapping, transport, engine, (approvals, seams));
+        node.genesis().await?;
+        node.know_plain_peers().await?;
+        node.resume_leaving().await?;
+        if let Some((listen, shown)) = https {
+            node.open_https(listen, shown).await?;
+        }
+        tokio::spawn(transport::serve(incoming, inbound::router(node.clone()), ServeLimits::default()));
+        node.introduce().await?;
+        latches.close(Latch::Listening);
+        tokio::spawn(outbox::run(node.clone()));
+        tokio::spawn(deadlines::run(node.clone()));
+        tokio::spawn(deadlines::make_sure(node.clone()));
+        tokio::spawn(contact::run(node.clone()));
+        tokio::spawn(contact::watch(node.clone()));
+        transfer::resume_all(&node).await?;
+        Ok(node)
+    }
+
+    /// The parts put together; nothing is started.
+    fn of(
+        folder: &Folder,
+        me: Me,
+        store: Arc<dyn Store>,
+        wrapping: Wrapping,
+        transport: Transport,
+        engine: Arc<Engine>,
+        (approvals, seams): (Approvals, Seams),
+    ) -> Self {
         let (stop, _) = watch::channel(false);
-        let node = Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             folder: folder.clone(),
             me,
-            store: Arc::new(store),
+            store,
             wrapping,
             transport,
             https: OnceLock::new(),
@@ -251,29 +307,17 @@ impl Node {
             wake: Notify::new(),
             unsure: Notify::new(),
             link: seams.link,
+            events: events::Bus::default(),
+            counters: Arc::default(),
             stop,
-            approvals: approval::Desk::new(config.approval.clone().unwrap_or_default()),
+            approvals: approval::Desk::new(approvals),
             leaving: distrust::Leaving::default(),
-        }));
-        node.genesis().await?;
-        node.know_plain_peers().await?;
-        node.resume_leaving().await?;
-        if let Some((listen, shown)) = https {
-            node.open_https(listen, shown).await?;
-        }
-        tokio::spawn(transport::serve(incoming, inbound::router(node.clone()), ServeLimits::default()));
-        node.introduce().await?;
-        tokio::spawn(outbox::run(node.clone()));
-        tokio::spawn(deadlines::run(node.clone()));
-        tokio::spawn(deadlines::make_sure(node.clone()));
-        tokio::spawn(contact::run(node.clone()));
-        tokio::spawn(contact::watch(node.clone()));
-        transfer::resume_all(&node).await?;
-        Ok(node)
+        }))
     }
 
     /// Stops sending and serving, and closes the store.
     pub async fn close(&self) -> Result<(), NodeError> {
+        self.events.tell(events::Happened::Stopping);
         let _ = self.stop.send(true);
         self.close_https().await;
         self.transport.shutdown().await;

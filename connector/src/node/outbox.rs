@@ -95,9 +95,9 @@ pub(super) async fn run(node: Node) {
             tokio::spawn(async move {
                 let node = &one.2;
                 if let Err(error) = node.attempt(&row).await {
-                    tracing::debug!(act = %row.act, %error, "not answered");
+                    tracing::debug!(exchange = %row.exchange, act = %row.act, %error, "not answered");
                     if let Err(error) = node.later(&row, &error).await {
-                        tracing::error!(act = %row.act, %error, "the next attempt could not be kept");
+                        tracing::error!(exchange = %row.exchange, act = %row.act, %error, "the next attempt could not be kept");
                     }
                 }
             });
@@ -180,7 +180,7 @@ impl Node {
         let ack: Option<Verified<Ack>> = match ack {
             Some(Ok(ack)) => Some(ack),
             Some(Err(error)) => {
-                tracing::error!(act = %act.digest, %error, "an answer with a wrong acknowledgement counts as none");
+                tracing::error!(exchange = %act.exchange, act = %act.digest, %error, "an answer with a wrong acknowledgement counts as none");
                 return Err(NodeError::refused(error.code(), error.to_string()));
             }
             None if is_final(*status) => {
@@ -228,12 +228,18 @@ impl Node {
         let age = now.saturating_sub(row.first_at_ms) / 1000;
         let state =
             if age > limits::HORIZON_SECONDS { OutboxState::Unresolved } else { OutboxState::Waiting };
+        let code = error.code().as_str();
+        // Said once, until it is something else.
+        let told = row.last_error.as_deref().and_then(|last| last.split_once(": ")).map(|(last, _)| last);
+        if told != Some(code) {
+            self.tell_trouble(Some(row.exchange.to_string()), Some(&row.peer), error);
+        }
         let change = Reschedule {
             act: row.act,
             next_at_ms: now.saturating_add(pause),
             attempts,
             state,
-            last_error: Some(format!("{}: {error}", error.code().as_str())),
+            last_error: Some(format!("{code}: {error}")),
         };
         match self.store.commit(Batch { reschedule: vec![change], ..Batch::default() }).await {
             // It was settled meanwhile.

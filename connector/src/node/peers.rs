@@ -19,6 +19,7 @@ use serde_json::{Value, json as object};
 
 use super::{
     Node, NodeError,
+    events::Happened,
     link::Answered,
     now,
     verbs::{Accept, IssueTicket, PeerName, PeerView, TicketText, Trust},
@@ -320,7 +321,14 @@ impl Node {
         }
         self.store.commit(batch).await?;
         self.peers.lock().unwrap_or_else(PoisonError::into_inner).remove(&row.did);
-        self.introduce().await
+        self.introduce().await?;
+        let peer = row.alias.clone();
+        self.events.tell(Happened::Peer { peer: peer.clone(), change: row.status.to_string() });
+        if row.status == PeerStatus::Pending {
+            let about = "whether this peer is accepted: compare its fingerprint".to_owned();
+            self.events.tell(Happened::Approval { exchange: None, peer, about });
+        }
+        Ok(())
     }
 
     /// (API-1.2) `POST /dxp/1/tickets`: the token is verified by the key set in the body, up to the `did:key` (ID-8).

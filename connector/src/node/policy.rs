@@ -155,6 +155,7 @@ impl Node {
                 (nothing(&engine, question.phase), Some(Code::PolicyBroken))
             }
         };
+        self.counters.decided(phase_word(question.phase), &result, broken.is_some());
         self.record(question, side, (private, host), packs, result, broken, at)
     }
 

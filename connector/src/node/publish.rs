@@ -16,7 +16,9 @@ use naru_protocol::{
 use serde_json::{Value, json as object};
 
 use super::{
-    Node, NodeError, facts, now,
+    Node, NodeError,
+    events::Happened,
+    facts, now,
     peers::random_id,
     verbs::{DatasetName, DatasetView, Publish, Published},
 };
@@ -90,6 +92,7 @@ impl Node {
         let jws = self.me.sign(&listing)?;
         let digest = Digest::of(jws.as_bytes());
         self.store.commit(self.publication(&listing, &jws, &ask.path, ask.approval.into())?).await?;
+        self.events.tell(Happened::Published { dataset: dataset.clone(), version: listing.version });
         let (wanted, refusals) = match self.wanted_facts(&facts, &policy).await {
             Ok((wanted, refusals)) => (Some(wanted), refusals),
             Err(error) => {
@@ -118,6 +121,7 @@ impl Node {
         let view = view(&row)?;
         let write = DatasetWrite { row, files: None };
         self.store.commit(Batch { datasets: vec![write], ..Batch::default() }).await?;
+        self.events.tell(Happened::Withdrawn { dataset: ask.dataset });
         Ok(view)
     }
 

@@ -115,7 +115,13 @@ impl Node {
         let what =
             format!("{} holds a checkpoint of {shown} entries that this database does not have", peer.did());
         tracing::error!(%what, size = head, "this database is older than what was signed: nothing is signed any more");
-        Err(NodeError::refused(Code::StoreRolledBack, self.recovery.behind.get_or_init(|| what).clone()))
+        let first = self.recovery.behind.get().is_none();
+        let error =
+            NodeError::refused(Code::StoreRolledBack, self.recovery.behind.get_or_init(|| what).clone());
+        if first {
+            self.tell_trouble(None, None, &error);
+        }
+        Err(error)
     }
 
     fn is_earlier_shard(&self, origin: &Origin) -> bool {

@@ -10,11 +10,12 @@ pub use self::desk::{
     Affected, Approval, Approve, Distrust, Distrusted, Explain, Explained, QueueItem, Reject,
 };
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Publish a folder or file as a dataset.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Publish {
     /// The folder or file; it stays where it is.
@@ -31,7 +32,7 @@ pub struct Publish {
 }
 
 /// What was published.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Published {
     /// The dataset's name.
     pub dataset: String,
@@ -54,7 +55,7 @@ pub struct Published {
 }
 
 /// A fact that a rule would ask for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Wanted {
     /// Its dotted path in the policy input, such as `dataset.rights.basis`.
     pub fact: String,
@@ -67,7 +68,7 @@ pub struct Wanted {
 }
 
 /// Issue a ticket.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct IssueTicket {
     /// Whoever redeems it is accepted at once.
@@ -77,7 +78,7 @@ pub struct IssueTicket {
 }
 
 /// A ticket to hand to a partner.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct TicketText {
     /// One line of text.
     pub ticket: String,
@@ -86,7 +87,7 @@ pub struct TicketText {
 }
 
 /// Redeem a ticket.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Trust {
     /// The ticket's text.
@@ -98,7 +99,7 @@ pub struct Trust {
 }
 
 /// Accept a peer that redeemed one of our tickets.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Accept {
     /// Alias or DID.
@@ -108,7 +109,7 @@ pub struct Accept {
 }
 
 /// A peer as people see it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PeerView {
     /// Its short name here.
     pub alias: String,
@@ -134,7 +135,7 @@ pub struct PeerView {
 }
 
 /// Names a peer by alias or DID.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PeerName {
     /// Alias or DID.
@@ -142,7 +143,7 @@ pub struct PeerName {
 }
 
 /// A dataset of a peer's catalog, judged by our own policy.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct CatalogItem {
     /// What `get` takes: the peer's short name, `/`, the dataset.
     #[serde(rename = "ref", default)]
@@ -175,7 +176,7 @@ pub struct CatalogItem {
 }
 
 /// What an offer lets a consumer do (POL-10).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OfferTerms {
     /// The purposes, one of which a proposal names.
     pub purposes: Vec<String>,
@@ -192,7 +193,7 @@ pub struct OfferTerms {
 }
 
 /// Propose a deal: as consumer (`request`) or as provider (`offer`).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Propose {
     /// The other side.
@@ -217,7 +218,7 @@ pub struct Propose {
 }
 
 /// Record a peer that speaks the Dataspace Protocol and signs nothing.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddPlain {
     /// Its participant id, as it stands in messages.
@@ -258,7 +259,7 @@ impl std::fmt::Debug for AddPlain {
 }
 
 /// A plain peer, and where it reaches us.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PlainView {
     /// Its participant id.
     pub id: String,
@@ -279,7 +280,7 @@ impl std::fmt::Debug for PlainView {
 }
 
 /// Names an exchange by its id.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExchangeName {
     /// The id.
@@ -287,7 +288,7 @@ pub struct ExchangeName {
 }
 
 /// End a finalized agreement.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct End {
     /// The negotiation's id.
@@ -297,7 +298,7 @@ pub struct End {
 }
 
 /// End what is not concluded or not complete yet.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cancel {
     /// The negotiation's or transfer's id.
@@ -307,7 +308,7 @@ pub struct Cancel {
 }
 
 /// Have the data of an agreement in force received or asked for again.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
     /// The negotiation's or transfer's id.
@@ -317,7 +318,7 @@ pub struct Retry {
 }
 
 /// Names a dataset of our own.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetName {
     /// As `publish` printed it.
@@ -325,7 +326,7 @@ pub struct DatasetName {
 }
 
 /// A dataset of our own as people see it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetView {
     /// Its name.
     pub dataset: String,
@@ -347,7 +348,7 @@ pub struct DatasetView {
 }
 
 /// Write the log and all that an auditor needs.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Export {
     /// A folder that does not exist yet or is empty.
@@ -355,7 +356,7 @@ pub struct Export {
 }
 
 /// What was exported.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Exported {
     /// The folder.
     pub dir: PathBuf,
@@ -366,7 +367,7 @@ pub struct Exported {
 }
 
 /// An exchange as people see it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ExchangeView {
     /// Its id, the same in both logs.
     pub id: String,
@@ -421,7 +422,7 @@ pub struct ExchangeView {
 }
 
 /// An exchange that is not over: what it waits for, and what can be done.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Pending {
     /// Its id.
     pub id: String,
@@ -449,7 +450,7 @@ pub struct Pending {
 }
 
 /// How many exchanges are not over, by whom they wait for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// For a person of ours: `naru queue`.
     pub person: u64,
@@ -460,7 +461,7 @@ pub struct Counts {
 }
 
 /// What keeps an exchange from going on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Trouble {
     /// A code of the error registry.
     pub code: String,
@@ -473,7 +474,7 @@ pub struct Trouble {
 }
 
 /// Why a deal did not come to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
     /// A code of the error registry.
     pub code: String,
@@ -484,8 +485,11 @@ pub struct Refusal {
 }
 
 /// The node at a glance.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
+    /// It runs; what is read from the folder of a node that does not says false, and lacks what only a running node knows.
+    #[serde(default)]
+    pub running: bool,
     /// Root identity.
     pub did: String,
     /// Self-declared name.
@@ -519,7 +523,7 @@ pub struct Status {
 }
 
 /// Take up the next offer of a peer, and write the files there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// The peer.
@@ -533,7 +537,7 @@ pub struct Expect {
 }
 
 /// What a proposal would ask for, before anything is signed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Preview {
     /// The peer's short name here.
     pub peer: String,
@@ -568,7 +572,7 @@ pub struct Preview {
 }
 
 /// An agreement as people see it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct AgreementView {
     /// Its digest; for one with a peer that signs nothing, that of the recorded terms.
     pub agreement: String,
@@ -601,7 +605,7 @@ pub struct AgreementView {
 }
 
 /// List entries of our log.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LogPage {
     /// From this index on; null is the newest page.
@@ -613,7 +617,7 @@ pub struct LogPage {
 }
 
 /// Some entries of our log.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct LogView {
     /// The log's origin.
     pub origin: String,
@@ -626,7 +630,7 @@ pub struct LogView {
 }
 
 /// An entry as people see it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct LogEntry {
     /// Its index.
     pub index: u64,
@@ -650,7 +654,7 @@ pub struct LogEntry {
 }
 
 /// Write the log and all that an auditor needs as one file.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bundle {
     /// A file that does not exist yet.
@@ -658,7 +662,7 @@ pub struct Bundle {
 }
 
 /// What was written.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Bundled {
     /// The file.
     pub file: PathBuf,

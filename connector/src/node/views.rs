@@ -168,6 +168,7 @@ impl Node {
         let unanswered = self.store.count(Counted::WholeOutbox).await?;
         let (waiting, pending) = self.pending().await?;
         Ok(Status {
+            running: true,
             did: self.me.did.to_string(),
             name: self.me.participant.name.clone(),
             fingerprint: naru_protocol::identity::fingerprint(&self.me.did),
@@ -269,7 +270,7 @@ pub(super) fn is_ended(row: &ExchangeRow) -> bool {
 }
 
 /// Resident memory of this process in bytes, where the system tells.
-fn resident() -> Option<u64> {
+pub(super) fn resident() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|l| l.starts_with("VmRSS:"))?;
     line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kib| kib * 1024)

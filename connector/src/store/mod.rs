@@ -87,6 +87,21 @@ pub enum Counted<'a> {
     WholeOutbox,
 }
 
+/// What the store holds, counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Exchanges by kind and state.
+    pub exchanges: Vec<(ExchangeKind, String, u64)>,
+    /// When the exchange last changed that somebody waits in for longest, seconds.
+    pub oldest_pending: Option<u64>,
+    /// Unanswered acts.
+    pub outbox: Vec<(OutboxState, u64)>,
+    /// Entries in the log.
+    pub log_size: u64,
+    /// When its newest entry was made, seconds: each is put under a checkpoint by the commit that makes it.
+    pub newest_entry: Option<u64>,
+}
+
 /// The durable state of one node.
 pub trait Store: Send + Sync + 'static {
     /// Makes a batch durable, whole or not at all.
@@ -219,6 +234,8 @@ pub trait Store: Send + Sync + 'static {
     fn agreement_of(&self, exchange: Id) -> Reply<'_, Option<AgreementRow>>;
     /// How many there are.
     fn count<'a>(&'a self, what: Counted<'a>) -> Reply<'a, u64>;
+    /// What there is, counted in one look.
+    fn tally(&self) -> Reply<'_, Tally>;
     /// How far a transfer has come.
     fn transfer(&self, exchange: Id) -> Reply<'_, Option<TransferRow>>;
 }

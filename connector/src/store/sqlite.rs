@@ -26,7 +26,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     ActRow, AgreementRow, Batch, CheckpointRow, Counted, DatasetRow, DisclosureRow, EntryRow, EvaluationRow,
     ExchangeKind, ExchangeQuery, ExchangeRow, FolderLock, KeySetRow, LogSigner, OutboxRow, Passed,
-    PeerActRow, PeerLogRow, PeerRow, QUEUE, Reply, Sequenced, Store, StoreError, TicketRow, TransferRow,
+    PeerActRow, PeerLogRow, PeerRow, QUEUE, Reply, Sequenced, Store, StoreError, Tally, TicketRow,
+    TransferRow,
     highwater::{self, HighWater, Marker},
     ledger::Ledger,
     sequencer::{Job, Message, Sequencer, Work},
@@ -35,6 +36,8 @@ use super::{
 mod columns;
 mod decode;
 mod read;
+mod reading;
+mod tally;
 mod tree;
 mod write;
 mod writer;
@@ -131,6 +134,14 @@ impl SqliteStore {
             Sequencer { database, writer, ledger, head, signer, marker, now, flush_at: None, lock };
         tokio::spawn(sequencer.run(messages));
         Ok(Self { queue, read, writes: options.writes })
+    }
+
+    /// Opens the store of a node that does not run, for reading only: no lock is taken, nothing is migrated or repaired, and
+    /// every commit gets [`StoreError::Closed`]. A store of another version of this program is refused.
+    pub async fn open_reading(database: &Path) -> Result<Self, StoreError> {
+        let read = reading::open(database).await?;
+        let (queue, _) = mpsc::channel(1);
+        Ok(Self { queue, read, writes: None })
     }
 
     async fn submit(&self, work: Work) -> Result<Sequenced, StoreError> {
@@ -412,6 +423,10 @@ impl Store for SqliteStore {
 
     fn agreement_of(&self, exchange: Id) -> Reply<'_, Option<AgreementRow>> {
         Box::pin(read::agreement_of(&self.read, exchange))
+    }
+
+    fn tally(&self) -> Reply<'_, Tally> {
+        Box::pin(tally::tally(&self.read))
     }
 
     fn transfer(&self, exchange: Id) -> Reply<'_, Option<TransferRow>> {

@@ -85,6 +85,12 @@ impl Wrapping {
         Ok(Self { path: path.to_owned(), pool: Mutex::new(Pool { file, free: VecDeque::new() }) })
     }
 
+    /// Opens the file as it is, for a node that does not run and wraps nothing.
+    pub fn open_reading(path: &Path) -> Result<Self, StoreError> {
+        let file = fs::File::open(path).map_err(|e| StoreError::file("opening", path, &e))?;
+        Ok(Self { path: path.to_owned(), pool: Mutex::new(Pool { file, free: VecDeque::new() }) })
+    }
+
     /// Wraps an exchange key under a key that has wrapped nothing before. The result goes into
     /// [`super::ExchangeRow::wrapped_key`].
     pub fn wrap(&self, exchange_key: &[u8; KEY]) -> Result<WrappedKey, StoreError> {

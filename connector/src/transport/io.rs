@@ -19,7 +19,7 @@ pub(super) type Answering = Arc<AtomicBool>;
 
 /// How our side of a stream ends when hyper is done with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// It is closed: what we sent was all.
     Close,
     /// It is dropped, which resets a stream of libp2p.
@@ -27,7 +27,7 @@ pub(super) enum Ending {
 }
 
 /// A stream for hyper that holds `T` for as long as it lives.
-pub(super) struct StreamIo<S, T> {
+pub(crate) struct StreamIo<S, T> {
     stream: S,
     pause: Duration,
     stall: Option<Pin<Box<Sleep>>>,
@@ -45,7 +45,7 @@ impl<S: Unpin, T: Unpin> StreamIo<S, T> {
     }
 
     /// A stream that we opened.
-    pub(super) fn opened(stream: S, pause: Duration, ending: Ending, held: T) -> TokioIo<Self> {
+    pub(crate) fn opened(stream: S, pause: Duration, ending: Ending, held: T) -> TokioIo<Self> {
         TokioIo::new(Self {
             stream,
             pause,

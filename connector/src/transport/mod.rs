@@ -54,6 +54,7 @@ use self::swarm::{Command, Driver};
 pub use self::address::free_port;
 pub use self::client::{AnswerBody, RequestTimes};
 pub use self::error::{TransportError, Waiting};
+pub(crate) use self::io::{Ending, StreamIo};
 pub use self::limits::{Limits, ServeLimits};
 pub use self::serve::{Door, Incoming, Peer, serve};
 

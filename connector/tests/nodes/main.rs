@@ -12,6 +12,7 @@ mod distrust;
 mod export;
 mod faults;
 mod https;
+mod manage;
 mod omission;
 mod operator;
 mod order;

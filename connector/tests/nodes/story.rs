@@ -22,7 +22,11 @@ async fn publish(pair: &Pair, policy: Value, facts: Value) -> Published {
     let source = pair.temp.join("own");
     write_files(&source);
     let title = [("en".to_owned(), "own".to_owned())].into();
-    pair.seller.node().publish(Publish { path: source, title, policy, facts, approval: Default::default() }).await.unwrap()
+    pair.seller
+        .node()
+        .publish(Publish { path: source, title, policy, facts, approval: Default::default() })
+        .await
+        .unwrap()
 }
 
 async fn preview(pair: &Pair, dataset: &str, purpose: &str) -> Preview {
@@ -123,7 +127,9 @@ async fn agreements_and_entries_are_listed_on_both_sides() {
 
     let end = End { id: asked.id.clone(), reason: "over".to_owned() };
     pair.buyer.node().end(end).await.unwrap();
+    // Either side may see it first: who ends waits for the answer.
     pair.seller.until(&asked.id, |view| view.in_force.is_none()).await;
+    pair.buyer.until(&asked.id, |view| view.in_force.is_none()).await;
     assert_eq!(one(&pair.seller).await.state, "ended");
     assert_eq!(one(&pair.buyer).await.state, "ended");
     pair.close().await;

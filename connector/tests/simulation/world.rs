@@ -368,7 +368,7 @@ async fn reopen(firm: &mut Firm, faults: &Arc<Faults>) {
     let began = Instant::now();
     loop {
         let seams = Seams { link: Some(Arc::clone(faults) as _), writes: Some(Arc::clone(faults) as _) };
-        match Node::open_with(&Folder::new(&firm.dir), seams).await {
+        match Node::open_with(&Folder::new(&firm.dir), &naru::node::Latches::default(), seams).await {
             Ok(node) => {
                 faults.opened();
                 return firm.take_over(node);

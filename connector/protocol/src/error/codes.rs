@@ -679,6 +679,26 @@ codes! {
         "Set the clock and keep it synchronised; signing waits until it has caught up."
         "이 컴퓨터의 시계가 뒤로 갔습니다"
         "시계를 맞추고 동기화하세요. 시각이 따라잡을 때까지 서명을 멈춥니다.";
+    ManagementToken "management_token" 401 Local
+        "Management API was asked without a token that holds"
+        "`naru token --dir FOLDER --scope read` prints one; it may have expired, been revoked, or be of another node."
+        "유효한 토큰 없이 관리 API를 요청했습니다"
+        "`naru token --dir 폴더 --scope read`로 발급하세요. 만료되었거나 폐기되었거나 다른 노드의 토큰일 수 있습니다.";
+    ScopeMissing "scope_missing" 403 Local
+        "Token does not cover what was asked"
+        "Use a token of the scope that the message names: `naru token --dir FOLDER --scope SCOPE` prints one."
+        "토큰의 권한 범위를 벗어난 요청입니다"
+        "메시지에 적힌 범위의 토큰을 쓰세요. `naru token --dir 폴더 --scope 범위`로 발급합니다.";
+    OriginRefused "origin_refused" 403 Local
+        "Management API is not for web pages or other host names"
+        "Ask it as 127.0.0.1 or localhost at its own port, and from a program, not from a page in a browser."
+        "관리 API는 웹 페이지나 다른 호스트 이름으로는 쓸 수 없습니다"
+        "브라우저의 페이지가 아니라 프로그램에서 127.0.0.1 또는 localhost와 해당 포트로 요청하세요.";
+    NotReady "not_ready" 503 Local
+        "Node is starting or stopping"
+        "Ask again in a moment; `/ready` says what it waits for."
+        "노드가 시작 중이거나 종료 중입니다"
+        "잠시 후 다시 요청하세요. 무엇을 기다리는지는 `/ready`에서 확인할 수 있습니다.";
     DatasetUnknown "dataset_unknown" 404 Local
         "No dataset under this name here"
         "See `naru datasets` for what is published."

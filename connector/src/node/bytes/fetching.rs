@@ -56,12 +56,13 @@ impl Node {
         let transfer = self.transfer_of(row, haul, Role::Consumer)?;
         let base = format!("/transfers/{}", transfer.provider_pid);
         let link = Link { node: self.clone(), peer, base, transfer, capability: Mutex::default() };
-        let exchange = row.id;
+        let (exchange, counters) = (row.id, Arc::clone(&self.counters));
         let on_event = move |event: FetchEvent<'_>| match event {
             FetchEvent::Corrupt { path, chunk, tries } => {
                 tracing::warn!(%exchange, path, chunk, tries, "a chunk is wrong or cannot be read; fetched again alone");
             }
             FetchEvent::Retry { error, .. } => tracing::info!(%exchange, %error, "a request is repeated"),
+            FetchEvent::Chunk { bytes, found: false, .. } => counters.verified(bytes),
             FetchEvent::Started { .. }
             | FetchEvent::Chunk { .. }
             | FetchEvent::Acknowledged(_)

@@ -227,6 +227,7 @@ impl Node {
             .await
             .map_err(|e| unusable(&paths.tag, &e))?;
         let bytes = write_all(body, &mut file, from, &mut sha256, &paths.part).await?;
+        self.counters.unsigned(bytes.saturating_sub(from));
         if span.until.is_some_and(|until| until != bytes) {
             return Err(NodeError::refused(Code::RangeInvalid, "another part than its head says"));
         }

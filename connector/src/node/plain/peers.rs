@@ -22,6 +22,7 @@ use serde_json::json as object;
 use crate::{
     node::{
         Node, NodeError, country,
+        events::Happened,
         facts::Party,
         now,
         peers::random_id,
@@ -437,6 +438,8 @@ impl Node {
         let id = row.did.clone();
         self.take_in(row, record);
         let peer = self.plain_peer(&id).ok_or_else(|| NodeError::refused(Code::Internal, ""))?;
+        let change = peer.row.status.to_string();
+        self.events.tell(Happened::Peer { peer: peer.row.alias.clone(), change });
         Ok(PlainView {
             id,
             alias: peer.row.alias.clone(),

@@ -35,7 +35,7 @@ use crate::{
         parse_range,
         source::{Reading, Source},
     },
-    node::{Node, NodeError, now},
+    node::{Node, NodeError, counters::Counters, now},
     store::{ExchangeKind, ExchangeRow, OurRole, PeerStatus},
 };
 
@@ -52,6 +52,7 @@ pub(in crate::node) struct Opened {
     /// Nothing is served any more, streams under way included.
     over: AtomicBool,
     served: AtomicU64,
+    counters: Arc<Counters>,
     /// Digest of the operator's facts that law was asked over last, and when they were looked at; none before the first time.
     footing: tokio::sync::Mutex<Option<(Option<Digest>, std::time::Instant)>>,
 }
@@ -199,6 +200,7 @@ impl Node {
             source: Arc::new(source),
             over: AtomicBool::new(false),
             served: AtomicU64::new(0),
+            counters: Arc::clone(&self.counters),
             footing: tokio::sync::Mutex::default(),
         }))
     }
@@ -387,6 +389,7 @@ fn guarded<E: std::error::Error + Send + Sync + 'static>(
         Ok(bytes) => {
             let _ = &under_way;
             opened.served.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            opened.counters.sent(bytes.len());
             Ok(bytes)
         }
         Err(error) => Err(io::Error::other(error)),

@@ -121,6 +121,7 @@ impl Node {
             file.write_all(&piece).await.map_err(|e| unusable(part, &e))?;
         }
         file.sync_all().await.map_err(|e| unusable(part, &e))?;
+        self.counters.unsigned(bytes);
         Ok((bytes, sha256.finalize().iter().map(|b| format!("{b:02x}")).collect()))
     }
 }

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -10,7 +11,18 @@ use crate::store;
 
 /// Who decides deals over a dataset.
 #[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, clap::ValueEnum,
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+    clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Approval {
@@ -40,7 +52,7 @@ impl From<store::Approval> for Approval {
 }
 
 /// A deal that waits for a person of ours.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct QueueItem {
     /// The negotiation's id, which `approve` and `reject` take.
     pub id: String,
@@ -74,7 +86,7 @@ pub struct QueueItem {
 }
 
 /// Let a deal go on that waits for a person.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Approve {
     /// The negotiation's id.
@@ -90,7 +102,7 @@ pub struct Approve {
 }
 
 /// Refuse a deal that waits for a person.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reject {
     /// The negotiation's id.
@@ -102,7 +114,7 @@ pub struct Reject {
 }
 
 /// End all trust in a peer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Distrust {
     /// Alias, DID or participant id.
@@ -115,7 +127,7 @@ pub struct Distrust {
 }
 
 /// What distrust of a peer ends, or would end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Distrusted {
     /// The peer's short name.
     pub peer: String,
@@ -138,7 +150,7 @@ pub struct Distrusted {
 }
 
 /// An exchange that distrust ends.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Affected {
     /// Its id.
     pub id: String,
@@ -151,7 +163,7 @@ pub struct Affected {
 }
 
 /// Why a peer would get a dataset of ours, or we one of its.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Explain {
     /// Alias, DID or participant id.
@@ -173,7 +185,7 @@ pub struct Explain {
 }
 
 /// What our own rules say of it now. Nothing is logged, sent or kept for it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Explained {
     /// The peer's short name.
     pub peer: String,

@@ -64,6 +64,14 @@ fn is_live(row: &ExchangeRow) -> bool {
     row.state != "NONE" || row.waits_for.is_some()
 }
 
+/// Nothing is begun with a peer that is trusted no more.
+pub(super) fn still_trusted(peer: &PeerRow) -> Result<(), NodeError> {
+    match peer.status {
+        PeerStatus::Blocked => Err(NodeError::refused(Code::PeerBlocked, peer.alias.clone())),
+        PeerStatus::Accepted | PeerStatus::Pending => Ok(()),
+    }
+}
+
 impl Node {
     /// Says what distrust of a peer ends, and ends it unless it was only to be said.
     pub async fn distrust(&self, ask: Distrust) -> Result<Distrusted, NodeError> {

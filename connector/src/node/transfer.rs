@@ -29,6 +29,7 @@ use serde_json::json as object;
 use super::{
     Node, NodeError, Pages,
     deal::Haul,
+    distrust::still_trusted,
     inbound::Caller,
     now_ms,
     omission::is_silence,
@@ -40,7 +41,7 @@ use super::{
 };
 use crate::{
     config,
-    store::{Batch, ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, PeerStatus, StartedBy},
+    store::{Batch, ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, StartedBy},
 };
 
 /// Attempts to read the peer's log before its silence counts as an omission; with their pauses about ten minutes.
@@ -143,9 +144,7 @@ impl Node {
         if deal_turn.machine.is_ended() {
             return Err(NodeError::refused(Code::AgreementEnded, ""));
         }
-        if deal_turn.peer.row.status == PeerStatus::Blocked {
-            return Err(NodeError::refused(Code::PeerBlocked, deal_turn.peer.row.alias.clone()));
-        }
+        still_trusted(&deal_turn.peer.row)?;
         let in_force = self.in_force(&mut deal_turn).await?;
         let deal = deal_turn.deal()?.clone();
         let terms = deal.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;

@@ -30,14 +30,16 @@ use super::{
 };
 use crate::{
     node::{
-        Node, NodeError, Pages, country, now_ms,
+        Node, NodeError, Pages, country,
+        distrust::still_trusted,
+        now_ms,
         proposal::message,
         transfer::passes,
         verbs::{ExchangeView, Propose},
         views,
     },
     store::{
-        AgreementState, Batch, ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, PeerStatus,
+        AgreementState, Batch, ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole,
         StartedBy,
     },
 };
@@ -292,9 +294,7 @@ impl Node {
         let row = self.store.exchange(negotiation).await?;
         let row = row.ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;
         let peer = self.plain_peer(&row.peer).ok_or_else(|| NodeError::refused(Code::NotPaired, ""))?;
-        if peer.row.status != PeerStatus::Accepted {
-            return Err(NodeError::refused(Code::PeerBlocked, peer.row.alias.clone()));
-        }
+        still_trusted(&peer.row)?;
         let (mut row, key) =
             self.plain_row(&peer, ExchangeKind::Transfer, Role::Consumer, None, StartedBy::Us)?;
         let id = row.id;

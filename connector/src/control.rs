@@ -189,6 +189,7 @@ fn routes(node: Node, stop: watch::Sender<bool>) -> Router {
         .route("/export", own!(export, verbs::Export))
         .route("/bundle", own!(bundle, verbs::Bundle))
         .route("/preview", verb!(preview, verbs::Propose))
+        .route("/advice", own!(advise, verbs::DatasetName))
         .route("/agreements", get(|State(node): State<Node>| async move { answer(node.agreements().await) }))
         .route("/log", own!(log, verbs::LogPage))
         .route(

@@ -118,13 +118,16 @@ pub(super) async fn publish(args: Publish, json: bool) -> Result<bool, Failure> 
         "approval": args.approval,
     });
     let mut made = control::call(&args.at.dir, "publish", Some(&request)).await?;
+    // It is published; rules that cannot be asked do not undo that.
+    let dataset = json!({"dataset": made["dataset"]});
+    let said = control::call(&args.at.dir, "advice", Some(&dataset)).await.unwrap_or_default();
     if json {
+        made["wanted"] = said["wanted"].clone();
+        made["refusals"] = said["refusals"].clone();
         println!("{made}");
-        return Ok(true);
+    } else {
+        print!("{}{}", show::text(&made), advice(said.get("wanted"), said.get("refusals")));
     }
-    let taken = |made: &mut Value, name: &str| made.as_object_mut().and_then(|m| m.remove(name));
-    let (wanted, refusals) = (taken(&mut made, "wanted"), taken(&mut made, "refusals"));
-    print!("{}{}", show::text(&made), advice(wanted.as_ref(), refusals.as_ref()));
     Ok(true)
 }
 

@@ -130,6 +130,7 @@ pub(super) fn table() -> Vec<Route> {
         look!("/v1/exchanges", exchanges -> Vec<verbs::ExchangeView>, "Negotiations and transfers, newest change first, at most 1000."),
         own!("/v1/exchange", Read, exchange(verbs::ExchangeName) -> verbs::ExchangeView, "One negotiation or transfer."),
         own!("/v1/publish", Operate, publish(verbs::Publish) -> verbs::Published, "Publishes a folder or file."),
+        own!("/v1/advice", Read, advise(verbs::DatasetName) -> verbs::Advice, "What rules would say of a dataset of our own, before anybody wants it."),
         own!("/v1/withdraw", Operate, withdraw(verbs::DatasetName) -> verbs::DatasetView, "Takes a dataset out of the catalog."),
         own!("/v1/ticket", Operate, issue_ticket(verbs::IssueTicket) -> verbs::TicketText, "Makes a ticket for a partner; it holds a secret that works once."),
         verb!("/v1/trust", Operate, trust(verbs::Trust) -> verbs::PeerView, "Redeems a partner's ticket."),

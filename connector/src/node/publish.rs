@@ -93,13 +93,6 @@ impl Node {
         let digest = Digest::of(jws.as_bytes());
         self.store.commit(self.publication(&listing, &jws, &ask.path, ask.approval.into())?).await?;
         self.events.tell(Happened::Published { dataset: dataset.clone(), version: listing.version });
-        let (wanted, refusals) = match self.wanted_facts(&facts, &policy).await {
-            Ok((wanted, refusals)) => (Some(wanted), refusals),
-            Err(error) => {
-                tracing::warn!(%dataset, %error, "published; what rules would ask for is not known");
-                (None, Vec::new())
-            }
-        };
         Ok(Published {
             dataset,
             version: 1,
@@ -107,8 +100,6 @@ impl Node {
             content_root: hashed.content_root.to_string(),
             files: hashed.summary.files,
             bytes: hashed.summary.bytes,
-            wanted,
-            refusals,
         })
     }
 

@@ -46,11 +46,14 @@ pub struct Published {
     pub files: u64,
     /// Bytes in all files.
     pub bytes: u64,
-    /// Facts that rules would ask for in a deal about it and that are not declared; null where the rules could not be asked.
-    #[serde(default)]
-    pub wanted: Option<Vec<Wanted>>,
-    /// Rules that would refuse a deal about it as things are, each with its law and the way out.
-    #[serde(default)]
+}
+
+/// What rules would say of a dataset of our own, before anybody wants it.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Advice {
+    /// Facts that rules would ask for in a deal about it and that are not declared.
+    pub wanted: Vec<Wanted>,
+    /// Rules that would let no deal through as things are, each with its law and the way out.
     pub refusals: Vec<Value>,
 }
 

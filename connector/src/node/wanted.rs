@@ -11,7 +11,8 @@ use super::{
     facts::{self, Party, Use},
     now,
     policy::{Judged, Question},
-    verbs::Wanted,
+    proposal::Listed,
+    verbs::{Advice, DatasetName, Wanted},
 };
 use crate::store::MAX_ROWS;
 
@@ -21,12 +22,12 @@ const CONSUMERS: usize = 8;
 const MISSING: &str = "CORE-001";
 
 impl Node {
-    /// The facts that rules would miss in a deal under these terms, and the rules that would refuse one as things are.
-    pub(super) async fn wanted_facts(
-        &self,
-        facts: &Value,
-        policy: &Value,
-    ) -> Result<(Vec<Wanted>, Vec<Value>), NodeError> {
+    /// The facts that rules would miss in a deal about a dataset of ours, and the rules that would let none through as things are.
+    pub async fn advise(&self, ask: DatasetName) -> Result<Advice, NodeError> {
+        let unknown = || NodeError::refused(Code::DatasetUnknown, ask.dataset.clone());
+        let row = self.store.dataset(&ask.dataset, None).await?.ok_or_else(unknown)?;
+        let listing = Listed::read(&row.listing, &self.me.ring)?.listing;
+        let (facts, policy) = (&listing.facts, &listing.policy);
         let own = self.me.party().country;
         let (mut missing, mut refusals) = (BTreeMap::new(), BTreeMap::new());
         for country in self.likely_consumers(policy).await? {
@@ -46,7 +47,7 @@ impl Node {
         // A rule that misses a fact denies, since nothing known speaks against it: what it wants is the fact.
         let open = |id: &String| missing.iter().any(|fact: &Wanted| fact.rules.contains(id));
         refusals.retain(|(id, _), _| !open(id));
-        Ok((missing, refusals.into_values().collect()))
+        Ok(Advice { wanted: missing, refusals: refusals.into_values().collect() })
     }
 
     /// Countries that a consumer may be in: those that the terms name, else those of peers, else those whose law some pack has.

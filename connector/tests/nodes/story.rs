@@ -6,7 +6,7 @@ use std::fs;
 use naru::{
     archive::Archive,
     audit::{self, Anchors},
-    node::verbs::{Bundle, End, LogPage, PeerName, Preview, Publish, Published},
+    node::verbs::{Advice, Bundle, DatasetName, End, LogPage, PeerName, Preview, Publish},
     templates::{self, Kind},
 };
 use naru_protocol::error::Code;
@@ -18,7 +18,7 @@ fn template(kind: Kind, name: &str) -> Value {
     templates::find(kind, name).unwrap().value()
 }
 
-async fn publish(pair: &Pair, policy: Value, facts: Value) -> Published {
+async fn publish(pair: &Pair, policy: Value, facts: Value) -> String {
     let source = pair.temp.join("own");
     write_files(&source);
     let title = [("en".to_owned(), "own".to_owned())].into();
@@ -27,6 +27,12 @@ async fn publish(pair: &Pair, policy: Value, facts: Value) -> Published {
         .publish(Publish { path: source, title, policy, facts, approval: Default::default() })
         .await
         .unwrap()
+        .dataset
+}
+
+async fn advice(pair: &Pair, dataset: &str) -> Result<Advice, Code> {
+    let ask = DatasetName { dataset: dataset.to_owned() };
+    pair.seller.node().advise(ask).await.map_err(|error| error.code())
 }
 
 async fn preview(pair: &Pair, dataset: &str, purpose: &str) -> Preview {
@@ -41,25 +47,26 @@ async fn what_rules_would_ask_is_told_when_it_is_published_and_a_template_answer
     let pair = Pair::new(Dials::Buyer, harmless()).await;
     let terms = template(Kind::Terms, "research-only");
     let bare = publish(&pair, terms.clone(), json!({})).await;
-    let wanted = bare.wanted.unwrap();
+    let Advice { wanted, refusals } = advice(&pair, &bare).await.unwrap();
     let basis = wanted.iter().find(|fact| fact.fact == "dataset.rights.basis").unwrap();
     assert_eq!((&basis.rules[..], basis.values.len()), (&["KR-IDX-001".to_owned()][..], 3));
     assert!(wanted.iter().any(|fact| fact.fact == "dataset.personal.kind" && fact.rules.len() > 1));
-    let view = preview(&pair, &bare.dataset, "research").await;
+    let view = preview(&pair, &bare, "research").await;
     assert_eq!(view.allowed, Some(false), "{view:?}");
-    let mut ask = proposal(&pair.seller.did, &bare.dataset, None);
+    let mut ask = proposal(&pair.seller.did, &bare, None);
     ask.purpose = "research".to_owned();
     let error = pair.buyer.node().request(ask.clone()).await.unwrap_err();
     assert!(matches!(error.code(), Code::Undetermined | Code::Denied), "{error}");
-    assert!(bare.refusals.is_empty(), "{:?}", bare.refusals);
+    assert!(refusals.is_empty(), "{refusals:?}");
 
     let full = publish(&pair, terms.clone(), template(Kind::Facts, "sensor-series")).await;
-    assert_eq!((full.wanted, full.refusals.len()), (Some(Vec::new()), 0));
+    let said = advice(&pair, &full).await.unwrap();
+    assert!(said.wanted.is_empty() && said.refusals.is_empty(), "{said:?}");
     let before = pair.buyer.node().status().await.unwrap().log_size;
-    let view = preview(&pair, &full.dataset, "research").await;
+    let view = preview(&pair, &full, "research").await;
     assert_eq!((view.allowed, view.files), (Some(true), Some(4)), "{view:?}");
     assert_eq!(view.terms.unwrap().purposes, ["research"]);
-    let view = preview(&pair, &full.dataset, "marketing").await;
+    let view = preview(&pair, &full, "marketing").await;
     assert_eq!(view.allowed, Some(false));
     assert_eq!(view.decision.unwrap()["explained"][0]["id"], "POST-PUR-001");
     assert_eq!(pair.buyer.node().status().await.unwrap().log_size, before, "looking signs nothing");
@@ -67,10 +74,12 @@ async fn what_rules_would_ask_is_told_when_it_is_published_and_a_template_answer
 
     // What would be refused as things are is told with its law; facts of the operator count.
     let core = publish(&pair, policy(), crate::common::core_technology()).await;
+    let core = advice(&pair, &core).await.unwrap();
     assert!(core.refusals.iter().any(|rule| rule["id"] == "KR-ITA-001" && rule["en"]["remedy"].is_string()));
     fs::write(pair.seller.dir.join("facts.json"), "[").unwrap();
     let blind = publish(&pair, terms, json!({})).await;
-    assert_eq!(blind.wanted, None, "nothing is told to be complete that could not be asked");
+    assert_eq!(advice(&pair, &blind).await.unwrap_err(), Code::PolicyInput);
+    assert_eq!(advice(&pair, "urn:dxp:none").await.unwrap_err(), Code::DatasetUnknown);
     pair.close().await;
 }
 
@@ -127,9 +136,9 @@ async fn agreements_and_entries_are_listed_on_both_sides() {
 
     let end = End { id: asked.id.clone(), reason: "over".to_owned() };
     pair.buyer.node().end(end).await.unwrap();
-    // Either side may see it first: who ends waits for the answer.
-    pair.seller.until(&asked.id, |view| view.in_force.is_none()).await;
-    pair.buyer.until(&asked.id, |view| view.in_force.is_none()).await;
+    for firm in [&pair.seller, &pair.buyer] {
+        firm.until(&asked.id, |view| view.in_force.is_none()).await;
+    }
     assert_eq!(one(&pair.seller).await.state, "ended");
     assert_eq!(one(&pair.buyer).await.state, "ended");
     pair.close().await;

@@ -38,10 +38,7 @@ use crate::{
         verbs::{ExchangeView, Propose},
         views,
     },
-    store::{
-        AgreementState, Batch, ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole,
-        StartedBy,
-    },
+    store::{AgreementState, Batch, ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, StartedBy},
 };
 
 /// Work that a commit leads to.

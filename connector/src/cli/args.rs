@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::init;
+use super::{config, init};
 use crate::demo;
 
 /// Naru: trade datasets across borders, with the law checked and every step provable.
@@ -25,7 +25,7 @@ pub(super) enum Verb {
     /// Make a node's folder: keys, statements, a free port.
     Init(init::Init),
     /// Run the node of a folder until it is told to stop.
-    Run(Dir),
+    Run(config::At),
     /// Stop the running node.
     Stop(Dir),
     /// Say how the running node is.
@@ -72,6 +72,9 @@ pub(super) enum Verb {
     /// Verify exported logs without any node.
     #[command(subcommand)]
     Audit(Audit),
+    /// The settings of a node: check them, show who said what, print an example.
+    #[command(subcommand)]
+    Config(config::Verb),
 }
 
 #[derive(Debug, Clone, clap::Args)]

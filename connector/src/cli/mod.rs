@@ -8,6 +8,7 @@
 mod print;
 mod args;
 mod complain;
+mod config;
 mod confirm;
 pub mod init;
 mod run;
@@ -66,7 +67,7 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
     match verb {
         Verb::Demo(args) => Ok(demo::run(&args, json).await),
         Verb::Init(args) => made(&args, json),
-        Verb::Run(at) => run::run(&at.dir).await,
+        Verb::Run(at) => run::run(&at).await,
         Verb::Stop(at) => ask("stop", at.dir, json!({})).await,
         Verb::Status(at) => tell(&at.dir, "status", None, json).await,
         Verb::Peers(at) => tell(&at.dir, "peers", None, json).await,
@@ -104,6 +105,7 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
             }
             Ok(report.holds())
         }
+        Verb::Config(verb) => config::run(&verb, json),
     }
 }
 

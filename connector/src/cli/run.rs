@@ -1,17 +1,17 @@
 //! `naru run`: opens the folder, starts the node, and stops it cleanly.
 
-use std::{io::IsTerminal as _, path::Path};
+use std::io::IsTerminal as _;
 
 use tokio::sync::watch;
 
+use super::config::At;
 use crate::{
-    config::Folder,
     control::{self, Failure},
     node::Node,
 };
 
 /// Runs until ctrl-c, a termination signal or `naru stop`.
-pub(super) async fn run(dir: &Path) -> Result<bool, Failure> {
+pub(super) async fn run(at: &At) -> Result<bool, Failure> {
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("NARU_LOG")
@@ -21,7 +21,7 @@ pub(super) async fn run(dir: &Path) -> Result<bool, Failure> {
         // A file that the log is sent to is read by programs too.
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    let folder = Folder::new(dir);
+    let folder = at.folder();
     let node = Node::open(&folder).await?;
     let (stop, mut stopped) = watch::channel(false);
     control::serve(node.clone(), &folder, stop.clone()).await?;

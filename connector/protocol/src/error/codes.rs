@@ -627,6 +627,16 @@ codes! {
         "Use it, or name another folder with `--dir`."
         "이 폴더에 이미 노드가 있습니다"
         "그 노드를 쓰거나 `--dir`으로 다른 폴더를 지정하세요.";
+    FolderVersion "folder_version" 500 Store
+        "Folder is of another version of this program"
+        "Run the version that made it, or the newer one; a folder of an older form is taken over as CHANGELOG.md says. Nothing was changed."
+        "다른 버전의 프로그램이 만든 폴더입니다"
+        "만든 버전이나 더 새로운 버전으로 실행하세요. 이전 형식의 폴더를 옮기는 방법은 CHANGELOG.md에 있습니다. 바뀐 것은 없습니다.";
+    BackupInvalid "backup_invalid" 500 Store
+        "Backup is damaged or not one of a node"
+        "Take another backup. Nothing was restored."
+        "백업이 손상되었거나 노드의 백업이 아닙니다"
+        "다른 백업을 쓰세요. 아무것도 복원하지 않았습니다.";
     KeyFileUnusable "key_file_unusable" 500 Store
         "Key file is missing, unreadable or of another participant"
         "Put the right file back from your backup of the keys."
@@ -674,6 +684,11 @@ codes! {
         "Set the clock and keep it synchronised; signing waits until it has caught up."
         "이 컴퓨터의 시계가 뒤로 갔습니다"
         "시계를 맞추고 동기화하세요. 시각이 따라잡을 때까지 서명을 멈춥니다.";
+    CertificateInvalid "certificate_invalid" 500 Local
+        "Certificate of the HTTPS door cannot be used"
+        "The message says why. Put a certificate there that is valid now and names the host of `https.url`, then restart the node."
+        "HTTPS 문의 인증서를 쓸 수 없습니다"
+        "이유는 메시지에 있습니다. 지금 유효하고 `https.url`의 호스트가 적힌 인증서로 바꾼 뒤 노드를 다시 시작하세요.";
     DatasetUnknown "dataset_unknown" 404 Local
         "No dataset under this name here"
         "See `naru datasets` for what is published."

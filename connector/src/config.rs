@@ -24,7 +24,7 @@ use naru_protocol::error::Code;
 use self::documented::{Documented as _, Table, documented};
 pub use self::{
     example::example,
-    folder::{Folder, NODE_KEYS, NodeKeys, Seed, bindable, random, write_file, write_secret},
+    folder::{Folder, NodeKeys, Seed, bindable, random, write_file, write_secret},
     https::{Https, Shown},
     layers::{Flags, Resolved, Setting, Source, fields, resolve, variable},
 };

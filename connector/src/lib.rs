@@ -3,11 +3,14 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
+pub mod backup;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod control;
 pub mod data;
 pub mod demo;
+pub mod keys;
 pub mod node;
 pub mod store;
 pub mod transport;

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::{config, init};
+use super::{backup, check, config, init, keys, manual};
 use crate::demo;
 
 /// Naru: trade datasets across borders, with the law checked and every step provable.
 #[derive(Debug, Parser)]
-#[command(name = "naru", version, max_term_width = 100)]
+#[command(name = "naru", version, max_term_width = 100, after_help = manual::EXIT_CODES)]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) verb: Verb,
@@ -75,6 +75,19 @@ pub(super) enum Verb {
     /// The settings of a node: check them, show who said what, print an example.
     #[command(subcommand)]
     Config(config::Verb),
+    /// Look whether a node's folder is in order: keys, store, log, clock, addresses, certificate, packs, disk.
+    Check(check::Check),
+    /// Print what a shell needs to complete commands.
+    Completions(manual::Completions),
+    /// Write manual pages.
+    Man(manual::Man),
+    /// Copy a node into one file, while it runs or not.
+    Backup(backup::Backup),
+    /// Make a node's folder out of a backup, with a new log that names the old one.
+    Restore(backup::Restore),
+    /// Keys: what there is, a new set.
+    #[command(subcommand)]
+    Keys(keys::Keys),
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -1,16 +1,21 @@
 //! The command line: one verb a file where a verb does more than ask the running node.
 //!
 //! Prints results for people on standard output, or JSON with `--json`; errors go to standard error with a stable code,
-//! whose side they came from and what to do, as one JSON object with `--json`. Exit code 0 means that what was asked was done.
+//! whose side they came from and what to do, as one JSON object with `--json`. Exit code 0 means that what was asked was done,
+//! 1 that it failed or was refused, 2 that the command line cannot be meant so.
 
 // Before the others: they print with its macros.
 #[macro_use]
 mod print;
 mod args;
+mod backup;
+mod check;
 mod complain;
 mod config;
 mod confirm;
 pub mod init;
+mod keys;
+mod manual;
 mod run;
 mod show;
 
@@ -106,6 +111,12 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
             Ok(report.holds())
         }
         Verb::Config(verb) => config::run(&verb, json),
+        Verb::Check(args) => check::run(&args, json).await,
+        Verb::Completions(args) => manual::completions(&args),
+        Verb::Man(args) => manual::man(&args, json),
+        Verb::Backup(args) => backup::make(&args, json).await,
+        Verb::Restore(args) => backup::restore(&args, json).await,
+        Verb::Keys(verb) => keys::run(&verb, json),
     }
 }
 

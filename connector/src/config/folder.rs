@@ -45,7 +45,7 @@ impl std::fmt::Debug for Seed {
 }
 
 /// The key files that a running node reads.
-pub const NODE_KEYS: [&str; 6] = ["signing", "log", "transport", "witness", "private", "lanes"];
+const NODE_KEYS: [&str; 6] = ["signing", "log", "transport", "witness", "private", "lanes"];
 
 impl Folder {
     /// Names a folder; nothing is read.
@@ -108,7 +108,7 @@ impl Folder {
         }
         for name in NODE_KEYS.into_iter().chain(["root"]) {
             let seed = random::<32>().map_err(|source| ConfigError::Io { path: self.key(name), source })?;
-            write_secret(&self.key(name), &format!("{}\n", hex(&seed)))?;
+            self.keep_key(name, &Seed(seed))?;
         }
         let text = toml::to_string_pretty(config)
             .map_err(|e| ConfigError::Toml { path: toml.clone(), reason: e.to_string() })?;
@@ -131,23 +131,59 @@ impl Folder {
         resolve(&path, &text, &self.flags, |name| std::env::var(name).ok())
     }
 
-    /// Reads the keys of a running node.
+    /// Reads the keys of a running node: those of its newest key set.
     pub fn keys(&self) -> Result<NodeKeys, ConfigError> {
+        let newest = self.key_sets()?.last().copied().unwrap_or(1);
         Ok(NodeKeys {
-            signing: SigningKey::from_seed(&self.seed("signing")?.0),
-            log: SigningKey::from_seed(&self.seed("log")?.0),
-            transport: self.seed("transport")?,
+            signing: SigningKey::from_seed(&self.seed_of("signing", newest)?.0),
+            log: SigningKey::from_seed(&self.seed_of("log", newest)?.0),
+            transport: self.seed_of("transport", newest)?,
             private: self.seed("private")?,
             lanes: self.seed("lanes")?,
         })
     }
 
+    /// Numbers of the key sets that lie in `identity/`, lowest first.
+    pub fn key_sets(&self) -> Result<Vec<u32>, ConfigError> {
+        let path = self.join("identity");
+        let io = |source| ConfigError::Io { path: path.clone(), source };
+        let mut numbers = Vec::new();
+        if path.is_dir() {
+            for entry in fs::read_dir(&path).map_err(io)? {
+                let name = entry.map_err(io)?.file_name();
+                let number = name
+                    .to_str()
+                    .and_then(|name| name.strip_prefix("keys-")?.strip_suffix(".jws")?.parse::<u32>().ok());
+                numbers.extend(number);
+            }
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// A key of a key set: the file with its number, else that of the set before which had it first.
+    pub fn seed_of(&self, name: &str, number: u32) -> Result<Seed, ConfigError> {
+        let sets = self.key_sets()?;
+        let numbered = sets.iter().rev().filter(|set| **set <= number && **set > 1);
+        let found = numbered.map(|set| format!("{name}-{set}")).find(|name| self.key(name).exists());
+        self.seed(found.as_deref().unwrap_or(name))
+    }
+
     /// Reads one key file.
     pub fn seed(&self, name: &str) -> Result<Seed, ConfigError> {
-        let path = self.key(name);
+        Self::seed_in(&self.key(name))
+    }
+
+    /// Reads a key file wherever it lies.
+    pub fn seed_in(path: &Path) -> Result<Seed, ConfigError> {
         let text =
-            fs::read_to_string(&path).map_err(|source| ConfigError::Io { path: path.clone(), source })?;
-        unhex(text.trim()).map(Seed).ok_or(ConfigError::Key { path })
+            fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+        unhex(text.trim()).map(Seed).ok_or_else(|| ConfigError::Key { path: path.to_owned() })
+    }
+
+    /// Keeps a key, for its owner only.
+    pub fn keep_key(&self, name: &str, seed: &Seed) -> Result<(), ConfigError> {
+        write_secret(&self.key(name), &format!("{}\n", hex(&seed.0)))
     }
 
     /// A statement that `init` signed.

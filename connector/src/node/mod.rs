@@ -9,6 +9,7 @@
 //! | `outbox` | repeating unanswered acts |
 //! | `policy`, `facts` | documents, evaluations, permits |
 //! | `doors` | the HTTPS door, and by which way a peer is asked |
+//! | `keys` | key sets that came later, our own and those of peers |
 //! | `peers`, `contact`, `catalog`, `publish` | first contact, staying in contact, listings |
 //! | `out`, `steer` | the folder that data go to; ending and trying again by hand |
 //! | `bytes` | serving and fetching the data, one task for each |
@@ -34,6 +35,7 @@ mod evidence;
 pub mod facts;
 mod forks;
 mod inbound;
+mod keys;
 mod link;
 mod locks;
 mod me;
@@ -60,7 +62,7 @@ mod views;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use naru_policy::{Bundle, Engine, bundled};
@@ -72,16 +74,16 @@ use self::{
     bytes::{Live, Runs},
     doors::{Door, Ways},
     locks::Locks,
-    me::Me,
     peers::Peer,
 };
+pub(crate) use self::{me::Me, out::free};
 use crate::{
     config::{Config, Folder},
     store::{
         ExchangeQuery, ExchangeRow, FolderLock, LogSigner, SqliteOptions, SqliteStore, Store,
         wrapping::Wrapping,
     },
-    transport::{self, Limits, ServeLimits, Transport, https::HttpsClient},
+    transport::{self, Incoming, Limits, ServeLimits, Transport, https::HttpsClient},
 };
 
 /// A running node; clones share it.
@@ -124,6 +126,8 @@ pub struct Inner {
     budgets: budget::Budgets,
     /// Which peers have said, since the start, what they hold of our log.
     recovery: recovery::Recovery,
+    /// When peers were last asked for their key sets.
+    asked_keys: Mutex<BTreeMap<String, Instant>>,
     /// Peers are pinned one after the other: names and limits are looked at before they are written.
     pinning: tokio::sync::Mutex<()>,
     /// Folders for fetched files are given out one after the other.
@@ -144,7 +148,7 @@ impl std::ops::Deref for Node {
 }
 
 /// Seconds of this node's clock.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
@@ -157,7 +161,7 @@ fn now_ms() -> u64 {
 
 /// The packs that the binary carries, compiled once in a process: each takes some hundred milliseconds of one
 /// core, so they are compiled side by side.
-fn load_packs() -> Result<Engine, NodeError> {
+pub(crate) fn load_packs() -> Result<Engine, NodeError> {
     static COMPILED: Mutex<Option<Engine>> = Mutex::new(None);
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(engine) = &*compiled {
@@ -186,13 +190,43 @@ impl Node {
         let https =
             config.https.as_ref().map(|https| Ok::<_, NodeError>((https.listen, https.read(folder)?)));
         let https = https.transpose()?;
+        let listen = config.multiaddr().into_iter().collect();
+        let (node, incoming) = Self::assemble(folder, lock, me, listen).await?;
+        node.genesis().await?;
+        node.know_plain_peers().await?;
+        if let Some((listen, shown)) = https {
+            node.open_https(listen, shown).await?;
+        }
+        tokio::spawn(transport::serve(incoming, inbound::router(node.clone()), ServeLimits::default()));
+        node.introduce().await?;
+        tokio::spawn(outbox::run(node.clone()));
+        tokio::spawn(deadlines::run(node.clone()));
+        tokio::spawn(contact::run(node.clone()));
+        tokio::spawn(contact::watch(node.clone()));
+        transfer::resume_all(&node).await?;
+        Ok(node)
+    }
+
+    /// A node that neither listens nor sends nor looks after anything: to read what a folder holds.
+    pub(crate) async fn still(folder: &Folder, shard: u32) -> Result<Self, NodeError> {
+        let lock = FolderLock::acquire(folder.path())?;
+        let me = Me::read(folder, shard)?;
+        Ok(Self::assemble(folder, lock, me, Vec::new()).await?.0)
+    }
+
+    /// Everything that a node is made of; nothing of it works yet but the store and the transport.
+    async fn assemble(
+        folder: &Folder,
+        lock: FolderLock,
+        me: Me,
+        listen: Vec<String>,
+    ) -> Result<(Self, Incoming), NodeError> {
         let engine = tokio::task::spawn_blocking(load_packs).await;
         let engine = Arc::new(engine.map_err(|e| NodeError::Folder(e.to_string()))??);
         let origin = Origin::parse(&me.origin).map_err(|e| NodeError::Folder(e.to_string()))?;
         let signer = LogSigner::new(&origin, me.secret().log.clone())?;
         let store = SqliteStore::open(lock, SqliteOptions::in_folder(folder.path()), signer).await?;
         let wrapping = Wrapping::open(&folder.join("erasable.keys"))?;
-        let listen = config.multiaddr().into_iter().collect();
         let started = Transport::start(transport::Config::new(me.secret().transport.0, listen)).await?;
         let (transport, incoming) = started;
         let (stop, _) = watch::channel(false);
@@ -214,25 +248,14 @@ impl Node {
             receiving: Runs::default(),
             budgets: budget::Budgets::default(),
             recovery: recovery::Recovery::default(),
+            asked_keys: Mutex::default(),
             pinning: tokio::sync::Mutex::default(),
             outs: tokio::sync::Mutex::default(),
             nudge: Notify::new(),
             wake: Notify::new(),
             stop,
         }));
-        node.genesis().await?;
-        node.know_plain_peers().await?;
-        if let Some((listen, shown)) = https {
-            node.open_https(listen, shown).await?;
-        }
-        tokio::spawn(transport::serve(incoming, inbound::router(node.clone()), ServeLimits::default()));
-        node.introduce().await?;
-        tokio::spawn(outbox::run(node.clone()));
-        tokio::spawn(deadlines::run(node.clone()));
-        tokio::spawn(contact::run(node.clone()));
-        tokio::spawn(contact::watch(node.clone()));
-        transfer::resume_all(&node).await?;
-        Ok(node)
+        Ok((node, incoming))
     }
 
     /// Stops sending and serving, and closes the store.

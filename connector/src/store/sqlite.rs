@@ -33,11 +33,15 @@ use super::{
 
 mod columns;
 mod decode;
+mod inspect;
 mod read;
+pub(crate) mod reshard;
 mod tree;
 mod write;
 mod writer;
 
+pub use inspect::{Inspector, Logged};
+pub use reshard::Dropped;
 pub(crate) use writer::{Database, Writer};
 
 /// Setting that holds the log's name.

@@ -4,12 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod agreed;
+mod backup;
 mod catalog;
+mod check;
 #[path = "../common/mod.rs"]
 mod common;
 mod export;
 mod faults;
 mod https;
+mod keys;
 mod omission;
 mod operator;
 mod order;

@@ -68,6 +68,11 @@ pub(crate) struct Writer {
 const MIGRATIONS: [(i64, &str, &str); 1] =
     [(1, "init", include_str!("../../../migrations/sqlite/0001_init.sql"))];
 
+/// Version of the tables that this program makes.
+pub(super) const fn schema() -> i64 {
+    MIGRATIONS[MIGRATIONS.len() - 1].0
+}
+
 impl Writer {
     /// Opens the database, made if missing and then readable by this user only.
     pub(crate) async fn open(database: &Database) -> Result<Self, StoreError> {

@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use naru::{
-    audit::{Anchors, Reason, Verdict},
+    audit::{Anchors, Auditor, Reason, Verdict},
     backup::{Manifest, make, restore},
     config::Folder,
     node::verbs::{Export, IssueTicket},
@@ -83,14 +83,15 @@ async fn a_restored_node_begins_a_new_log_and_trades_again_with_a_peer_that_knew
     // Both shards for an auditor: the earlier one as the backup has it.
     let earlier = restored.earlier.unwrap();
     let trust = anchors(&pair);
-    let alone = naru::audit::verify(std::slice::from_ref(&ours.dir), &trust).unwrap();
+    let mut auditor = Auditor::default();
+    let alone = auditor.verify(std::slice::from_ref(&ours.dir), &trust).unwrap();
     assert!(alone.holds(), "{}", alone.to_text());
     let claim = |report: &naru::audit::Report| {
         let of = report.claims().iter().filter(|claim| claim.name() == "earlier_shard");
         of.map(|claim| (claim.verdict(), claim.reason())).collect::<Vec<_>>()
     };
     assert_eq!(claim(&alone), [(Verdict::Unsupported, Some(Reason::EarlierShard))]);
-    let both = naru::audit::verify(&[earlier.clone(), ours.dir.clone()], &trust).unwrap();
+    let both = auditor.verify(&[earlier.clone(), ours.dir.clone()], &trust).unwrap();
     assert!(both.holds(), "{}", both.to_text());
     assert_eq!(claim(&both), [(Verdict::Proved, None)]);
     let words: Vec<String> = both

@@ -4,11 +4,14 @@
 
 pub mod archive;
 pub mod audit;
+pub mod backup;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod control;
 pub mod data;
 pub mod demo;
+pub mod keys;
 pub mod manage;
 pub mod node;
 pub mod store;

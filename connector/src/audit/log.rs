@@ -240,10 +240,35 @@ fn genesis(log: &Log, statements: &Statements) -> Check<()> {
     if !ring.is_some_and(|ring| ring.sets().any(|set| json!(set.log.to_string()) == *key)) {
         return Err(differs("log_key"));
     }
-    if field("supersedes")?.is_null() {
-        Ok(())
-    } else {
-        Err(Fault::unsupported(Reason::EarlierShard, "the acts of the earlier shard are not joined"))
+    field("supersedes").map(drop)
+}
+
+/// A log that takes over from an earlier one names its last note, and the earlier log must hold what that note says (AUD-4.7).
+pub(super) fn superseded(logs: &[(usize, Log)], statements: &Statements, findings: &mut Findings) {
+    for (number, log) in logs {
+        let genesis = log.all().next().and_then(|(_, _, shown)| shown.get("supersedes"));
+        let Some(note) = genesis.and_then(serde_json::Value::as_str) else { continue };
+        let about = Subject::new("earlier_shard", log.origin).log(*number);
+        findings.take(about, log.grade, earlier(log, note, logs, statements));
+    }
+}
+
+fn earlier(log: &Log, note: &str, logs: &[(usize, Log)], statements: &Statements) -> Check<()> {
+    let differs = |why: &str| Fault::failed(Reason::GenesisDiffers, format!("supersedes: {why}"));
+    let origin = Origin::parse(note.lines().next().unwrap_or_default());
+    let origin = origin.map_err(|_| differs("names no log"))?;
+    if origin.root != log.origin.root || origin.shard >= log.origin.shard {
+        return Err(differs("is no earlier log of this participant"));
+    }
+    let ring = statements.ring(&log.did);
+    let signed = ring.into_iter().flat_map(|ring| ring.sets()).find_map(|set| {
+        let key = origin.key(set.log).ok()?;
+        SignedCheckpoint::open_own(note.as_bytes(), &key).ok()
+    });
+    let signed = signed.ok_or_else(|| differs("is signed by no log key of this participant"))?;
+    match logs.iter().find(|(_, other)| other.origin == origin) {
+        Some((_, other)) => super::acts::consistent(other, &signed),
+        None => Err(Fault::unsupported(Reason::EarlierShard, format!("{origin} was not given"))),
     }
 }
 

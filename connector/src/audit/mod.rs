@@ -108,6 +108,7 @@ fn verify_with(dirs: &[PathBuf], anchors: &Anchors, packs: &mut Packs) -> Result
         }
         packs.gather(folder, *number, anchors, &mut findings);
     }
+    log::superseded(&logs, &statements, &mut findings);
     let (mut seen, mut plains): (Vec<(usize, Acts)>, Vec<Plain>) = Default::default();
     for (number, log) in &logs {
         let Some((_, folder)) = folders.iter().find(|(at, _)| at == number) else { continue };

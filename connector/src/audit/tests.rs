@@ -6,6 +6,7 @@ mod deal;
 mod joined;
 mod plain;
 mod shapes;
+mod shards;
 
 use std::{
     collections::BTreeMap,
@@ -49,6 +50,7 @@ const NOW: u64 = 1_800_000_000;
 /// A participant and its log so far.
 struct Actor {
     seed: u8,
+    shard: u32,
     did: Did,
     country: &'static str,
     leaves: Vec<Vec<u8>>,
@@ -62,10 +64,16 @@ fn key(seed: u8, which: u8) -> SigningKey {
 
 impl Actor {
     fn new(seed: u8, country: &'static str) -> Self {
+        Self::with_log(seed, country, 1, None)
+    }
+
+    /// One whose log is this shard, after another.
+    fn with_log(seed: u8, country: &'static str, shard: u32, supersedes: Option<String>) -> Self {
         let did = Did::of(key(seed, 0).public());
-        let mut actor = Self { seed, did, country, leaves: Vec::new(), lanes: 0, files: BTreeMap::new() };
+        let mut actor =
+            Self { seed, shard, did, country, leaves: Vec::new(), lanes: 0, files: BTreeMap::new() };
         let log_key = key(seed, 2).public();
-        let genesis = Genesis { root: key(seed, 0).public(), log_key, shard: 1, supersedes: None };
+        let genesis = Genesis { root: key(seed, 0).public(), log_key, shard, supersedes };
         actor.append(&EntryDraft::genesis(&genesis, &actor.node_key(), Id([seed; 16]), NOW - 9));
         for statement in [actor.statement(), actor.keys()] {
             let name = format!("statements/{}.jws", Digest::of(statement.as_bytes()));
@@ -127,7 +135,7 @@ impl Actor {
     }
 
     fn origin(&self) -> Origin {
-        Origin { root: key(self.seed, 0).public(), shard: 1 }
+        Origin { root: key(self.seed, 0).public(), shard: self.shard }
     }
 
     /// The signed note of the log as it is now.

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use super::{distrust, events, examples, explain, init, keys::Keys, lang::Asked, log, publish, queue, token};
+use super::{
+    backup, check, config, distrust, events, examples, explain, init, keys, lang::Asked, log, manual,
+    publish, queue, token,
+};
 use crate::demo;
 
 /// Naru: trade datasets across borders, with the law checked and every step provable.
 #[derive(Debug, Parser)]
-#[command(name = "naru", version, max_term_width = 100)]
+#[command(name = "naru", version, max_term_width = 100, after_help = manual::EXIT_CODES)]
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) verb: Verb,
@@ -28,7 +31,7 @@ pub(super) enum Verb {
     /// Make a node's folder: keys, statements, a free port.
     Init(init::Init),
     /// Run the node of a folder until it is told to stop.
-    Run(Dir),
+    Run(config::At),
     /// Stop the running node.
     #[command(after_help = examples::STOP)]
     Stop(Dir),
@@ -101,11 +104,24 @@ pub(super) enum Verb {
     Audit(log::Audit),
     /// The node's keys.
     #[command(subcommand)]
-    Keys(Keys),
+    Keys(keys::Keys),
     /// Follow what happens in the running node.
     Events(events::Events),
     /// Make a token for the management API, list them, end one.
     Token(token::Token),
+    /// The settings of a node: check them, show who said what, print an example.
+    #[command(subcommand)]
+    Config(config::Verb),
+    /// Look whether a node's folder is in order: keys, store, log, clock, addresses, certificate, packs, disk.
+    Check(check::Check),
+    /// Copy a node into one file, while it runs or not.
+    Backup(backup::Backup),
+    /// Make a node's folder out of a backup, with a new log that names the old one.
+    Restore(backup::Restore),
+    /// Print what a shell needs to complete commands.
+    Completions(manual::Completions),
+    /// Write manual pages.
+    Man(manual::Man),
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -17,7 +17,12 @@ pub(super) fn complain(failure: &Failure, json: bool) -> ExitCode {
     } else {
         eprint!("{}", text(failure, lang));
     }
-    ExitCode::FAILURE
+    exit_code(failure)
+}
+
+/// 2 where the command line itself is wrong, as for what its grammar refuses; else 1.
+fn exit_code(failure: &Failure) -> ExitCode {
+    if failure.code == Code::ArgumentInvalid.as_str() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }
 
 fn side(failure: &Failure) -> &str {
@@ -91,6 +96,15 @@ fn text(failure: &Failure, lang: Lang) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_command_line_is_told_apart_from_a_failure() {
+        let code = |code| format!("{:?}", exit_code(&Failure::new(code, "")));
+        assert_eq!(code(Code::ArgumentInvalid), format!("{:?}", ExitCode::from(2)));
+        for other in [Code::Denied, Code::NotRunning, Code::ConfigInvalid, Code::Unreachable] {
+            assert_eq!(code(other), format!("{:?}", ExitCode::from(1)), "{other}");
+        }
+    }
 
     #[test]
     fn a_failure_is_told_whole_in_both_forms() {

@@ -1,7 +1,8 @@
-//! `naru keys`: what is done with a node's keys from its folder alone. No node has to run.
+//! `naru keys`: what there is, a new set, and the lines of it that an auditor trusts. No node has to run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Subcommand;
 use naru_protocol::{
     identity::{Participant, fingerprint},
     jws,
@@ -9,10 +10,20 @@ use naru_protocol::{
 use serde_json::json;
 
 use super::args::Dir;
-use crate::{config::Folder, control::Failure};
+use crate::{config::Folder, control::Failure, keys};
 
-#[derive(Debug, clap::Subcommand)]
+/// What `naru keys` does.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  naru keys show --dir seoul
+  naru keys anchor --dir seoul
+  naru stop --dir seoul && naru keys rotate --dir seoul --root /media/safe/root.key && naru run --dir seoul")]
 pub(super) enum Keys {
+    /// Show identity, key sets with their validity, and where the root key is.
+    Show(Dir),
+    /// Make the next key set, signed by the root; the node must not run meanwhile.
+    Rotate(Rotate),
     /// Print the lines that an auditor puts into the file of trust anchors, once it is sure whose key this is.
     #[command(after_help = "Examples:
   naru keys anchor --dir A >anchors.toml
@@ -23,10 +34,44 @@ Each firm prints its own; the auditor compares the fingerprint with the firm bef
     Anchor(Dir),
 }
 
+/// How to make a new set.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Rotate {
+    #[command(flatten)]
+    at: Dir,
+    /// The file with the root key, where it was moved out of the folder.
+    #[arg(long, value_name = "FILE")]
+    root: Option<PathBuf>,
+}
+
+/// Does it.
 pub(super) fn run(verb: &Keys, json: bool) -> Result<bool, Failure> {
     match verb {
-        Keys::Anchor(at) => anchor(&at.dir, json),
+        Keys::Show(at) => tell(&keys::show(&Folder::new(&at.dir))?, json),
+        Keys::Rotate(args) => tell(&keys::rotate(&Folder::new(&args.at.dir), args.root.as_deref())?, json),
+        Keys::Anchor(at) => anchor(&at.dir, json)?,
     }
+    Ok(true)
+}
+
+fn tell(shown: &keys::Shown, json: bool) {
+    if json { println!("{}", json!(shown)) } else { print!("{}", text(shown)) }
+}
+
+fn text(shown: &keys::Shown) -> String {
+    let mut out = format!("{}\nfingerprint {}\npeer id {}\n", shown.did, shown.fingerprint, shown.peer_id);
+    out += &match &shown.root {
+        Some(path) => format!("root key {}: may be moved off this machine\n", path.display()),
+        None => "root key kept elsewhere\n".to_owned(),
+    };
+    for set in &shown.sets {
+        let end = set.revoked_at.map(|at| format!(", revoked at {at}")).unwrap_or_default();
+        out += &format!("key set {} valid from {}{end}\n", set.number, set.valid_from);
+        for (name, key) in [("signing", &set.signing), ("log", &set.log), ("transport", &set.transport)] {
+            out += &format!("  {name:9} {key}\n");
+        }
+    }
+    out
 }
 
 /// The participant as this node's root signed it.
@@ -40,7 +85,7 @@ fn participant(dir: &Path) -> Result<Participant, Failure> {
     Ok(signed.claims().clone())
 }
 
-fn anchor(dir: &Path, json: bool) -> Result<bool, Failure> {
+fn anchor(dir: &Path, json: bool) -> Result<(), Failure> {
     let who = participant(dir)?;
     if json {
         println!(
@@ -51,7 +96,7 @@ fn anchor(dir: &Path, json: bool) -> Result<bool, Failure> {
     } else {
         print!("{}", lines(&who));
     }
-    Ok(true)
+    Ok(())
 }
 
 /// One `[[participant]]` of AUD-2; several behind one another are one file.

@@ -1,13 +1,17 @@
 //! The command line: one verb a file where a verb does more than ask the running node.
 //!
 //! Prints results for people on standard output, or JSON with `--json`; errors go to standard error with a stable code,
-//! whose side they came from and what to do, as one JSON object with `--json`. Exit code 0 means that what was asked was done.
+//! whose side they came from and what to do, as one JSON object with `--json`. Exit code 0 means that what was asked was done,
+//! 1 that it failed or was refused, 2 that the command line cannot be meant so.
 
 // Before the others: they print with its macros.
 #[macro_use]
 mod print;
 mod args;
+mod backup;
+mod check;
 mod complain;
+mod config;
 mod confirm;
 mod distrust;
 mod events;
@@ -19,6 +23,7 @@ mod keys;
 mod lang;
 mod log;
 mod logs;
+mod manual;
 mod publish;
 mod queue;
 mod run;
@@ -79,7 +84,7 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
     match verb {
         Verb::Demo(args) => Ok(demo::run(&args, json, lang::lang()).await),
         Verb::Init(args) => made(&args, json),
-        Verb::Run(at) => run::run(&at.dir).await,
+        Verb::Run(at) => run::run(&at).await,
         Verb::Stop(at) => ask("stop", at.dir, json!({})).await,
         Verb::Status(at) => look(&at.dir, "status", json).await,
         Verb::Peers(at) => look(&at.dir, "peers", json).await,
@@ -114,6 +119,12 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Templates(args) => publish::list(&args, json),
         Verb::Events(args) => events::run(args, json).await,
         Verb::Token(args) => token::run(&args, json),
+        Verb::Config(verb) => config::run(&verb, json),
+        Verb::Check(args) => check::run(&args, json).await,
+        Verb::Backup(args) => backup::make(&args, json).await,
+        Verb::Restore(args) => backup::restore(&args, json).await,
+        Verb::Completions(args) => manual::completions(&args),
+        Verb::Man(args) => manual::man(&args, json),
     }
 }
 
@@ -151,7 +162,6 @@ async fn expect(args: args::Expect, json: bool) -> Result<bool, Failure> {
     tell(&args.at.dir, "expect", Some(request), json).await
 }
 
-/// Asks the node, or reads its folder where none runs.
 /// What a reading verb says, of the running node or of its folder; said so where it is the folder.
 async fn seen(dir: &Path, verb: &str, request: Option<&Value>) -> Result<Value, Failure> {
     let (answer, running) = control::look(dir, verb, request).await?;

@@ -1,20 +1,20 @@
 //! `naru run`: opens the folder, starts the node, and stops it cleanly.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use super::config::At;
 use crate::{
-    config::Folder,
     control::Failure,
     manage::Door,
     node::{Latches, Node},
 };
 
 /// Runs until ctrl-c, a termination signal or `naru stop`.
-pub(super) async fn run(dir: &Path) -> Result<bool, Failure> {
+pub(super) async fn run(at: &At) -> Result<bool, Failure> {
     super::logs::start();
-    let folder = Folder::new(dir);
+    let folder = at.folder();
     let (stop, mut stopped) = watch::channel(false);
     let latches = Arc::new(Latches::default());
     // First, so that `/live` and `/ready` tell what a node that starts is at.

@@ -2,20 +2,20 @@
 //! waits (spec chapter 06, NEG-15). Reads and checks values. Runs nothing.
 
 use naru_protocol::limits;
-use serde::{Deserialize, Serialize};
 
-use super::ConfigError;
+use super::{ConfigError, documented::documented};
 
-/// What happens when a deal waits for a person.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Approvals {
-    /// Seconds that a person has; `limits::APPROVAL_SECONDS` if absent. The terms' own deadline may be nearer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub within: Option<u64>,
-    /// Program and arguments, run without a shell with a JSON document on its standard input. None if empty.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub hook: Vec<String>,
+documented! {
+    /// What happens when a deal waits for a person.
+    #[derive(Default)]
+    pub struct Approvals {
+        /// Seconds that a person has; eight hours if left out. The terms' own deadline may be nearer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        within: Option<u64> = "28800" optional;
+        /// Program and arguments, run without a shell with a JSON document on its standard input. None if left out.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        hook: Vec<String> = "[\"notify-send\", \"a deal waits\"]" optional;
+    }
 }
 
 impl Approvals {

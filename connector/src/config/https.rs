@@ -11,27 +11,26 @@ use std::{
 use naru_protocol::{encoding::Digest, ticket::Address};
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
-use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, Folder, write_file, write_secret};
+use super::{ConfigError, Folder, documented::documented, write_file, write_secret};
 
 /// Seconds of a year of the calendar.
 const YEAR: u64 = 31_556_952;
 /// Years that a self-signed certificate is good for.
 const YEARS: u64 = 10;
 
-/// Where others reach this node by HTTPS. Relative paths are below the node's folder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Https {
-    /// The address and port to bind.
-    pub listen: SocketAddr,
-    /// `https://host[:port]` as others reach it, without a slash at its end.
-    pub url: String,
-    /// The certificate and, behind it, those that vouch for it, as PEM.
-    pub certificate: PathBuf,
-    /// The key of the certificate, as PEM.
-    pub key: PathBuf,
+documented! {
+    /// Where others reach this node by HTTPS. Relative paths are below the node's folder.
+    pub struct Https {
+        /// The address and port to bind.
+        listen: SocketAddr = "\"0.0.0.0:4443\"";
+        /// `https://host[:port]` as others reach it, without a slash at its end.
+        url: String = "\"https://naru.example:4443\"";
+        /// The certificate and, behind it, those that vouch for it, as PEM.
+        certificate: PathBuf = "\"https/cert.pem\"" default;
+        /// The key of the certificate, as PEM.
+        key: PathBuf = "\"https/key.pem\"" default;
+    }
 }
 
 /// What the door shows.

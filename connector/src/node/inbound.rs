@@ -292,7 +292,7 @@ impl Node {
             |e: naru_protocol::jws::JwsError| NodeError::refused(Code::TokenMalformed, e.to_string());
         let iss = peek_token(bearer).map_err(malformed)?.claims().iss.to_string();
         let stranger = || NodeError::refused(Code::NotPaired, "");
-        let Some(peer) = self.peer(&iss).await? else {
+        let Some(mut peer) = self.peer(&iss).await? else {
             self.budgets.unknown(&connected.source())?;
             return Err(stranger());
         };
@@ -303,6 +303,15 @@ impl Node {
         };
         if !let_in {
             return Err(stranger());
+        }
+        // API-1.4: it may have new keys.
+        let ks = peek_token(bearer).map_err(malformed)?.header().ks;
+        if peer.pinned.ring().set(ks).is_none() {
+            match self.learn_keys(&peer).await {
+                Ok(true) => peer = self.peer(&iss).await?.ok_or_else(stranger)?,
+                Ok(false) => {}
+                Err(error) => tracing::warn!(peer = %iss, %error, "its new keys could not be fetched"),
+            }
         }
         let base = if target.starts_with(DSP) { DSP } else { DXP };
         let request = act::Request {

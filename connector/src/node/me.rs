@@ -2,7 +2,9 @@
 
 use naru_protocol::{
     encoding::Digest,
-    identity::{Did, KeyRing, KeySet, Participant, peer_id, verify_key_set, verify_participant},
+    identity::{
+        Did, IdentityError, KeyRing, KeySet, Participant, peer_id, verify_key_set, verify_participant,
+    },
     jws::{JwsError, Payload, sign_compact},
     signature::SigningKey,
 };
@@ -15,7 +17,7 @@ use crate::{
 
 /// This node, to others and to itself.
 #[derive(Debug)]
-pub(super) struct Me {
+pub(crate) struct Me {
     /// Root identity.
     pub did: Did,
     /// What it says of itself.
@@ -28,14 +30,18 @@ pub(super) struct Me {
     pub key_set: String,
     /// All own key sets, for proofs that our own signatures go into.
     pub ring: KeyRing,
+    /// All own key sets as handed out, by number, oldest first.
+    pub sets: Vec<(u32, String)>,
     /// Name of the log.
     pub origin: String,
     secret: NodeKeys,
+    /// Keys that signed under earlier sets.
+    earlier: Vec<(u32, SigningKey)>,
 }
 
 impl Me {
     /// Reads statements and keys, and refuses a folder whose keys are not those of its statements.
-    pub(super) fn read(folder: &Folder, shard: u32) -> Result<Self, NodeError> {
+    pub(crate) fn read(folder: &Folder, shard: u32) -> Result<Self, NodeError> {
         let secret = folder.keys()?;
         let transport = SigningKey::from_seed(&secret.transport.0).public();
         let (signing, log) = (secret.signing.public(), secret.log.public());
@@ -49,7 +55,14 @@ impl Me {
                 "the key files are not those of the statements in identity/".into(),
             ));
         }
-        Ok(me)
+        // A key that was taken away signs nothing any more; what it once signed stays signed.
+        let kept = |set: &&KeySet| set.number < me.keys.number;
+        let earlier = me.ring.sets().filter(kept).filter_map(|set| {
+            let key = SigningKey::from_seed(&folder.seed_of("signing", set.number).ok()?.0);
+            (key.public() == set.signing).then_some((set.number, key))
+        });
+        let earlier = earlier.collect();
+        Ok(Self { earlier, ..me })
     }
 
     /// Reads the statements alone, for a node that does not run: keys that nobody knows stand where its own would.
@@ -69,15 +82,24 @@ impl Me {
     }
 
     fn of(folder: &Folder, shard: u32, secret: NodeKeys) -> Result<Self, NodeError> {
-        let key_set = folder.statement("keys-1.jws")?;
         let statement = folder.statement("participant.jws")?;
-        let verified = verify_key_set(&key_set)?;
-        let mut ring = KeyRing::new(verified.payload().iss);
-        ring.accept(&verified)?;
-        let keys = verified.into_payload();
+        let mut sets = Vec::new();
+        for number in folder.key_sets()? {
+            sets.push((number, folder.statement(&format!("keys-{number}.jws"))?));
+        }
+        let verified: Vec<_> =
+            sets.iter().map(|(_, text)| verify_key_set(text)).collect::<Result<_, IdentityError>>()?;
+        let newest = verified.last().ok_or(IdentityError::Unknown(1))?;
+        let mut ring = KeyRing::new(newest.payload().iss);
+        for set in &verified {
+            ring.accept(set)?;
+        }
+        let (keys, key_set) = (newest.payload().clone(), sets.last().map(|(_, text)| text.clone()));
+        let key_set = key_set.unwrap_or_default();
         let participant = verify_participant(&statement)?.into_payload();
+        let earlier = Vec::new();
         let origin = format!("naru/{}/{shard}", keys.iss.root_key());
-        Ok(Self { did: keys.iss, participant, statement, keys, key_set, ring, origin, secret })
+        Ok(Self { did: keys.iss, participant, statement, keys, key_set, ring, sets, origin, secret, earlier })
     }
 
     /// Number of the key set that signs now.
@@ -90,6 +112,17 @@ impl Me {
     #[must_use]
     pub(super) const fn signing(&self) -> &SigningKey {
         &self.secret.signing
+    }
+
+    /// The keys that sign, newest set first, with their numbers.
+    pub(super) fn signing_keys(&self) -> impl Iterator<Item = (u32, &SigningKey)> {
+        let earlier = self.earlier.iter().rev().map(|(number, key)| (*number, key));
+        std::iter::once((self.ks(), self.signing())).chain(earlier)
+    }
+
+    /// The key of one of our sets: an answer that was promised under it is given with the same bytes again.
+    pub(super) fn signing_of(&self, ks: u32) -> Option<&SigningKey> {
+        self.signing_keys().find(|(number, _)| *number == ks).map(|(_, key)| key)
     }
 
     /// The node's secrets.

@@ -9,6 +9,7 @@
 //! | `outbox` | repeating unanswered acts |
 //! | `policy`, `facts` | documents, evaluations, permits |
 //! | `doors` | the HTTPS door, and by which way a peer is asked |
+//! | `keys` | key sets that came later, our own and those of peers |
 //! | `peers`, `contact`, `catalog`, `publish` | first contact, staying in contact, listings |
 //! | `approval` | a person decides: the queue, approving, rejecting, the hook |
 //! | `distrust` | ending all trust in a peer |
@@ -48,6 +49,7 @@ mod explain;
 pub mod facts;
 mod forks;
 mod inbound;
+mod keys;
 mod latch;
 mod link;
 mod locks;
@@ -81,7 +83,7 @@ mod wanted;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use naru_policy::{Bundle, Engine, bundled};
@@ -99,17 +101,17 @@ use self::{
     bytes::{Live, Runs},
     doors::{Door, Ways},
     locks::Locks,
-    me::Me,
     peers::Peer,
     seams::Seams,
 };
+pub(crate) use self::{me::Me, out::free};
 use crate::{
     config::{Approvals, Config, Folder},
     store::{
         ExchangeQuery, ExchangeRow, FolderLock, LogSigner, SqliteOptions, SqliteStore, Store,
         wrapping::Wrapping,
     },
-    transport::{self, Limits, ServeLimits, Transport, https::HttpsClient},
+    transport::{self, Incoming, Limits, ServeLimits, Transport, https::HttpsClient},
 };
 
 /// A running node; clones share it.
@@ -152,6 +154,8 @@ pub struct Inner {
     budgets: budget::Budgets,
     /// Which peers have said, since the start, what they hold of our log.
     recovery: recovery::Recovery,
+    /// When peers were last asked for their key sets.
+    asked_keys: Mutex<BTreeMap<String, Instant>>,
     /// Peers are pinned one after the other: names and limits are looked at before they are written.
     pinning: tokio::sync::Mutex<()>,
     /// Folders for fetched files are given out one after the other.
@@ -184,7 +188,7 @@ impl std::ops::Deref for Node {
 }
 
 /// Seconds of this node's clock.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
@@ -197,7 +201,7 @@ fn now_ms() -> u64 {
 
 /// The packs that the binary carries, compiled once in a process: each takes some hundred milliseconds of one
 /// core, so they are compiled side by side.
-fn load_packs() -> Result<Engine, NodeError> {
+pub(crate) fn load_packs() -> Result<Engine, NodeError> {
     static COMPILED: Mutex<Option<Engine>> = Mutex::new(None);
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(engine) = &*compiled {
@@ -238,22 +242,9 @@ impl Node {
         let https =
             config.https.as_ref().map(|https| Ok::<_, NodeError>((https.listen, https.read(folder)?)));
         let https = https.transpose()?;
-        let engine = tokio::task::spawn_blocking(load_packs).await;
-        let engine = Arc::new(engine.map_err(|e| NodeError::Folder(e.to_string()))??);
-        latches.close(Latch::Packs);
-        let origin = Origin::parse(&me.origin).map_err(|e| NodeError::Folder(e.to_string()))?;
-        let signer = LogSigner::new(&origin, me.secret().log.clone())?;
-        let options =
-            SqliteOptions { writes: seams.writes.clone(), ..SqliteOptions::in_folder(folder.path()) };
-        let store = SqliteStore::open(lock, options, signer).await?;
-        latches.close(Latch::Store);
-        let wrapping = Wrapping::open(&folder.join("erasable.keys"))?;
         let listen = config.multiaddr().into_iter().collect();
-        let started = Transport::start(transport::Config::new(me.secret().transport.0, listen)).await?;
-        let (transport, incoming) = started;
-        let approvals = config.approval.clone().unwrap_or_default();
-        let store = Arc::new(store);
-        let node = Self::of(folder, me, store, wrapping, transport, engine, (approvals, seams));
+        let beside = (config.approval.clone().unwrap_or_default(), seams);
+        let (node, incoming) = Self::assemble(folder, lock, me, listen, latches, beside).await?;
         node.genesis().await?;
         node.know_plain_peers().await?;
         node.resume_leaving().await?;
@@ -270,6 +261,38 @@ impl Node {
         tokio::spawn(contact::watch(node.clone()));
         transfer::resume_all(&node).await?;
         Ok(node)
+    }
+
+    /// A node that neither listens nor sends nor looks after anything: to read what a folder holds.
+    pub(crate) async fn still(folder: &Folder, shard: u32) -> Result<Self, NodeError> {
+        let lock = FolderLock::acquire(folder.path())?;
+        let me = Me::read(folder, shard)?;
+        let beside = (Approvals::default(), Seams::default());
+        Ok(Self::assemble(folder, lock, me, Vec::new(), &Latches::default(), beside).await?.0)
+    }
+
+    /// Everything that a node is made of; nothing of it works yet but the store and the transport.
+    async fn assemble(
+        folder: &Folder,
+        lock: FolderLock,
+        me: Me,
+        listen: Vec<String>,
+        latches: &Latches,
+        beside: (Approvals, Seams),
+    ) -> Result<(Self, Incoming), NodeError> {
+        let engine = tokio::task::spawn_blocking(load_packs).await;
+        let engine = Arc::new(engine.map_err(|e| NodeError::Folder(e.to_string()))??);
+        latches.close(Latch::Packs);
+        let origin = Origin::parse(&me.origin).map_err(|e| NodeError::Folder(e.to_string()))?;
+        let signer = LogSigner::new(&origin, me.secret().log.clone())?;
+        let options =
+            SqliteOptions { writes: beside.1.writes.clone(), ..SqliteOptions::in_folder(folder.path()) };
+        let store = SqliteStore::open(lock, options, signer).await?;
+        latches.close(Latch::Store);
+        let wrapping = Wrapping::open(&folder.join("erasable.keys"))?;
+        let started = Transport::start(transport::Config::new(me.secret().transport.0, listen)).await?;
+        let (transport, incoming) = started;
+        Ok((Self::of(folder, me, Arc::new(store), wrapping, transport, engine, beside), incoming))
     }
 
     /// The parts put together; nothing is started.
@@ -301,6 +324,7 @@ impl Node {
             receiving: Runs::default(),
             budgets: budget::Budgets::default(),
             recovery: recovery::Recovery::default(),
+            asked_keys: Mutex::default(),
             pinning: tokio::sync::Mutex::default(),
             outs: tokio::sync::Mutex::default(),
             nudge: Notify::new(),

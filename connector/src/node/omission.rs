@@ -70,6 +70,15 @@ fn unproven(error: NodeError) -> NodeError {
     }
 }
 
+/// The number of a log among those of its participant.
+fn shard(origin: &str) -> u32 {
+    Origin::parse(origin).map_or(0, |origin| origin.shard)
+}
+
+fn newest_shard(known: &[PeerLogRow]) -> u32 {
+    known.iter().map(|log| shard(&log.origin)).max().unwrap_or_default()
+}
+
 /// Whether a peer that is there did not answer: heard often enough, that is an answer too.
 pub(super) fn is_silence(error: &NodeError) -> bool {
     matches!(error.code(), Code::TimedOut | Code::Busy)
@@ -161,6 +170,17 @@ impl Node {
         Ok(held)
     }
 
+    /// Refuses an act under an earlier shard than one that the peer has shown (LOG-9.4): somebody who has the peer's keys goes on
+    /// with a log that the peer has given up.
+    pub(super) async fn not_superseded(&self, claim: &PeerLogRow) -> Result<(), NodeError> {
+        let known = self.store.peer_claims(&claim.did, MAX_ROWS).await?;
+        if shard(&claim.origin) < newest_shard(&known) {
+            let why = "a later shard of this log was shown before";
+            return Err(NodeError::refused(Code::CheckpointInvalid, why));
+        }
+        Ok(())
+    }
+
     /// Verifies that every act of the peer in these exchanges stands in its log, under the largest checkpoint of it that
     /// was shown, and that this one extends the last that we verified. Both are asked at once: one round trip.
     pub(super) async fn verify_acts(&self, did: &str, exchanges: &[Id]) -> Result<(), NodeError> {
@@ -173,8 +193,10 @@ impl Node {
         let asked: Vec<_> =
             places.iter().map(|place| self.verify_act(&peer, place, &claims).boxed()).collect();
         let shown = futures::stream::iter(asked).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>();
+        // LOG-9.4: of a log that was given up nothing more can be asked.
+        let newest = newest_shard(&claims);
         let grown = async {
-            for claim in &claims {
+            for claim in claims.iter().filter(|claim| shard(&claim.origin) == newest) {
                 self.verify_claim(&peer, claim).await?;
             }
             Ok(())
@@ -238,6 +260,10 @@ impl Node {
         for claim in self.store.unverified_claims(MAX_ROWS).await? {
             let Some(peer) = self.peer(&claim.did).await? else { continue };
             if !self.in_reach(&peer) || doubted.contains_key(&claim.did) {
+                continue;
+            }
+            let known = self.store.peer_claims(&claim.did, MAX_ROWS).await?;
+            if shard(&claim.origin) < newest_shard(&known) {
                 continue;
             }
             if let Err(error) = self.verify_claim(&peer, &claim).await {

@@ -164,6 +164,9 @@ impl Node {
         answered: &Answered,
     ) -> Result<(), NodeError> {
         let Answered { status, body, headers } = answered;
+        self.learn_from(peer, headers).await?;
+        let peer = self.peer(&peer.did()).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, ""))?;
+        let peer = &*peer;
         let text = headers.get("DXP-Ack").and_then(|v| v.to_str().ok());
         let ack = text.map(|text| {
             let answer = Checked {
@@ -214,6 +217,21 @@ impl Node {
         let after = turn.after();
         turn.commit().await?;
         after.spawn(self);
+        Ok(())
+    }
+
+    /// Asks for the peer's key sets where its acknowledgement is signed under one that nobody here knows (API-1.4).
+    async fn learn_from(
+        &self,
+        peer: &super::peers::Peer,
+        headers: &hyper::HeaderMap,
+    ) -> Result<(), NodeError> {
+        let Some(text) = headers.get("DXP-Ack").and_then(|v| v.to_str().ok()) else { return Ok(()) };
+        // What cannot be read is judged where it is checked.
+        let Ok(ack) = naru_protocol::jws::peek::<Ack>(text) else { return Ok(()) };
+        if peer.pinned.ring().set(ack.header().ks).is_none() {
+            self.learn_keys(peer).await?;
+        }
         Ok(())
     }
 

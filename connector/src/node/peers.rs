@@ -11,7 +11,10 @@ use naru_protocol::{
     error::Code,
     identity::{Did, PinnedPeer, fingerprint, peer_id},
     json, limits,
-    log::entry::{EntryDraft, EntryType, FieldKey, Genesis, NodeKey, Side},
+    log::{
+        checkpoint::Origin,
+        entry::{EntryDraft, EntryType, FieldKey, Genesis, NodeKey, Side},
+    },
     ticket::{Address, Secret, Ticket},
 };
 use serde::{Deserialize, Serialize};
@@ -28,7 +31,7 @@ use crate::{
     config,
     store::{
         Batch, Counted, KeySetRow, MAX_ROWS, PeerRow, PeerStatus, Speaks, TicketChange, TicketRow,
-        TicketState,
+        TicketState, reshard::SUPERSEDES,
     },
     transport::{Direction, Door, Peer as Connected},
 };
@@ -95,22 +98,30 @@ impl Node {
     /// Entry 0 and the node's own statements, once.
     pub(super) async fn genesis(&self) -> Result<(), NodeError> {
         if self.store.head().await?.is_some() {
-            return Ok(());
+            return self.own_keys().await;
         }
         let me = &self.me;
         let (key, at) = (self.node_key(), now());
-        let genesis = Genesis { root: *me.did.root_key(), log_key: me.keys.log, shard: 1, supersedes: None };
+        let shard = Origin::parse(&me.origin).map_err(|e| NodeError::Folder(e.to_string()))?.shard;
+        // LOG-9.3: what a restored node knows of its log of before.
+        let supersedes = self.store.meta(SUPERSEDES).await?;
+        let genesis = Genesis { root: *me.did.root_key(), log_key: me.keys.log, shard, supersedes };
         let mut entries = vec![EntryDraft::genesis(&genesis, &key, random_id()?, at)];
-        for (kind, jws) in [(EntryType::Participant, &me.statement), (EntryType::Keys, &me.key_set)] {
+        let keys = me.sets.iter().map(|(_, jws)| (EntryType::Keys, jws));
+        for (kind, jws) in std::iter::once((EntryType::Participant, &me.statement)).chain(keys) {
             entries.push(self.statement_entry(kind, jws, Side::Own, at)?);
         }
-        let own = KeySetRow {
-            did: me.did.to_string(),
-            number: u64::from(me.ks()),
-            jws: me.key_set.clone(),
-            digest: Digest::of(me.key_set.as_bytes()),
-        };
-        self.store.commit(Batch { entries, key_sets: vec![own], ..Batch::default() }).await?;
+        let mut after = None;
+        // What is still offered is in the log that peers see now (CAT-2.3); a new node offers nothing yet.
+        loop {
+            let page = self.store.datasets(after.as_deref(), false, MAX_ROWS).await?;
+            for row in &page {
+                entries.push(self.statement_entry(EntryType::Listing, &row.listing, Side::Own, at)?);
+            }
+            let Some(last) = page.last() else { break };
+            after = Some(last.id.clone());
+        }
+        self.store.commit(Batch { entries, key_sets: self.own_rows(), ..Batch::default() }).await?;
         Ok(())
     }
 
@@ -252,10 +263,18 @@ impl Node {
         if status != 200 && status != 202 {
             return Err(super::link::refusal(status, &body));
         }
+        // Its listings may still be signed under sets of before the one in the ticket, which cannot be pinned later (ID-6.2).
+        let first = peer.pinned.ring().newest().map_or(1, |set| set.number);
+        let sets = if status == 200 && first > 1 && self.store.peer(&peer.row.did).await?.is_none() {
+            self.all_keys(&peer).await?
+        } else {
+            vec![ticket.keys().to_owned()]
+        };
+        PinnedPeer::pin(&peer.row.statement, sets.iter().map(String::as_str))?;
         {
             let _one = self.pinning.lock().await;
             self.alias_for(&ask.alias, &peer.row.did).await?;
-            self.pin(&peer.row, ticket.keys(), Vec::new(), true).await?;
+            self.pin(&peer.row, &sets, Vec::new(), true).await?;
         }
         let peer =
             self.peer(&peer.row.did).await?.ok_or_else(|| NodeError::refused(Code::NotPaired, ask.alias))?;
@@ -286,7 +305,7 @@ impl Node {
     async fn pin(
         &self,
         row: &PeerRow,
-        keys: &str,
+        keys: &[String],
         tickets: Vec<TicketChange>,
         by_person: bool,
     ) -> Result<(), NodeError> {
@@ -295,23 +314,28 @@ impl Node {
             self.room(Counted::Peers, limits::PEERS, "peers are pinned").await?;
         }
         let at = now();
-        let number = naru_protocol::identity::verify_key_set(keys)?.payload().number;
-        let set = KeySetRow {
-            did: row.did.clone(),
-            number: u64::from(number),
-            jws: keys.to_owned(),
-            digest: Digest::of(keys.as_bytes()),
-        };
+        let mut sets = Vec::new();
+        for jws in keys {
+            let number = naru_protocol::identity::verify_key_set(jws)?.payload().number;
+            let digest = Digest::of(jws.as_bytes());
+            sets.push(KeySetRow {
+                did: row.did.clone(),
+                number: u64::from(number),
+                jws: jws.clone(),
+                digest,
+            });
+        }
+        let newest = sets.last().map(|set| set.digest);
         let mut entry = EntryDraft::own(EntryType::Peer, random_id()?, at);
         let key = || FieldKey::Node(self.node_key());
         entry.field("peer", object!(row.did), key());
         entry.field("participant", object!(Digest::of(row.statement.as_bytes())), key());
-        entry.field("keys", object!(set.digest), key());
+        entry.field("keys", object!(newest), key());
         entry.field("status", object!(row.status.as_str()), key());
         let mut batch = Batch {
             entries: vec![entry],
             peers: vec![row.clone()],
-            key_sets: vec![set],
+            key_sets: sets,
             tickets,
             meta: by_person.then(|| (confirmed(&row.did), at.to_string())).into_iter().collect(),
             ..Batch::default()
@@ -394,7 +418,7 @@ impl Node {
         };
         let peer = row_of(&pinned, &redemption.participant, &alias, &addresses, status);
         let change = TicketChange::Redeem { secret_hash: secret.digest(), by: did };
-        self.pin(&peer, &redemption.keys, vec![change], false).await?;
+        self.pin(&peer, &[redemption.keys], vec![change], false).await?;
         Ok(if status == PeerStatus::Accepted { 200 } else { 202 })
     }
 
@@ -422,7 +446,7 @@ impl Node {
         same_fingerprint(peer.pinned.did(), &ask.fingerprint)?;
         let row = PeerRow { status: PeerStatus::Accepted, ..peer.row.clone() };
         let keys = self.store.key_sets(&did, 1, MAX_ROWS).await?.pop().ok_or_else(unknown)?;
-        self.pin(&row, &keys.jws, Vec::new(), true).await?;
+        self.pin(&row, &[keys.jws], Vec::new(), true).await?;
         let peer = self.peer(&did).await?.ok_or_else(unknown)?;
         Ok(peer.view(self.connected_to(&peer)))
     }

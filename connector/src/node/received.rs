@@ -574,6 +574,7 @@ impl Node {
         let token = caller.token.payload();
         let (Some(note), Some(index)) = (token.checkpoint.as_deref(), token.index) else { return Ok(()) };
         let (claim, place) = self.peer_place(&caller.peer, note, index, act.exchange, digest)?;
+        self.not_superseded(&claim).await?;
         self.claimed(claim, &mut turn.batch).await?;
         turn.batch.peer_acts.push(place);
         Ok(())

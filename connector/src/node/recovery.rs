@@ -2,7 +2,7 @@
 //!
 //! A database that was put back from an older copy, high-water file and all, does not know what it has signed since; its
 //! peers do. If one of them shows a checkpoint of ours that this database does not have, nothing is signed any more: a
-//! second history would be worse than no history. Taking over what peers give back into a new shard is not done here.
+//! second history would be worse than no history. `naru restore` opens a new shard then (LOG-9.3); what peers give back is not adopted into it.
 
 use std::{
     collections::BTreeSet,

@@ -480,7 +480,8 @@ impl Node {
             index,
             checkpoint,
         };
-        let ack = issue_ack(&ack, u32::try_from(known.ks).unwrap_or_default(), self.me.signing())?;
+        let ks = u32::try_from(known.ks).unwrap_or_default();
+        let ack = issue_ack(&ack, ks, self.me.signing_of(ks).ok_or_else(gone)?)?;
         Ok(Reply { status, ack: Some(ack), ..Reply::ok(body) })
     }
 

@@ -22,6 +22,14 @@ pub(crate) fn open_private(path: &Path) -> io::Result<fs::File> {
     options.open(path)
 }
 
+/// Makes a folder that is not there, for this user only.
+pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
 /// Replaces a file so that after a crash either the old or the new content is there, whole.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -34,6 +42,21 @@ pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     drop(file);
     fs::rename(&fresh, path)?;
     sync_folder(path)
+}
+
+/// The permissions of a file, where others than its owner have any; elsewhere than on Unix files have none of this kind.
+pub(crate) fn readable_by_others(path: &Path) -> io::Result<Option<u32>> {
+    let metadata = fs::metadata(path)?;
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o777;
+        Ok((mode & 0o077 != 0).then_some(mode))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        Ok(None)
+    }
 }
 
 /// Makes a rename durable. Elsewhere than on Unix a folder cannot be opened, and the system journals renames itself.

@@ -35,7 +35,7 @@ pub use batch::{
 };
 pub use error::StoreError;
 pub use files::FolderLock;
-pub(crate) use files::replace;
+pub(crate) use files::{open_private, private_folder, readable_by_others, replace};
 pub use rows::{
     ActParts, ActRow, AgreementRow, AgreementState, Approval, CheckpointRow, DatasetRow, Direction,
     DisclosureRow, EntryRow, EvaluationRow, EvaluationSide, ExchangeKind, ExchangeRow, KeySetRow, OurRole,
@@ -43,7 +43,8 @@ pub use rows::{
     TicketRow, TicketState, TransferRow,
 };
 pub use signer::LogSigner;
-pub use sqlite::{SqliteOptions, SqliteStore, WriteFate, Writes};
+pub(crate) use sqlite::reshard;
+pub use sqlite::{Dropped, Inspector, Logged, SqliteOptions, SqliteStore, WriteFate, Writes};
 
 /// Most rows that one read gives.
 pub const MAX_ROWS: u32 = 1000;

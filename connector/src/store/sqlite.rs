@@ -35,13 +35,17 @@ use super::{
 
 mod columns;
 mod decode;
+mod inspect;
 mod read;
 mod reading;
+pub(crate) mod reshard;
 mod tally;
 mod tree;
 mod write;
 mod writer;
 
+pub use inspect::{Inspector, Logged};
+pub use reshard::Dropped;
 pub(crate) use writer::{Database, Writer};
 
 /// Setting that holds the log's name.

@@ -468,7 +468,12 @@ impl Hand {
 
     /// A checkpoint of the own log with any root.
     pub(crate) fn signed_head(&self, size: u64, root: Hash) -> String {
-        self.desk.signed(size, root)
+        self.desk.signed(1, size, root)
+    }
+
+    /// The same for another shard of its log.
+    pub(crate) fn signed_shard(&self, shard: u32, size: u64, root: Hash) -> String {
+        self.desk.signed(shard, size, root)
     }
 
     /// How often the node has asked what this peer holds of its log.

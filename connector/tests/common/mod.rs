@@ -107,6 +107,11 @@ impl Firm {
         Self { dir, did: made.did, node: Some(node) }
     }
 
+    /// A folder that is there; opened by [`Self::open`].
+    pub(crate) fn existing(dir: PathBuf, did: String) -> Self {
+        Self { dir, did, node: None }
+    }
+
     pub(crate) fn node(&self) -> &Node {
         self.node.as_ref().unwrap()
     }

@@ -5,13 +5,16 @@
 
 mod agreed;
 mod approval;
+mod backup;
 mod catalog;
+mod check;
 #[path = "../common/mod.rs"]
 mod common;
 mod distrust;
 mod export;
 mod faults;
 mod https;
+mod keys;
 mod manage;
 mod omission;
 mod operator;

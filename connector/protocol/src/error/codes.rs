@@ -632,6 +632,16 @@ codes! {
         "Use it, or name another folder with `--dir`."
         "이 폴더에 이미 노드가 있습니다"
         "그 노드를 쓰거나 `--dir`으로 다른 폴더를 지정하세요.";
+    FolderVersion "folder_version" 500 Store
+        "Folder is of another version of this program"
+        "Run the version that made it, or the newer one; a folder of an older form is taken over as CHANGELOG.md says. Nothing was changed."
+        "다른 버전의 프로그램이 만든 폴더입니다"
+        "만든 버전이나 더 새로운 버전으로 실행하세요. 이전 형식의 폴더를 옮기는 방법은 CHANGELOG.md에 있습니다. 바뀐 것은 없습니다.";
+    BackupInvalid "backup_invalid" 500 Store
+        "Backup is damaged or not one of a node"
+        "Take another backup. Nothing was restored."
+        "백업이 손상되었거나 노드의 백업이 아닙니다"
+        "다른 백업을 쓰세요. 아무것도 복원하지 않았습니다.";
     KeyFileUnusable "key_file_unusable" 500 Store
         "Key file is missing, unreadable or of another participant"
         "Put the right file back from your backup of the keys."
@@ -699,6 +709,11 @@ codes! {
         "Ask again in a moment; `/ready` says what it waits for."
         "노드가 시작 중이거나 종료 중입니다"
         "잠시 후 다시 요청하세요. 무엇을 기다리는지는 `/ready`에서 확인할 수 있습니다.";
+    CertificateInvalid "certificate_invalid" 500 Local
+        "Certificate of the HTTPS door cannot be used"
+        "The message says why. Put a certificate there that is valid now and names the host of `https.url`, then restart the node."
+        "HTTPS 문의 인증서를 쓸 수 없습니다"
+        "이유는 메시지에 있습니다. 지금 유효하고 `https.url`의 호스트가 적힌 인증서로 바꾼 뒤 노드를 다시 시작하세요.";
     DatasetUnknown "dataset_unknown" 404 Local
         "No dataset under this name here"
         "See `naru datasets` for what is published."

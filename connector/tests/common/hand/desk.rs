@@ -167,11 +167,11 @@ impl Desk {
 
     pub(super) fn checkpoint(&self, leaves: &[Vec<u8>]) -> String {
         let hashes: Vec<Hash> = leaves.iter().map(|l| leaf_hash(l)).collect();
-        self.signed(leaves.len() as u64, root_of(&hashes))
+        self.signed(1, leaves.len() as u64, root_of(&hashes))
     }
 
-    pub(super) fn signed(&self, size: u64, root: Hash) -> String {
-        let origin = Origin { root: *self.did.root_key(), shard: 1 };
+    pub(super) fn signed(&self, shard: u32, size: u64, root: Hash) -> String {
+        let origin = Origin { root: *self.did.root_key(), shard };
         let checkpoint = Checkpoint { origin: origin.to_string(), size, root };
         let signer = NoteSigner::new(&origin.to_string(), KeyKind::Note, self.log.clone()).unwrap();
         SignedCheckpoint::sign(checkpoint, &signer).unwrap().own_note()

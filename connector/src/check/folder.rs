@@ -1,0 +1,126 @@
+//! Settings, permissions, keys against statements, the operator's facts, free space.
+
+use naru_protocol::{error::Code, identity::fingerprint};
+
+use super::{Item, Looked};
+use crate::{
+    config::{Config, Folder},
+    node::{facts::PrivateFacts, free},
+    store::readable_by_others,
+};
+
+/// Below this the node may fail with its next transfer.
+const LITTLE: u64 = 1 << 30;
+/// Below this it may fail with its next entry.
+const TOO_LITTLE: u64 = 64 << 20;
+
+/// Whether there is a node of this version in the folder.
+pub(super) fn settings(folder: &Folder) -> (Option<Config>, Vec<Item>) {
+    match folder.resolved() {
+        Ok(resolved) => {
+            let said = format!("{}, version {}", folder.path().display(), resolved.config.version);
+            let over = resolved.settings.iter().filter(|setting| {
+                matches!(
+                    setting.source,
+                    crate::config::Source::Env { .. } | crate::config::Source::Flag { .. }
+                )
+            });
+            let over: Vec<String> = over.map(|s| format!("{} by {}", s.key, s.source)).collect();
+            let said = if over.is_empty() { said } else { format!("{said}; {}", over.join(", ")) };
+            (Some(resolved.config), vec![Item::ok("folder", said)])
+        }
+        Err(error @ crate::config::ConfigError::Missing { .. }) => {
+            (None, vec![Item::failed("folder", Code::NotInitialised, error.to_string())])
+        }
+        Err(error) => (None, vec![Item::failed("folder", error.code(), error.to_string())]),
+    }
+}
+
+/// Key files: private, those of the statements, and where the root is.
+pub(super) fn keys(looked: &Looked<'_>) -> Vec<Item> {
+    let folder = looked.folder;
+    let mut secret: Vec<_> = std::fs::read_dir(folder.join("keys"))
+        .map(|files| files.filter_map(|file| file.ok().map(|file| file.path())).collect())
+        .unwrap_or_default();
+    secret.sort();
+    secret.extend(["erasable.keys", "control.json"].map(|name| folder.join(name)));
+    secret.extend(looked.config.https.as_ref().map(|https| folder.path().join(&https.key)));
+    let mut items = Vec::new();
+    for path in secret.iter().filter(|path| path.exists()) {
+        match readable_by_others(path) {
+            Ok(None) => {}
+            Ok(Some(mode)) => {
+                let said = format!("{} can be used by others (mode {mode:04o})", path.display());
+                let hint = format!(
+                    "chmod 600 '{}'; if others use this machine, take it for known to them.",
+                    path.display()
+                );
+                items.push(Item::failed("permissions", Code::KeyFileOpen, said).hint(hint));
+            }
+            Err(error) => {
+                let said = format!("{}: {error}", path.display());
+                items.push(Item::failed("permissions", Code::KeyFileUnusable, said));
+            }
+        }
+    }
+    if items.is_empty() {
+        items.push(Item::ok("permissions", "key files are readable by their owner only"));
+    }
+    let Some(me) = looked.me else { return items };
+    let keys = &me.keys;
+    items.push(Item::ok(
+        "keys",
+        format!("those of the statements: {}, key set {}", fingerprint(&me.did), keys.number),
+    ));
+    items.push(root(folder, &me.did));
+    items
+}
+
+/// Where the root key is: it signs key sets and nothing else.
+fn root(folder: &Folder, did: &naru_protocol::identity::Did) -> Item {
+    let path = folder.key("root");
+    if !path.exists() {
+        return Item::ok("root key", "not in the folder: kept elsewhere, needed for `naru keys rotate` only");
+    }
+    match folder.seed("root") {
+        Ok(seed) if naru_protocol::signature::SigningKey::from_seed(&seed.0).public() == *did.root_key() => {
+            Item::ok(
+                "root key",
+                format!("{}: may be moved off this machine, the node does not need it", path.display()),
+            )
+        }
+        Ok(_) => {
+            let said = format!("{} is the root key of another participant", path.display());
+            Item::failed("root key", Code::KeyFileUnusable, said)
+        }
+        Err(error) => Item::failed("root key", Code::KeyFileUnusable, error.to_string()),
+    }
+}
+
+/// Whether `facts.json` can be read: without it no deal is decided.
+pub(super) fn facts(looked: &Looked<'_>) -> Item {
+    match PrivateFacts::read(&looked.folder.facts()) {
+        Ok(facts) => {
+            let (approvals, stops) = (facts.approvals.len(), facts.stop_orders.len());
+            Item::ok("facts", format!("{approvals} approvals, {stops} stop orders"))
+        }
+        Err(error) => Item::failed("facts", Code::PolicyInput, error).hint(
+            "Mend facts.json in the node's folder; until then nothing is offered and no deal is decided.",
+        ),
+    }
+}
+
+/// Free space under the folder.
+pub(super) fn disk(looked: &Looked<'_>) -> Item {
+    let Some(free) = free(looked.folder.path()) else {
+        return Item::ok("disk", "how much space is left is not told on this system");
+    };
+    let said = format!("{} MiB free under {}", free >> 20, looked.folder.path().display());
+    if free < TOO_LITTLE {
+        Item::failed("disk", Code::DiskFull, said)
+    } else if free < LITTLE {
+        Item::warning("disk", Code::DiskFull, said)
+    } else {
+        Item::ok("disk", said)
+    }
+}

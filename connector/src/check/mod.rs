@@ -1,0 +1,185 @@
+//! `naru check`: whether a node's folder is in order, each thing by itself, with the node running or not.
+//!
+//! | file | what it looks at |
+//! |---|---|
+//! | `folder` | settings, permissions, keys against statements, the operator's facts, disk |
+//! | `log` | database, log, high-water file, clock |
+//! | `network` | listening address, the HTTPS certificate, what peers see |
+//!
+//! Changes nothing and asks no peer anything: what cannot be known from here is said to be so. What fails has a stable code and
+//! says what to do; what may be meant so is a warning, and does not fail the whole.
+
+mod folder;
+mod log;
+mod network;
+
+use naru_protocol::error::{Code, Lang};
+use serde_json::{Value, json};
+
+use crate::{
+    config::{Config, Folder},
+    control,
+    node::{Me, load_packs, now},
+    store::FolderLock,
+};
+
+/// How a thing was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// In order.
+    Ok,
+    /// Perhaps meant so.
+    Warning,
+    /// Not in order.
+    Failed,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Item {
+    /// What was looked at.
+    pub name: &'static str,
+    /// How it was found.
+    pub outcome: Outcome,
+    /// A code of the registry, where it is not in order.
+    pub code: Option<Code>,
+    /// What was found.
+    pub message: String,
+    /// What to do, where it is not in order.
+    pub hint: Option<String>,
+}
+
+impl Item {
+    fn new(name: &'static str, outcome: Outcome, code: Option<Code>, message: impl Into<String>) -> Self {
+        let hint = code.map(|code| code.hint(Lang::En).to_owned());
+        Self { name, outcome, code, message: message.into(), hint }
+    }
+
+    fn ok(name: &'static str, message: impl Into<String>) -> Self {
+        Self::new(name, Outcome::Ok, None, message)
+    }
+
+    fn warning(name: &'static str, code: Code, message: impl Into<String>) -> Self {
+        Self::new(name, Outcome::Warning, Some(code), message)
+    }
+
+    fn failed(name: &'static str, code: Code, message: impl Into<String>) -> Self {
+        Self::new(name, Outcome::Failed, Some(code), message)
+    }
+
+    /// With words of its own on what to do.
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+/// What the parts look at.
+struct Looked<'a> {
+    folder: &'a Folder,
+    config: &'a Config,
+    /// Identity and keys, where they could be read.
+    me: Option<&'a Me>,
+    /// What the running node says of itself; none if none runs.
+    status: Option<&'a Value>,
+    now: u64,
+}
+
+/// Everything that was looked at.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Report {
+    /// Whether a node runs in the folder.
+    pub running: bool,
+    /// One by one.
+    pub checks: Vec<Item>,
+}
+
+impl Report {
+    /// Whether nothing failed.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.count(Outcome::Failed) == 0
+    }
+
+    /// How many were found so.
+    #[must_use]
+    pub fn count(&self, outcome: Outcome) -> usize {
+        self.checks.iter().filter(|item| item.outcome == outcome).count()
+    }
+
+    /// As JSON, version 1.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({"v": 1, "ok": self.holds(), "running": self.running, "checks": self.checks})
+    }
+}
+
+/// Looks at a folder.
+pub async fn check(folder: &Folder) -> Report {
+    let (config, mut checks) = folder::settings(folder);
+    let Some(config) = config else { return Report { running: false, checks } };
+    let (running, status, held) = running(folder).await;
+    checks.extend(held);
+    let me = match Me::read(folder, config.shard) {
+        Ok(me) => Some(me),
+        Err(error) => {
+            checks.push(Item::failed("keys", Code::KeyFileUnusable, error.to_string()));
+            None
+        }
+    };
+    let looked = Looked { folder, config: &config, me: me.as_ref(), status: status.as_ref(), now: now() };
+    checks.extend(folder::keys(&looked));
+    checks.push(folder::facts(&looked));
+    checks.extend(log::check(&looked).await);
+    checks.extend(network::check(&looked).await);
+    checks.push(packs(&looked).await);
+    checks.push(folder::disk(&looked));
+    Report { running, checks }
+}
+
+/// Whether a node runs there, and what it says of itself.
+async fn running(folder: &Folder) -> (bool, Option<Value>, Option<Item>) {
+    let lock = FolderLock::acquire(folder.path());
+    let status = match &lock {
+        Ok(_) => return (false, None, Some(Item::ok("node", "does not run"))),
+        Err(error) if error.code() != Code::FolderLocked => {
+            return (false, None, Some(Item::failed("node", error.code(), error.to_string())));
+        }
+        Err(_) => control::call(folder.path(), "status", None).await,
+    };
+    match status {
+        Ok(status) => {
+            let stopped = status.get("stopped").and_then(Value::as_str).map(str::to_owned);
+            let item = stopped.map_or_else(
+                || Item::ok("node", "runs and answers"),
+                |why| Item::failed("node", Code::StoreRolledBack, why),
+            );
+            (true, Some(status), Some(item))
+        }
+        Err(error) => {
+            let said = format!("a process holds the folder and does not answer: {}", error.message);
+            (true, None, Some(Item::failed("node", Code::FolderLocked, said)))
+        }
+    }
+}
+
+/// Compiles the packs, and compares them with those of the running node.
+async fn packs(looked: &Looked<'_>) -> Item {
+    let engine = match tokio::task::spawn_blocking(load_packs).await {
+        Ok(Ok(engine)) => engine,
+        Ok(Err(error)) => return Item::failed("packs", error.code(), error.to_string()),
+        Err(error) => return Item::failed("packs", Code::PolicyBroken, error.to_string()),
+    };
+    let ours: Vec<Value> = engine
+        .packs()
+        .map(|pack| json!({"name": pack.name, "revision": pack.revision, "digest": pack.digest}))
+        .collect();
+    let theirs = looked.status.and_then(|status| status.get("packs")).and_then(Value::as_array);
+    if theirs.is_some_and(|theirs| *theirs != ours) {
+        let said = "the running node was started by a program with other packs";
+        return Item::warning("packs", Code::PacksDiffer, said)
+            .hint("Restart the node to use those of this program.");
+    }
+    let names: Vec<String> = engine.packs().map(|pack| format!("{} {}", pack.name, pack.revision)).collect();
+    Item::ok("packs", format!("compiled: {}", names.join(", ")))
+}

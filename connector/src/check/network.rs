@@ -1,0 +1,201 @@
+//! The listening address, the HTTPS certificate, and what is known of how peers see them.
+//!
+//! Nothing is asked of any peer or service: whether the address is reached from outside is known only by peers that dialled in.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use naru_protocol::error::Code;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use x509_parser::prelude::{GeneralName, X509Certificate};
+
+use super::{Item, Looked};
+use crate::{
+    config::{Https, bindable},
+    control,
+    transport::https::Identity,
+};
+
+/// How long our own port may take to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Seconds before the end of a certificate from which on it is said.
+const SOON: i64 = 30 * 86_400;
+
+/// Looks at all of it.
+pub(super) async fn check(looked: &Looked<'_>) -> Vec<Item> {
+    let listen = &looked.config.listen;
+    let mut items = Vec::new();
+    match listen.host.parse::<IpAddr>() {
+        _ if listen.port == 0 => items.push(Item::ok("address", "none: this node only dials out")),
+        Ok(host) => items.push(port(looked, "address", SocketAddr::new(host, listen.port)).await),
+        Err(_) => {
+            let said = format!("listen.host {:?} is no IP address, such as 0.0.0.0", listen.host);
+            items.push(Item::failed("address", Code::AddressInvalid, said));
+        }
+    }
+    if let Some(https) = &looked.config.https {
+        items.push(port(looked, "https", https.listen).await);
+        items.push(certificate(looked, https));
+    }
+    if listen.port != 0 || looked.config.https.is_some() {
+        items.push(seen(looked).await);
+    }
+    items
+}
+
+/// Free if no node runs, else ours and answering.
+async fn port(looked: &Looked<'_>, name: &'static str, address: SocketAddr) -> Item {
+    if looked.status.is_none() {
+        return match bindable(&address.ip().to_string(), address.port()) {
+            Ok(_) => alone(name, address, format!("{address} is free")),
+            Err(error) => Item::failed(name, error.code(), error.to_string()),
+        };
+    }
+    let here = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    match tokio::time::timeout(PATIENCE, TcpStream::connect((here, address.port()))).await {
+        Ok(Ok(_)) => alone(name, address, format!("{address} answers")),
+        Ok(Err(_)) | Err(_) => {
+            let said = format!("the node runs, and {address} does not answer");
+            Item::failed(name, Code::Unreachable, said)
+                .hint("The address in naru.toml may have changed since the node was started: restart it.")
+        }
+    }
+}
+
+/// In order, but for an address that no other machine reaches.
+fn alone(name: &'static str, address: SocketAddr, said: String) -> Item {
+    if address.ip().is_loopback() {
+        let said = format!("{said}; it is on loopback, which no other machine reaches");
+        return Item::warning(name, Code::AddressInvalid, said)
+            .hint("For partners elsewhere set listen.host to 0.0.0.0, or let this node dial out.");
+    }
+    Item::ok(name, said)
+}
+
+/// What peers that dialled in have shown by it.
+async fn seen(looked: &Looked<'_>) -> Item {
+    const NAME: &str = "from outside";
+    if looked.status.is_none() {
+        return Item::ok(NAME, "not known while the node does not run");
+    }
+    let peers = match control::call(looked.folder.path(), "peers", None).await {
+        Ok(peers) => peers,
+        Err(error) => return Item::warning(NAME, Code::NotRunning, error.message),
+    };
+    let peers = peers.as_array().map(Vec::as_slice).unwrap_or_default();
+    let word =
+        |peer: &Value, name: &str| peer.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let came =
+        |peer: &&Value| matches!(word(peer, "connected").as_str(), "peer dialled" | "peer asks by HTTPS");
+    match peers.iter().find(came) {
+        Some(peer) => {
+            Item::ok(NAME, format!("{} has dialled in: peers reach this node", word(peer, "alias")))
+        }
+        None => Item::ok(
+            NAME,
+            "no peer has dialled in since the start: whether a firewall is in between cannot be known from here",
+        ),
+    }
+}
+
+/// The certificate: its key, its dates, its names.
+fn certificate(looked: &Looked<'_>, https: &Https) -> Item {
+    const NAME: &str = "certificate";
+    let bad = |said: String| Item::failed(NAME, Code::CertificateInvalid, said);
+    let shown = match https.read(looked.folder) {
+        Ok(shown) => shown,
+        Err(error) => return bad(error.to_string()),
+    };
+    let own = shown.chain.first().cloned();
+    let pinned = shown.address.https().is_some_and(|door| door.certificate.is_some());
+    if let Err(error) = Identity::new(shown.chain, shown.key) {
+        return bad(error.to_string());
+    }
+    let parsed = own.as_ref().map(|own| x509_parser::parse_x509_certificate(own));
+    let Some(Ok((_, certificate))) = parsed else { return bad("cannot be read".to_owned()) };
+    let (from, to) =
+        (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());
+    let now = i64::try_from(looked.now).unwrap_or(i64::MAX);
+    let until = certificate.validity().not_after;
+    if now < from || now > to {
+        return bad(format!("valid from {} to {until}", certificate.validity().not_before));
+    }
+    let host = host_of(&https.url);
+    if !names(&certificate).iter().any(|name| covers(name, &host)) {
+        let said = format!("does not name {host}, the host of https.url");
+        // Who pinned its digest asks for no name.
+        let item = if pinned { Item::warning(NAME, Code::CertificateInvalid, said) } else { bad(said) };
+        return item;
+    }
+    if to - now < SOON {
+        let said = format!("ends on {until}");
+        return Item::warning(NAME, Code::CertificateInvalid, said);
+    }
+    let by = if pinned { "self-signed, its digest is in tickets" } else { "vouched for by an authority" };
+    Item::ok(NAME, format!("names {host}, valid to {until}, {by}"))
+}
+
+/// The host of `https://host[:port]`, without the brackets of an IPv6 address.
+fn host_of(url: &str) -> String {
+    let host = url.strip_prefix("https://").unwrap_or(url);
+    if let Some((host, _)) = host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return host.to_owned();
+    }
+    host.split(':').next().unwrap_or_default().to_owned()
+}
+
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let names = certificate.subject_alternative_name().ok().flatten();
+    let names = names.map(|names| names.value.general_names.as_slice()).unwrap_or_default();
+    names.iter().filter_map(name).collect()
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "other kinds of names are of no host")]
+fn name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some((*name).to_ascii_lowercase()),
+        GeneralName::IPAddress(bytes) => match bytes.len() {
+            4 => <[u8; 4]>::try_from(*bytes).ok().map(|ip| IpAddr::from(ip).to_string()),
+            16 => <[u8; 16]>::try_from(*bytes).ok().map(|ip| IpAddr::from(ip).to_string()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// Whether a name of a certificate is this host, or all hosts one level below a domain of it.
+fn covers(name: &str, host: &str) -> bool {
+    let host = host.parse::<IpAddr>().map_or_else(|_| host.to_ascii_lowercase(), |ip| ip.to_string());
+    match name.strip_prefix("*.") {
+        Some(domain) => host.split_once('.').is_some_and(|(_, rest)| rest == domain),
+        None => name == host,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_compared_with_the_names_of_certificates() {
+        assert_eq!(host_of("https://naru.example:4443"), "naru.example");
+        assert_eq!(host_of("https://[2400::1]:1"), "2400::1");
+        for (name, host, covered) in [
+            ("naru.example", "NARU.example", true),
+            ("*.example", "naru.example", true),
+            ("*.example", "a.naru.example", false),
+            ("*.example", "example", false),
+            ("2400::1", "2400:0::1", true),
+            ("127.0.0.1", "127.0.0.2", false),
+        ] {
+            assert_eq!(covers(name, host), covered, "{name} {host}");
+        }
+    }
+}

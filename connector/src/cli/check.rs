@@ -1,0 +1,51 @@
+//! `naru check`: prints what was looked at, failures with what to do. Exit code 1 if anything failed.
+
+use crate::{
+    check::{Outcome, Report, check},
+    config::Folder,
+    control::Failure,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  naru check --dir seoul                 before the first `naru run`, while it runs, or after
+  naru check --dir seoul --json | jq -r '.checks[] | select(.outcome != \"ok\") | .code'
+
+Exit code 0 if nothing failed, warnings or not; 1 otherwise.";
+
+/// What `naru check` is told.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Check {
+    #[command(flatten)]
+    at: super::args::Dir,
+}
+
+/// Does it.
+pub(super) async fn run(args: &Check, json: bool) -> Result<bool, Failure> {
+    let report = check(&Folder::new(&args.at.dir)).await;
+    if json {
+        println!("{}", report.to_json());
+    } else {
+        print!("{}", text(&report));
+    }
+    Ok(report.holds())
+}
+
+fn text(report: &Report) -> String {
+    let mut out = String::new();
+    for item in &report.checks {
+        let mark = match item.outcome {
+            Outcome::Ok => '✓',
+            Outcome::Warning => '!',
+            Outcome::Failed => '✗',
+        };
+        out.push_str(&format!("{mark} {:<13} {}\n", item.name, item.message));
+        if let Some(code) = item.code {
+            out.push_str(&format!("    code {code}: {}\n", item.hint.as_deref().unwrap_or_default()));
+        }
+    }
+    let (warnings, failed) = (report.count(Outcome::Warning), report.count(Outcome::Failed));
+    out.push_str(&format!("{} looked at, {warnings} warnings, {failed} failed\n", report.checks.len()));
+    out
+}

@@ -1,0 +1,91 @@
+//! `naru completions` and `naru man`: written from the definitions of the commands, as `naru help` is. Asks no node.
+
+use std::path::PathBuf;
+
+use clap::CommandFactory as _;
+use naru_protocol::error::Code;
+
+use super::args::Cli;
+use crate::control::Failure;
+
+/// What exit codes mean, behind `naru help`.
+pub(super) const EXIT_CODES: &str = "\
+Exit codes:
+  0  what was asked is done
+  1  it failed, or was refused: by this node, the peer, or the rules; standard error says which and what to do
+  2  the command line cannot be meant so (code argument_invalid)
+
+`naru help COMMAND` has examples. Errors have stable codes: spec/11-limits-and-errors.md.";
+
+/// Which shell.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  naru completions bash > ~/.local/share/bash-completion/completions/naru
+  naru completions zsh > ~/.zfunc/_naru        with ~/.zfunc in fpath
+  naru completions fish > ~/.config/fish/completions/naru.fish")]
+pub(super) struct Completions {
+    /// The shell.
+    shell: clap_complete::Shell,
+}
+
+/// Where the pages go.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "\
+Examples:
+  naru man --out ~/.local/share/man/man1
+  naru man --out pages && man pages/naru-get.1")]
+pub(super) struct Man {
+    /// A folder; made if it is not there.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// Prints what a shell reads to complete a command.
+pub(super) fn completions(args: &Completions) -> Result<bool, Failure> {
+    let mut text = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "naru", &mut text);
+    print!("{}", String::from_utf8_lossy(&text));
+    Ok(true)
+}
+
+/// Writes one page for each command.
+pub(super) fn man(args: &Man, json: bool) -> Result<bool, Failure> {
+    let failed = |e: std::io::Error| Failure::new(Code::FileUnusable, format!("{}: {e}", args.out.display()));
+    std::fs::create_dir_all(&args.out).map_err(failed)?;
+    clap_mangen::generate_to(Cli::command(), &args.out).map_err(failed)?;
+    match json {
+        true => println!("{}", serde_json::json!({"v": 1, "out": args.out})),
+        false => println!("pages are in {}", args.out.display()),
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_page_and_every_shell_its_completions() {
+        let out = std::env::temp_dir().join(format!("naru-man-{}", std::process::id()));
+        assert!(man(&Man { out: out.clone() }, false).unwrap());
+        for verb in Cli::command().get_subcommands() {
+            let page = std::fs::read_to_string(out.join(format!("naru-{}.1", verb.get_name()))).unwrap();
+            assert!(page.contains(".SH NAME") && page.contains(verb.get_name()), "{page}");
+        }
+        std::fs::remove_dir_all(out).unwrap();
+        for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+            let mut text = Vec::new();
+            let shell: clap_complete::Shell = shell.parse().unwrap();
+            clap_complete::generate(shell, &mut Cli::command(), "naru", &mut text);
+            let text = String::from_utf8(text).unwrap();
+            assert!(text.contains("config") && text.contains("publish"), "{shell}");
+        }
+    }
+
+    #[test]
+    fn exit_codes_stand_in_the_help() {
+        let help = Cli::command().render_help().to_string();
+        assert!(help.contains(EXIT_CODES), "{help}");
+    }
+}

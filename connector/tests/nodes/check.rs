@@ -1,0 +1,224 @@
+//! `naru check`: folders in order and not, with the node running and not; each failure under its own code. And what exit codes
+//! say (real folders, real SQLite, the real program).
+
+use std::{fs, path::Path, process::Command};
+
+use naru::{
+    check::{Outcome, Report, check},
+    config::Folder,
+};
+use naru_protocol::error::Code;
+use serde_json::Value;
+
+use crate::common::{Firm, Temp, init};
+
+/// Looks, and compares what is not in order with what should not be.
+async fn looked(dir: &Path, failed: &[(&str, Code)]) -> Report {
+    let report = check(&Folder::new(dir)).await;
+    let bad = report.checks.iter().filter(|item| item.outcome == Outcome::Failed);
+    let bad: Vec<(&str, Code)> = bad.map(|item| (item.name, item.code.unwrap())).collect();
+    assert_eq!(bad, failed, "{:#?}", report.checks);
+    for item in &report.checks {
+        assert_eq!(item.code.is_some(), item.outcome != Outcome::Ok, "{item:?}");
+        assert_eq!(item.hint.is_some(), item.code.is_some(), "{item:?}");
+    }
+    report
+}
+
+fn said<'a>(report: &'a Report, name: &str) -> &'a str {
+    &report
+        .checks
+        .iter()
+        .find(|item| item.name == name)
+        .unwrap_or_else(|| panic!("{name}: {report:#?}"))
+        .message
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_in_order_is_found_so_before_while_and_after_its_node_runs() {
+    let temp = Temp::new();
+    let dir = temp.join("firm");
+    naru::cli::init::create(&init(&dir, "firm", "KR", None)).unwrap();
+    let before = looked(&dir, &[]).await;
+    assert!(said(&before, "store").contains("no database yet") && !before.running);
+    let node = naru::node::Node::open(&Folder::new(&dir)).await.unwrap();
+    let (stop, _) = tokio::sync::watch::channel(false);
+    naru::control::serve(node.clone(), &Folder::new(&dir), stop.clone()).await.unwrap();
+    let during = looked(&dir, &[]).await;
+    assert!(during.running);
+    assert!(said(&during, "address").contains("answers"), "{during:#?}");
+    assert!(said(&during, "log").starts_with("3 entries, hashed again"), "{during:#?}");
+    assert!(said(&during, "from outside").contains("cannot be known"), "{during:#?}");
+    // 127.0.0.1 is said to be what it is.
+    assert_eq!(during.checks.iter().filter(|i| i.outcome == Outcome::Warning).count(), 1, "{during:#?}");
+    stop.send(true).unwrap();
+    node.close().await.unwrap();
+    let after = looked(&dir, &[]).await;
+    assert!(said(&after, "high water").contains("agrees at 3"), "{after:#?}");
+    assert!(said(&after, "root key").contains("may be moved"));
+    fs::remove_file(dir.join("keys/root.key")).unwrap();
+    assert!(said(&looked(&dir, &[]).await, "root key").contains("kept elsewhere"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_in_order_has_its_own_code() {
+    let temp = Temp::new();
+    let mut firm = Firm::start(temp.join("firm"), "firm", "KR", None).await;
+    firm.stop().await;
+    let dir = firm.dir.clone();
+    let file = |name: &str| dir.join(name);
+    let text = |name: &str| fs::read_to_string(file(name)).unwrap();
+
+    let toml = text("naru.toml");
+    fs::write(file("naru.toml"), toml.replace("version = 1", "version = 9")).unwrap();
+    looked(&dir, &[("folder", Code::FolderVersion)]).await;
+    fs::write(file("naru.toml"), toml.replace("port", "prot")).unwrap();
+    let report = looked(&dir, &[("folder", Code::ConfigInvalid)]).await;
+    assert!(said(&report, "folder").contains("did you mean `listen.port`"));
+    fs::write(file("naru.toml"), &toml).unwrap();
+
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode =
+            |mode| fs::set_permissions(file("keys/log.key"), fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o640);
+        let report = looked(&dir, &[("permissions", Code::KeyFileOpen)]).await;
+        assert!(said(&report, "permissions").contains("log.key"));
+        mode(0o600);
+    }
+    let key = text("keys/log.key");
+    fs::copy(file("keys/signing.key"), file("keys/log.key")).unwrap();
+    looked(&dir, &[("keys", Code::KeyFileUnusable)]).await;
+    fs::write(file("keys/log.key"), key).unwrap();
+
+    fs::write(file("facts.json"), "[").unwrap();
+    looked(&dir, &[("facts", Code::PolicyInput)]).await;
+    fs::remove_file(file("facts.json")).unwrap();
+
+    let port = Folder::new(&dir).config().unwrap().listen.port;
+    let held = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+    looked(&dir, &[("address", Code::PortInUse)]).await;
+    drop(held);
+
+    // The mark says that more was signed than the database has.
+    let mark = text("high-water.json");
+    fs::write(file("high-water.json"), mark.replace("\"size\":3", "\"size\":4")).unwrap();
+    looked(&dir, &[("log", Code::StoreRolledBack)]).await;
+    fs::remove_file(file("high-water.json")).unwrap();
+    let report = looked(&dir, &[]).await;
+    assert!(report.checks.iter().any(|i| i.name == "high water" && i.outcome == Outcome::Warning));
+    fs::write(file("high-water.json"), mark).unwrap();
+
+    // One byte of an entry.
+    let database = fs::read(file("naru.db")).unwrap();
+    let at = database.windows(9).position(|bytes| bytes == b"\"genesis\"").unwrap();
+    let mut damaged = database.clone();
+    damaged[at + 1] = b'G';
+    fs::write(file("naru.db"), damaged).unwrap();
+    looked(&dir, &[("log", Code::StoreCorrupt)]).await;
+    fs::write(file("naru.db"), &database[..database.len() / 2]).unwrap();
+    let report = check(&Folder::new(&dir)).await;
+    assert!(
+        report.checks.iter().any(|i| i.name == "store" && i.code == Some(Code::StoreCorrupt)),
+        "{report:#?}"
+    );
+    fs::write(file("naru.db"), database).unwrap();
+    looked(&dir, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_is_looked_at_with_its_key_its_names_and_its_dates() {
+    // NET-8.1
+    let temp = Temp::new();
+    let dir = temp.join("firm");
+    let mut ask = init(&dir, "firm", "KR", None);
+    ask.https = Some(0);
+    naru::cli::init::create(&ask).unwrap();
+    let report = looked(&dir, &[]).await;
+    assert!(said(&report, "certificate").contains("self-signed"), "{report:#?}");
+    let made = |names: &str, from: i32, to: i32, by: Option<&str>| {
+        let mut params = rcgen::CertificateParams::new(vec![names.to_owned()]).unwrap();
+        (params.not_before, params.not_after) =
+            (rcgen::date_time_ymd(from, 1, 1), rcgen::date_time_ymd(to, 1, 1));
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, names);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = match by {
+            None => params.self_signed(&key).unwrap(),
+            Some(by) => {
+                let root_key = rcgen::KeyPair::generate().unwrap();
+                let mut root = rcgen::CertificateParams::new(vec![by.to_owned()]).unwrap();
+                root.distinguished_name.push(rcgen::DnType::CommonName, by);
+                let root = root.self_signed(&root_key).unwrap();
+                params.signed_by(&key, &root, &root_key).unwrap()
+            }
+        };
+        fs::write(dir.join("https/cert.pem"), certificate.pem()).unwrap();
+        fs::write(dir.join("https/key.pem"), key.serialize_pem()).unwrap();
+    };
+    let bad = [("certificate", Code::CertificateInvalid)];
+    made("127.0.0.1", 2001, 2002, None);
+    assert!(said(&looked(&dir, &bad).await, "certificate").contains("2002"));
+    // Who pinned its digest asks for no name; others do.
+    made("other.example", 2020, 2090, None);
+    assert!(said(&looked(&dir, &[]).await, "certificate").contains("does not name 127.0.0.1"));
+    made("other.example", 2020, 2090, Some("authority"));
+    looked(&dir, &bad).await;
+    made("127.0.0.1", 2020, 2090, Some("authority"));
+    assert!(said(&looked(&dir, &[]).await, "certificate").contains("vouched for"));
+    fs::write(dir.join("https/key.pem"), rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap();
+    looked(&dir, &bad).await;
+}
+
+/// Runs the program; gives its exit code and what it wrote.
+fn naru(arguments: &[&str]) -> (Option<i32>, String, String) {
+    let run =
+        Command::new(env!("CARGO_BIN_EXE_naru")).args(arguments).env_remove("NARU_DIR").output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (run.status.code(), text(run.stdout), text(run.stderr))
+}
+
+#[test]
+fn exit_codes_tell_done_from_failed_from_what_cannot_be_meant() {
+    let temp = Temp::new();
+    let dir = temp.join("firm");
+    let at = dir.to_str().unwrap();
+    for json in [&[][..], &["--json"][..]] {
+        let code = |arguments: &[&str]| naru(&[arguments, json].concat());
+        assert_eq!(code(&["get"]).0, Some(2));
+        assert_eq!(code(&["nothing"]).0, Some(2));
+        assert_eq!(code(&["get", "no-slash", "--purpose", "p", "--out", "x", "--dir", at]).0, Some(2));
+        let (status, out, said) = code(&["check", "--dir", at]);
+        assert_eq!(status, Some(1), "{out}{said}");
+        assert!(out.contains("not_initialised"), "{out}");
+        assert_eq!(code(&["status", "--dir", at]).0, Some(1));
+    }
+    assert_eq!(
+        naru(&["init", "--dir", at, "--name", "n", "--country", "KR", "--host", "127.0.0.1"]).0,
+        Some(0)
+    );
+    let (status, out, _) = naru(&["check", "--dir", at, "--json"]);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((status, &report["v"], &report["ok"]), (Some(0), &1.into(), &true.into()), "{out}");
+    // The sources of settings, as a person and as a program see them.
+    let run = Command::new(env!("CARGO_BIN_EXE_naru"))
+        .args(["config", "show", "--dir", at, "--json", "--host", "127.0.0.2"])
+        .env("NARU_LISTEN_PORT", "4999")
+        .output()
+        .unwrap();
+    let shown: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let source = |key: &str| {
+        let settings = shown["settings"].as_array().unwrap();
+        settings.iter().find(|s| s["key"] == key).unwrap().clone()
+    };
+    assert_eq!(source("listen.port")["value"], 4999);
+    assert_eq!(source("listen.port")["source"]["name"], "NARU_LISTEN_PORT");
+    assert_eq!(source("listen.host")["source"]["name"], "--host");
+    assert_eq!(source("country")["source"]["kind"], "file");
+    let (status, out, _) = naru(&["config", "check", "--dir", at]);
+    assert!(status == Some(0) && out.contains("usable"), "{out}");
+    assert_eq!(naru(&["config", "check", "--dir", at, "--port", "x"]).0, Some(2));
+    let (status, out, _) = naru(&["help"]);
+    assert!(status == Some(0) && out.contains("Exit codes:"), "{out}");
+}

@@ -92,10 +92,10 @@ fn without(mut value: Value, members: &[&str]) -> Value {
 }
 
 fn each(value: Value, members: &[&str]) -> Value {
-    match value {
-        Value::Array(items) => items.into_iter().map(|item| without(item, members)).collect(),
-        other => without(other, members),
+    if let Value::Array(items) = value {
+        return items.into_iter().map(|item| without(item, members)).collect();
     }
+    without(value, members)
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! A node in one file and out of it again: what a restored node knows, what it signs, and how partners who knew it before go on
 //! with it (spec chapter 08, LOG-9.3 and LOG-9.4; chapter 09, AUD-4.7).
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use naru::{
     audit::{Anchors, Auditor, Reason, Verdict},
@@ -103,19 +106,23 @@ async fn a_restored_node_begins_a_new_log_and_trades_again_with_a_peer_that_knew
     assert!(!words.is_empty(), "the deals of before are in the earlier export");
     drop(theirs);
 
-    // The old folder, started again by mistake: its peer knows better, and it stops.
+    the_old_folder_stops(&mut pair, old).await;
+    pair.close().await;
+}
+
+/// The old folder, started again by mistake: its peer knows better, and it stops.
+async fn the_old_folder_stops(pair: &mut Pair, old: PathBuf) {
     pair.seller.stop().await;
     let mut twin = Firm::existing(old, pair.seller.did.clone());
     twin.open().await;
-    let asked = pair.buyer.request(&pair.seller.did, &pair.dataset, None).await;
-    let _ = asked;
+    // Whatever comes of it: the peer is asked, and so it speaks with the old node.
+    drop(pair.buyer.request(&pair.seller.did, &pair.dataset, None).await);
     let started = std::time::Instant::now();
     while twin.node().status().await.unwrap().stopped.is_none() {
         assert!(started.elapsed() < crate::common::PATIENCE);
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     twin.stop().await;
-    pair.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,12 +209,15 @@ fn pack(path: &Path, parts: &[(String, Vec<u8>)]) {
     tar.finish().unwrap();
 }
 
+/// What is done to the files of a backup.
+type Change = dyn Fn(&mut Vec<(String, Vec<u8>)>, &mut Manifest);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_that_was_altered_restores_nothing() {
     let temp = Temp::new();
     let parts = parts(&temp).await;
     let new = temp.join("new");
-    let refused = async |change: &dyn Fn(&mut Vec<(String, Vec<u8>)>, &mut Manifest), code: &str| {
+    let refused = async |change: &Change, code: &str| {
         let mut changed = parts.clone();
         let mut manifest: Manifest = serde_json::from_slice(&changed[0].1).unwrap();
         change(&mut changed, &mut manifest);

@@ -9,6 +9,7 @@ use std::{
 use axum::body::Body;
 use futures::{StreamExt as _, future::BoxFuture, stream};
 use hyper::{Request, body::Bytes, header};
+use naru_protocol::encoding::Digest;
 use serde_json::json;
 
 use crate::common::hand::{DSP, DXP, Hand, urn};
@@ -25,7 +26,7 @@ macro_rules! attack {
     };
 }
 
-pub(crate) const ATTACKS: [Attack; 9] = [
+pub(crate) const ATTACKS: [Attack; 11] = [
     attack!("connections that say nothing", silent),
     attack!("handshakes that are noise", noise),
     attack!("strangers that ask", strangers),
@@ -35,6 +36,8 @@ pub(crate) const ATTACKS: [Attack; 9] = [
     attack!("a flood of reads", flood),
     attack!("acts that are not allowed, without end", refusals),
     attack!("streams that are opened and left", streams),
+    attack!("tokens under another's signature", wrong_keys),
+    attack!("one act sent again with other contents", altered_retries),
 ];
 
 async fn known(ticket: &str) -> Hand {
@@ -231,4 +234,38 @@ async fn streams(ticket: String) -> String {
     });
     let statuses: Vec<u16> = stream::iter(asked).buffer_unordered(300).collect().await;
     counted(statuses)
+}
+
+async fn wrong_keys(ticket: String) -> String {
+    let hand = known(&ticket).await;
+    let other = Hand::of_ticket(&ticket, "SG").await;
+    let mut statuses = Vec::new();
+    for _ in 0..300 {
+        let path = format!("/negotiations/{}", urn());
+        let (own, foreign) = (hand.token_for("GET", &path, b""), other.token_for("GET", &path, b""));
+        let (said, signature) = (own.rsplit_once('.').unwrap().0, foreign.rsplit_once('.').unwrap().1);
+        let request = Request::get(format!("{DSP}{path}"))
+            .header(header::HOST, "dxp")
+            .header(header::AUTHORIZATION, format!("Bearer {said}.{signature}"));
+        statuses.push(hand.raw(request.body(Body::empty()).unwrap()).await.unwrap_or(0));
+    }
+    assert!(statuses.iter().all(|status| matches!(status, 401 | 429)), "{}", counted(statuses));
+    counted(statuses)
+}
+
+async fn altered_retries(ticket: String) -> String {
+    let hand = known(&ticket).await;
+    let (_, prepared) = hand.request(&json!({"v": 1}));
+    let first = hand.carry(&prepared).await.status;
+    assert!(first >= 400, "{first}");
+    let mut codes = Vec::new();
+    for number in 0..300 {
+        let mut altered = prepared.clone();
+        altered.body = format!("{{\"v\": {number}}}").into_bytes();
+        altered.act.body = Digest::of(&altered.body);
+        altered.token.body = altered.act.body;
+        codes.push(hand.carry(&altered).await.status);
+    }
+    assert!(codes.iter().all(|status| matches!(status, 409 | 429)), "{}", counted(codes));
+    counted(codes)
 }

@@ -168,7 +168,7 @@ pub(super) struct Trust {
     /// A short name for the peer; one from its name otherwise.
     #[arg(long = "as")]
     pub(super) alias: Option<String>,
-    /// The fingerprint that the partner told you; asked on the terminal otherwise.
+    /// The fingerprint that the partner told you, as digits or as six words; asked on the terminal otherwise.
     #[arg(long)]
     pub(super) fingerprint: Option<String>,
     /// Take the ticket's own fingerprint as compared, for scripts: you vouch that it was.
@@ -183,7 +183,7 @@ pub(super) struct Accept {
     pub(super) at: Dir,
     /// Alias or DID, as `peers` prints it.
     pub(super) peer: String,
-    /// The fingerprint that the partner told you; asked on the terminal otherwise.
+    /// The fingerprint that the partner told you, as digits or as six words; asked on the terminal otherwise.
     #[arg(long)]
     pub(super) fingerprint: Option<String>,
 }

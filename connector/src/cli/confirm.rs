@@ -10,13 +10,13 @@ use std::{
 use naru_protocol::{error::Code, identity::fingerprint, ticket::Ticket};
 use serde_json::Value;
 
-use super::lang::pick;
+use super::{lang::pick, words};
 use crate::control::{self, Failure};
 
 /// The fingerprint that was told of a ticket's issuer.
 pub(super) fn of_ticket(ticket: &str, told: Option<String>) -> Result<String, Failure> {
     if let Some(told) = told {
-        return Ok(told);
+        return Ok(words::to_digits(&told));
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let ticket = Ticket::parse(ticket, now).map_err(|e| Failure::new(e.code(), e.to_string()))?;
@@ -27,7 +27,7 @@ pub(super) fn of_ticket(ticket: &str, told: Option<String>) -> Result<String, Fa
 /// The fingerprint that was told of a peer that redeemed a ticket of ours.
 pub(super) async fn of_peer(dir: &Path, peer: &str, told: Option<String>) -> Result<String, Failure> {
     if let Some(told) = told {
-        return Ok(told);
+        return Ok(words::to_digits(&told));
     }
     let peers = control::call(dir, "peers", None).await?;
     let word = |row: &Value, name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -55,7 +55,9 @@ fn compare(name: &str, country: &str, fingerprint: String) -> Result<String, Fai
         "Did the partner tell you this fingerprint, by telephone or in person? [y/N]",
         "상대가 전화나 대면으로 알려 준 지문과 같습니까? [y/N]",
     );
-    eprint!("{name} ({country}; {declared})\n{} {fingerprint}\n{question} ", pick("fingerprint", "지문"));
+    let (digits, told) = (pick("fingerprint", "지문"), pick("in words", "낱말로"));
+    let words = words::of(&fingerprint);
+    eprint!("{name} ({country}; {declared})\n{digits} {fingerprint}\n{told} {words}\n{question} ");
     let mut answer = String::new();
     let read = std::io::stderr().flush().and_then(|()| std::io::stdin().lock().read_line(&mut answer));
     if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {

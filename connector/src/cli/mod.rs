@@ -29,6 +29,7 @@ mod queue;
 mod run;
 mod show;
 mod token;
+mod words;
 
 use std::{
     path::{Path, PathBuf},
@@ -130,12 +131,17 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
 
 async fn ticket(args: args::Ticket, json: bool) -> Result<bool, Failure> {
     let request = json!({"auto_accept": args.auto_accept, "ttl": args.ttl});
-    let made = control::call(&args.at.dir, "ticket", Some(&request)).await?;
+    let mut made = control::call(&args.at.dir, "ticket", Some(&request)).await?;
     let text = |name: &str| made.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (fingerprint, ticket) = (text("fingerprint"), text("ticket"));
+    let words = words::of(&fingerprint);
     if json {
+        if let Some(members) = made.as_object_mut() {
+            members.insert("words".to_owned(), json!(words));
+        }
         println!("{made}");
     } else {
-        println!("fingerprint {}\n{}", text("fingerprint"), text("ticket"));
+        println!("fingerprint {fingerprint}\nin words {words}\n{ticket}");
     }
     Ok(true)
 }

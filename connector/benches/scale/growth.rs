@@ -1,0 +1,155 @@
+//! The three curves: datasets, peers, agreements. Each line stands beside the first of its table.
+
+use std::{fs, time::Instant};
+
+use futures::{StreamExt as _, stream};
+use serde_json::json;
+
+use crate::{
+    common::{
+        Firm,
+        hand::{DSP, Hand},
+        proposal,
+    },
+    measured::{Measured, ms, quantiles},
+};
+
+/// Requests that each figure of a catalog or a deal is made of.
+const ASKED: usize = 60;
+const DEALS: usize = 20;
+
+const CATALOG: &str = "/catalog/request";
+
+fn catalog_request() -> Vec<u8> {
+    let body = json!({"@context": ["https://w3id.org/dspace/2025/1/context.jsonld"], "@type": "CatalogRequestMessage"});
+    naru_protocol::json::canonical(&body).unwrap()
+}
+
+async fn paired(node: &Measured) -> Hand {
+    let hand = Hand::of_ticket(&node.ticket().await, "SG").await;
+    assert_eq!(hand.redeem(&hand.redemption()).await.status, 200);
+    hand
+}
+
+/// Milliseconds of the first page, again and again.
+async fn first_pages(hand: &Hand) -> (f64, f64) {
+    let mut took = Vec::new();
+    for _ in 0..ASKED {
+        let began = Instant::now();
+        let answer = hand.read_as("POST", DSP, CATALOG, catalog_request(), |_| {}).await;
+        assert_eq!(answer.status, 200);
+        took.push(ms(began));
+    }
+    quantiles(took)
+}
+
+/// The whole catalog by its cursor: pages, datasets, milliseconds.
+async fn walk(hand: &Hand) -> (usize, usize, f64) {
+    let began = Instant::now();
+    let (mut pages, mut datasets) = (0, 0);
+    let mut path = CATALOG.to_owned();
+    loop {
+        let answer = hand.read_as("POST", DSP, &path, catalog_request(), |_| {}).await;
+        assert_eq!(answer.status, 200, "{path}");
+        pages += 1;
+        datasets += answer.json()["dataset"].as_array().map_or(0, Vec::len);
+        let next = answer.link.as_deref().and_then(|link| link.strip_prefix('<')?.split('>').next());
+        let Some(next) = next else { return (pages, datasets, ms(began)) };
+        // The link is absolute or begins with the base of the protocol.
+        let at = next.find(CATALOG).unwrap();
+        path = next[at..].to_owned();
+    }
+}
+
+pub(crate) async fn datasets(node: &Measured, counts: &[usize]) {
+    let hand = paired(node).await;
+    let source = node.temp.join("one");
+    fs::create_dir_all(&source).unwrap();
+    fs::write(source.join("a.csv"), "t,v\n1,2\n").unwrap();
+    println!("\n datasets | publish each | first page p50 | p99 | whole catalog       | memory | database");
+    let (mut there, mut first) = (0, None);
+    for count in counts {
+        let (began, before) = (Instant::now(), there);
+        while there < *count {
+            node.publish(&source).await;
+            there += 1;
+        }
+        let each = ms(began) / (there - before) as f64;
+        let (p50, p99) = first_pages(&hand).await;
+        let (pages, seen, whole) = walk(&hand).await;
+        assert_eq!(seen, *count, "the cursor leads past every dataset once");
+        let base = *first.get_or_insert(p50);
+        println!(
+            "{count:9} | {each:9.1} ms | {p50:11.2} ms | {p99:6.2} | {pages:3} pages {whole:8.0} ms | {:3} MiB | {:4} MiB   ({:.1} x)",
+            node.memory(),
+            node.database(),
+            p50 / base
+        );
+    }
+}
+
+pub(crate) async fn peers(node: &Measured, counts: &[usize]) {
+    println!("\n    peers | first page p50 | p99 | all at once p50 | p99 | memory");
+    let (mut hands, mut first) = (Vec::new(), None);
+    for count in counts {
+        while hands.len() < *count {
+            hands.push(paired(node).await);
+        }
+        let (p50, p99) = first_pages(&hands[0]).await;
+        let asked = hands.iter().map(|hand| async move {
+            let began = Instant::now();
+            assert_eq!(hand.read_as("POST", DSP, CATALOG, catalog_request(), |_| {}).await.status, 200);
+            ms(began)
+        });
+        let took: Vec<f64> = stream::iter(asked).buffer_unordered(*count).collect().await;
+        let (all50, all99) = quantiles(took);
+        let base = *first.get_or_insert(p50);
+        println!(
+            "{count:9} | {p50:11.2} ms | {p99:6.2} | {all50:12.1} ms | {all99:6.1} | {:3} MiB   ({:.1} x)",
+            node.memory(),
+            p50 / base
+        );
+    }
+}
+
+async fn deal(buyer: &Firm, seller: &str, dataset: &str) -> f64 {
+    let began = Instant::now();
+    let asked = buyer.node().request(proposal(seller, dataset, None)).await.unwrap();
+    buyer.until(&asked.id, |view| view.in_force.is_some()).await;
+    ms(began)
+}
+
+pub(crate) async fn agreements(node: &Measured, counts: &[usize]) {
+    let buyer = Firm::start(node.temp.join("buyer"), "buyer", "SG", Some(0)).await;
+    buyer.trust(node.ticket().await).await;
+    let seller = node.ask("status", None).await["did"].as_str().unwrap().to_owned();
+    let dataset = node.publish(&node.temp.join("one")).await;
+    println!("\nagreements | deal p50 |   p99 | `status` | memory | database");
+    let (mut there, mut first) = (0, None);
+    for count in counts {
+        while there + DEALS < *count {
+            let batch = (*count - there - DEALS).min(8);
+            let made: Vec<f64> = stream::iter((0..batch).map(|_| deal(&buyer, &seller, &dataset)))
+                .buffer_unordered(8)
+                .collect()
+                .await;
+            there += made.len();
+        }
+        let mut took = Vec::new();
+        while there < *count {
+            took.push(deal(&buyer, &seller, &dataset).await);
+            there += 1;
+        }
+        let (p50, p99) = quantiles(took);
+        let began = Instant::now();
+        node.ask("status", None).await;
+        let status = ms(began);
+        let base = *first.get_or_insert(p50);
+        println!(
+            "{count:10} | {p50:5.0} ms | {p99:5.0} | {status:5.1} ms | {:3} MiB | {:4} MiB   ({:.1} x)",
+            node.memory(),
+            node.database(),
+            p50 / base
+        );
+    }
+}

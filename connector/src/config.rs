@@ -11,6 +11,7 @@
 //! | `folder` | names and key files of a node's folder |
 //! | `approval` | the table `[approval]` |
 //! | `management` | the table `[management]` |
+//! | `sealed` | key files under a passphrase |
 //! | `https` | the table `[https]` and its certificate |
 
 mod approval;
@@ -20,6 +21,7 @@ mod folder;
 mod https;
 mod layers;
 mod management;
+pub mod sealed;
 
 use std::path::PathBuf;
 
@@ -59,6 +61,14 @@ pub enum ConfigError {
     Key {
         /// The file.
         path: PathBuf,
+    },
+    /// A key file is sealed and cannot be opened, or cannot be sealed.
+    #[error("{path}: {source}")]
+    Sealed {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: sealed::SealError,
     },
     /// `init` never overwrites.
     #[error("{path} already holds a node; choose another folder")]
@@ -107,6 +117,7 @@ impl ConfigError {
         match self {
             Self::InUse { .. } => Code::PortInUse,
             Self::Version { .. } => Code::FolderVersion,
+            Self::Sealed { .. } => Code::KeysSealed,
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Code::DiskFull,
             Self::Io { .. }
             | Self::Toml { .. }

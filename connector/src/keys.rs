@@ -4,6 +4,9 @@
 //! the new set have its number in their names, and its statement is written last: a rotation that breaks off has changed
 //! nothing. Old signing keys stay, for answers that were promised under them. The node must not run meanwhile; it tells its peers
 //! by signing under the new number, and they fetch the set (API-1.4). Revokes nothing.
+//!
+//! Key files can be put under a passphrase (`config/sealed`) and taken out of it again; what breaks off in the middle leaves files
+//! of both kinds under one passphrase, which reads on and is finished by doing it again.
 
 use naru_protocol::{
     error::Code,
@@ -15,7 +18,10 @@ use naru_protocol::{
 use serde::Serialize;
 
 use crate::{
-    config::{ConfigError, Folder, Seed, random},
+    config::{
+        ConfigError, Folder, Seed, random,
+        sealed::{self, Salt},
+    },
     control::Failure,
     node::{Me, now},
     store::{FolderLock, StoreError},
@@ -34,6 +40,8 @@ pub struct Shown {
     pub peer_id: String,
     /// Where the root key lies; none if it is kept elsewhere.
     pub root: Option<std::path::PathBuf>,
+    /// Key files are under a passphrase.
+    pub sealed: bool,
     /// All key sets, oldest first; the last one signs.
     pub sets: Vec<Set>,
 }
@@ -83,16 +91,52 @@ pub fn show(folder: &Folder) -> Result<Shown, Failure> {
         fingerprint: fingerprint(&me.did),
         peer_id: naru_protocol::identity::peer_id(&me.keys.transport),
         root: Some(folder.key("root")).filter(|path| path.exists()),
+        sealed: folder.salt().map_err(|e| config(&e))?.is_some(),
         sets: me.ring.sets().map(set).collect(),
+    })
+}
+
+/// Puts all key files of a folder under a passphrase.
+pub fn lock(folder: &Folder) -> Result<Shown, Failure> {
+    let _lock = stopped(folder)?;
+    let unsealed = |source| Failure::new(Code::KeysSealed, format!("{source}"));
+    let salt = match folder.salt().map_err(|e| config(&e))? {
+        Some(salt) => salt,
+        None => {
+            sealed::choose().map_err(unsealed)?;
+            Salt::fresh().map_err(|e| Failure::new(Code::FileUnusable, e.to_string()))?
+        }
+    };
+    rewrite(folder, Some(&salt))
+}
+
+/// Takes all key files of a folder out of their passphrase.
+pub fn unlock(folder: &Folder) -> Result<Shown, Failure> {
+    let _lock = stopped(folder)?;
+    rewrite(folder, None)
+}
+
+fn rewrite(folder: &Folder, salt: Option<&Salt>) -> Result<Shown, Failure> {
+    folder.config().map_err(|e| config(&e))?;
+    let names = folder.key_names().map_err(|e| config(&e))?;
+    // All are read before one is written: a wrong passphrase changes nothing.
+    let read = |name: String| Ok::<_, Failure>((folder.seed(&name).map_err(|e| config(&e))?, name));
+    let seeds = names.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    for (seed, name) in &seeds {
+        folder.keep_key_as(name, seed, salt).map_err(|e| config(&e))?;
+    }
+    show(folder)
+}
+
+fn stopped(folder: &Folder) -> Result<FolderLock, Failure> {
+    FolderLock::acquire(folder.path()).map_err(|e| {
+        store(&e).hint("Stop the node first (`naru stop`); it reads its keys when it is started again.")
     })
 }
 
 /// Makes the next key set. `root` is the file with the root key, where it is not in the folder.
 pub fn rotate(folder: &Folder, root: Option<&std::path::Path>) -> Result<Shown, Failure> {
-    let _lock = FolderLock::acquire(folder.path()).map_err(|e| {
-        store(&e)
-            .hint("Stop the node first (`naru stop`); it takes the new keys up when it is started again.")
-    })?;
+    let _lock = stopped(folder)?;
     let me = Me::read(folder, folder.config().map_err(|e| config(&e))?.shard)?;
     let path = root.map_or_else(|| folder.key("root"), std::path::Path::to_owned);
     let seed = Folder::seed_in(&path).map_err(|e| {

@@ -24,6 +24,17 @@ pub(super) enum Keys {
     Show(Dir),
     /// Make the next key set, signed by the root; the node must not run meanwhile.
     Rotate(Rotate),
+    /// Put the key files under a passphrase, which `naru run` then needs; the node must not run meanwhile.
+    #[command(after_help = "Examples:
+  naru keys lock --dir A                                       # asks for a new passphrase on the terminal
+  NARU_PASSPHRASE_FILE=/run/secrets/naru naru keys lock --dir A
+  NARU_PASSPHRASE_FILE=/run/secrets/naru naru run --dir A
+
+A service gets it by systemd: LoadCredential=naru-passphrase:/etc/naru/passphrase. Nobody can restore a passphrase that is lost: keep it
+with the root key. What the disk or a backup still has of the files as they were is not erased. To change it: unlock, then lock.")]
+    Lock(Dir),
+    /// Take the key files out of their passphrase.
+    Unlock(Dir),
     /// Print the lines that an auditor puts into the file of trust anchors, once it is sure whose key this is.
     #[command(after_help = "Examples:
   naru keys anchor --dir A >anchors.toml
@@ -49,6 +60,8 @@ pub(super) fn run(verb: &Keys, json: bool) -> Result<bool, Failure> {
     match verb {
         Keys::Show(at) => tell(&keys::show(&Folder::new(&at.dir))?, json),
         Keys::Rotate(args) => tell(&keys::rotate(&Folder::new(&args.at.dir), args.root.as_deref())?, json),
+        Keys::Lock(at) => tell(&keys::lock(&Folder::new(&at.dir))?, json),
+        Keys::Unlock(at) => tell(&keys::unlock(&Folder::new(&at.dir))?, json),
         Keys::Anchor(at) => anchor(&at.dir, json)?,
     }
     Ok(true)
@@ -64,6 +77,9 @@ fn text(shown: &keys::Shown) -> String {
         Some(path) => format!("root key {}: may be moved off this machine\n", path.display()),
         None => "root key kept elsewhere\n".to_owned(),
     };
+    if shown.sealed {
+        out += "key files are under a passphrase\n";
+    }
     for set in &shown.sets {
         let end = set.revoked_at.map(|at| format!(", revoked at {at}")).unwrap_or_default();
         out += &format!("key set {} valid from {}{end}\n", set.number, set.valid_from);

@@ -9,7 +9,7 @@ use std::{
 
 use naru_protocol::signature::SigningKey;
 
-use super::{Config, ConfigError, Flags, Resolved, resolve};
+use super::{Config, ConfigError, Flags, Resolved, resolve, sealed};
 
 /// The names inside a node's folder.
 #[derive(Debug, Clone)]
@@ -178,12 +178,62 @@ impl Folder {
     pub fn seed_in(path: &Path) -> Result<Seed, ConfigError> {
         let text =
             fs::read_to_string(path).map_err(|source| ConfigError::Io { path: path.to_owned(), source })?;
+        if sealed::is_sealed(&text) {
+            let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+            return sealed::open(name, text.trim())
+                .map_err(|source| ConfigError::Sealed { path: path.to_owned(), source });
+        }
         unhex(text.trim()).map(Seed).ok_or_else(|| ConfigError::Key { path: path.to_owned() })
     }
 
-    /// Keeps a key, for its owner only.
+    /// Keeps a key, for its owner only; under the passphrase where the others are.
     pub fn keep_key(&self, name: &str, seed: &Seed) -> Result<(), ConfigError> {
-        write_secret(&self.key(name), &format!("{}\n", hex(&seed.0)))
+        self.keep_key_as(name, seed, self.salt()?.as_ref())
+    }
+
+    /// Keeps a key sealed with this salt, or as it is.
+    pub fn keep_key_as(
+        &self,
+        name: &str,
+        seed: &Seed,
+        salt: Option<&sealed::Salt>,
+    ) -> Result<(), ConfigError> {
+        let path = self.key(name);
+        let text = match salt {
+            Some(salt) => sealed::seal(name, seed, salt)
+                .map_err(|source| ConfigError::Sealed { path: path.clone(), source })?,
+            None => hex(&seed.0),
+        };
+        write_secret(&path, &format!("{text}\n"))
+    }
+
+    /// Names of the key files, in order.
+    pub fn key_names(&self) -> Result<Vec<String>, ConfigError> {
+        let path = self.join("keys");
+        let io = |source| ConfigError::Io { path: path.clone(), source };
+        let mut names = Vec::new();
+        if path.is_dir() {
+            for entry in fs::read_dir(&path).map_err(io)? {
+                let name = entry.map_err(io)?.file_name();
+                names.extend(name.to_str().and_then(|name| name.strip_suffix(".key")).map(str::to_owned));
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// What sealed key files of this folder are sealed with; none if none is.
+    pub fn salt(&self) -> Result<Option<sealed::Salt>, ConfigError> {
+        for name in self.key_names()? {
+            let path = self.key(&name);
+            let text =
+                fs::read_to_string(&path).map_err(|source| ConfigError::Io { path: path.clone(), source })?;
+            if sealed::is_sealed(&text) {
+                let salt = sealed::Salt::of(text.trim());
+                return salt.map(Some).map_err(|source| ConfigError::Sealed { path, source });
+            }
+        }
+        Ok(None)
     }
 
     /// A statement that `init` signed.

@@ -1,12 +1,16 @@
 //! New key sets: made by the root, taken up by the node at its next start, fetched by peers when they first meet them (spec chapter
 //! 02, ID-6; API-1.4).
 
-use std::fs;
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use naru::{config::Folder, keys};
 use naru_protocol::log::entry::{EntryType, Side};
 
-use crate::common::{Dials, Firm, Pair, catalog, harmless};
+use crate::common::{Dials, Firm, Pair, Temp, catalog, harmless};
 
 /// Stops a node, gives it a new key set, and starts it again.
 async fn rotate(firm: &mut Firm) -> keys::Shown {
@@ -90,4 +94,68 @@ async fn the_root_signs_from_wherever_it_is_kept_and_nobody_else_does() {
         let mode = fs::metadata(firm.dir.join("keys/signing-2.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
+}
+
+/// Runs the program with a file of the passphrase or without; its exit code, and what it wrote to both outputs.
+fn naru(verb: &[&str], dir: &Path, passphrase: Option<&Path>) -> (bool, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_naru"));
+    command.args(verb).arg("--dir").arg(dir).stdin(Stdio::null());
+    command.env_remove("NARU_PASSPHRASE_FILE").env_remove("CREDENTIALS_DIRECTORY").env_remove("NARU_DIR");
+    if let Some(file) = passphrase {
+        command.env("NARU_PASSPHRASE_FILE", file);
+    }
+    let done = command.output().unwrap();
+    (done.status.success(), String::from_utf8([done.stdout, done.stderr].concat()).unwrap())
+}
+
+#[test]
+fn keys_under_a_passphrase_open_for_who_has_it_and_for_nobody_else() {
+    let temp = Temp::new();
+    let (dir, file, wrong) = (temp.join("node"), temp.join("passphrase"), temp.join("wrong"));
+    fs::write(&file, "correct horse battery\n").unwrap();
+    fs::write(&wrong, "correct horse").unwrap();
+    assert!(naru(&["init", "--name", "n", "--country", "KR", "--host", "127.0.0.1"], &dir, None).0);
+    let key = |name: &str| fs::read_to_string(dir.join("keys").join(name)).unwrap();
+    let plain = key("signing.key");
+
+    fs::write(temp.join("short"), "horse").unwrap();
+    for (passphrase, why) in [(None, "no passphrase is there"), (Some(temp.join("short")), "8 characters")] {
+        let (done, said) = naru(&["keys", "lock"], &dir, passphrase.as_deref());
+        assert!(!done && said.contains(why) && said.contains("keys_sealed"), "{said}");
+        assert_eq!(key("signing.key"), plain, "nothing was changed");
+    }
+    let (done, said) = naru(&["keys", "lock"], &dir, Some(&file));
+    assert!(done && said.contains("under a passphrase"), "{said}");
+    for name in
+        ["root.key", "signing.key", "log.key", "transport.key", "private.key", "lanes.key", "witness.key"]
+    {
+        assert!(key(name).starts_with("naru-sealed-1 "), "{name}");
+    }
+    assert!(!key("signing.key").contains(plain.trim()));
+
+    for (passphrase, why) in [(None, "no passphrase is there"), (Some(wrong.as_path()), "not the one")] {
+        for verb in [&["run"][..], &["keys", "rotate"], &["keys", "unlock"]] {
+            let (done, said) = naru(verb, &dir, passphrase);
+            assert!(!done && said.contains(why) && said.contains("keys_sealed"), "{verb:?}: {said}");
+            assert!(!said.contains("correct horse"), "{said}");
+        }
+    }
+    // A new set is sealed as the others are.
+    let (done, said) = naru(&["keys", "rotate"], &dir, Some(&file));
+    assert!(done && said.contains("key set 2"), "{said}");
+    assert!(key("signing-2.key").starts_with("naru-sealed-1 "));
+    // A file is no other file.
+    let (log, signing) = (key("log.key"), key("signing.key"));
+    fs::write(dir.join("keys/log.key"), &signing).unwrap();
+    assert!(naru(&["keys", "unlock"], &dir, Some(&file)).1.contains("keys_sealed"));
+    fs::write(dir.join("keys/log.key"), log).unwrap();
+
+    // What broke off in the middle: one file is as it was, the rest is sealed; doing it again ends it.
+    fs::write(dir.join("keys/signing.key"), &plain).unwrap();
+    assert!(naru(&["check", "--json"], &dir, Some(&file)).1.contains("those of the statements"));
+    assert!(naru(&["keys", "lock"], &dir, Some(&file)).0);
+    assert!(key("signing.key").starts_with("naru-sealed-1 "));
+    let (done, said) = naru(&["keys", "unlock"], &dir, Some(&file));
+    assert!(done && !said.contains("under a passphrase"), "{said}");
+    assert_eq!(key("signing.key"), plain);
 }

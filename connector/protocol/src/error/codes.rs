@@ -647,6 +647,11 @@ codes! {
         "Put the right file back from your backup of the keys."
         "키 파일이 없거나 읽을 수 없거나 다른 참여자의 것입니다"
         "키 백업에서 올바른 파일을 되돌리세요.";
+    KeysSealed "keys_sealed" 500 Local
+        "Key files are under a passphrase that is not there or does not fit"
+        "Name the file that holds the passphrase in NARU_PASSPHRASE_FILE, or run the command at a terminal, where it is asked for."
+        "키 파일이 암호 문구로 봉해져 있는데 그 문구가 없거나 맞지 않습니다"
+        "암호 문구가 든 파일을 NARU_PASSPHRASE_FILE 로 지정하거나, 문구를 물을 수 있게 터미널에서 실행하세요.";
     KeyFileOpen "key_file_open" 500 Store
         "Key file can be read by others"
         "Set its permissions so that only its owner reads it (0600)."

@@ -3,7 +3,7 @@
 usage: kill.py NARU WORK [--rounds N] [--kills N] [--mib N] [--seed N] [--long]
 
 Each round is one deal with its transfer, asked for by command; `--kills` times one of the two processes, or both, is killed,
-when and which the seed says, and started again; sometimes again while it starts. In every third round a person cancels meanwhile, on either side. Then both
+when and which the seed says, and started again; sometimes again while it starts. In every third round a person cancels just before a kill, on either side. Then both
 have to agree within 30 s (a transfer gets the time that it takes undisturbed on top): the same states, nothing outstanding;
 at no time FINALIZED on one and TERMINATED on the other; a file under its final name is whole at any time, and all are there
 where the transfer completed. After each round both logs are exported: each begins with what was signed and exported before,
@@ -117,12 +117,14 @@ class Campaign:
         # Of either side: a kill may have left one that the other does not know yet.
         known = set(self.buyer.exchanges()) | set(self.seller.exchanges())
         getting = self.ask(out)
-        cancels = chance.randrange(args.kills) if number % 3 == 0 else None
+        cancels = chance.randrange(min(2, args.kills)) if number % 3 == 0 else None
         for turn in range(args.kills):
             self.moment(known)
-            killed += self.harm(out)
             if turn == cancels:
-                cancelled = f", cancelled at {self.cancel(known)}"
+                # The kill may come before the cancellation is sent, answered, or known here.
+                cancelled = f", cancelled at {self.cancel(known)} before kill {turn + 1}"
+                time.sleep(chance.choice([0, chance.uniform(0, 0.2)]))
+            killed += self.harm(out)
         restarted = time.monotonic()
         getting.kill()
         getting.wait()

@@ -29,7 +29,7 @@ LOG_TEXT, LOG_NOTE, LOG_BUNDLE, LOG_ENTRY, LOG_PROOF = range(5)
 COMPACT = re.compile(r"^[\w-]{10,}\.[\w-]{2,}\.[\w-]{40,}$")
 DATE = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)?$")
 # Seeds of one kind, of a target whatever its kinds, and the largest size of one: the corpus is committed.
-MOST, FEWEST, LARGEST = 12, 50, 6000
+MOST, FEWEST, LARGEST = 20, 120, 6000
 seeds = {name: {} for name in ("json", "messages", "signed", "identity", "log", "files", "plain", "step")}
 
 
@@ -128,6 +128,10 @@ checkpoint, known, tree = read("log/checkpoint.json"), read("log/known-answers.j
 KEYS = [checkpoint["vkey"], *(key["vkey"] for key in known["keys"])]
 for path in sorted(vectors.rglob("*.json")):
     walk(json.loads(path.read_text()))
+for case in read("encodings/jcs.json")["cases"]:
+    keep("json", case["input"] if "input" in case else bytes.fromhex(case["input_hex"]), kind=1)
+for case in read("encodings/base64url.json")["cases"]:
+    keep("identity", case["text"])
 for case in tree["inclusion"]:
     proof(case, "index", "size", tree["roots"][0])
 for case in tree["consistency"]:

@@ -105,15 +105,14 @@ class Campaign:
         return [node.name for node in dead + again]
 
     def cancel(self, known):
-        """A person ends the deal or its transfer, or comes too late."""
+        """A person ends the deal or its transfer, or comes too late: who, and what of it was taken up."""
         node = chance.choice(self.nodes)
         views = [view for id, view in node.exchanges().items() if id not in known]
-        for view in views[-1:] if chance.random() < 0.5 else views:
-            node.naru("cancel", view["id"], "--reason", "changed my mind", fails=True)
-        return node.name
+        done = [view["kind"] for view in views if node.naru("cancel", view["id"], "--reason", "changed my mind", fails=True)]
+        return node, done
 
     def play(self, number):
-        out, killed, cancelled, began = self.work / f"in-{number}", [], "", time.monotonic()
+        out, killed, cancelled, began = self.work / f"in-{number}", [], (None, []), time.monotonic()
         # Of either side: a kill may have left one that the other does not know yet.
         known = set(self.buyer.exchanges()) | set(self.seller.exchanges())
         getting = self.ask(out)
@@ -122,7 +121,7 @@ class Campaign:
             self.moment(known)
             if turn == cancels:
                 # The kill may come before the cancellation is sent, answered, or known here.
-                cancelled = f", cancelled at {self.cancel(known)} before kill {turn + 1}"
+                cancelled = self.cancel(known)
                 time.sleep(chance.choice([0, chance.uniform(0, 0.2)]))
             killed += self.harm(out)
         restarted = time.monotonic()
@@ -135,9 +134,10 @@ class Campaign:
             states = ["nothing asked"]
         else:
             assert len(deals) == 1, f"one get asked {len(deals)} times"
-            states = nodes.settles(self.seller, self.buyer, deals[0], AGREE + 2 * self.whole)
+            follows = cancelled != (self.buyer, ["negotiation"])
+            states = nodes.settles(self.seller, self.buyer, deals[0], AGREE + 2 * self.whole, follows)
         took = time.monotonic() - restarted
-        self.judge(out, states, bool(cancelled))
+        self.judge(out, states, cancelled)
         self.kills += len(killed)
         self.waits.append(took)
         told = " ".join(states[0::2])
@@ -145,14 +145,17 @@ class Campaign:
         self.export(number)
         shutil.rmtree(out, ignore_errors=True)
         lasted = time.monotonic() - began
-        print(f"round {number}: killed {', '.join(killed)}{cancelled}; {told}, {took:.1f} s after the last start, {lasted:.1f} s in all", flush=True)
+        by = f"; {cancelled[0].name} cancelled {' and '.join(cancelled[1]) or 'too late'}" if cancelled[0] else ""
+        print(f"round {number}: killed {', '.join(killed)}{by}; {told}, {took:.1f} s after the last start, {lasted:.1f} s in all", flush=True)
 
     def judge(self, out, states, cancelled):
-        complete = nodes.whole(self.source, out)
+        complete, (who, what) = nodes.whole(self.source, out), cancelled
         if states[-1] == "COMPLETED":
             assert complete, "the transfer completed, and not all files are there"
+            # What was taken up outlives the kill: the buyer fetches no data of a deal that it cancelled.
+            assert who is not self.buyer or "negotiation" not in what, "the data came although the deal was cancelled"
         else:
-            assert cancelled or states == ["nothing asked"], f"ended without being cancelled: {states}"
+            assert what or states == ["nothing asked"], f"ended without being cancelled: {states}"
 
     def export(self, number):
         for node, before in zip(self.nodes, self.exports):

@@ -1,15 +1,19 @@
 """Real nodes for the campaigns of this folder: a folder, the process that runs it, and what its exported log says.
 
-Used by kill.py and disk.py, from the working directory's point of view: everything goes through the command line.
+Used by kill.py, disk.py and clock.py. Everything goes through the command line, as a person or a script would do it.
 """
+import base64
 import filecmp
 import hashlib
-import base64
 import json
 import os
 import signal
 import subprocess
+import sys
 import time
+
+# So that a campaign that is stopped stops its nodes too.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 ENDED = ("FINALIZED", "TERMINATED", "COMPLETED")
 
@@ -143,8 +147,10 @@ def whole(source, out):
     return complete
 
 
-def compare(seller, buyer, deal):
-    """The states of a deal and its transfer on both sides, and whether nothing is outstanding. Torn at no time."""
+def compare(seller, buyer, deal, follows=True):
+    """The states of a deal and its transfer on both sides, and whether nothing is outstanding. Torn at no time.
+
+    Without `follows` a concluded deal may be all: its transfer was cancelled before it was asked for."""
     sides = [node.exchanges() for node in (seller, buyer)]
     views = [side.get(deal) for side in sides]
     states = {view["state"] for view in views if view}
@@ -157,15 +163,15 @@ def compare(seller, buyer, deal):
         views += pair
         over = over and all(map(settled, pair))
     if over and not names:
-        over = views[0]["state"] == "TERMINATED"
+        over = views[0]["state"] == "TERMINATED" or not follows
     return views, over
 
 
-def settles(seller, buyer, deal, within):
+def settles(seller, buyer, deal, within, follows=True):
     """Waits until both agree about a deal and its transfer; the views (seller, buyer, ...) in pairs."""
     until = time.monotonic() + within
     while True:
-        views, over = compare(seller, buyer, deal)
+        views, over = compare(seller, buyer, deal, follows)
         if over:
             states = [view["state"] for view in views]
             assert states[0::2] == states[1::2], f"nothing is outstanding, and they differ: {states}"

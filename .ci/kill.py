@@ -1,209 +1,208 @@
 """Kills two real nodes with SIGKILL at random moments of deals and transfers, starts them again, and checks the end.
 
-usage: kill.py NARU WORK [--rounds N] [--kills N] [--mib N] [--seed N]
+usage: kill.py NARU WORK [--rounds N] [--kills N] [--mib N] [--seed N] [--long]
 
-Each round is one deal with its transfer, asked for by command; `--kills` times one of the two processes is killed, whichever
-the seed says, and started again. Then both have to agree within 30 s: FINALIZED and COMPLETED on both sides, the files equal
-to the source, nothing under a final name that is not whole. After the rounds both logs are exported: what was exported after
-the first round is a prefix of what stands there now, and the audit of both halves proves or leaves open, and fails nothing.
-Prints one line a round, then `kill: N rounds, M kills, ...`. Exit code 1 and the nodes' logs if anything does not hold.
+Each round is one deal with its transfer, asked for by command; `--kills` times one of the two processes, or both, is killed,
+when and which the seed says, and started again; sometimes again while it starts. In every third round a person cancels just before a kill, on either side. Then both
+have to agree within 30 s (a transfer gets the time that it takes undisturbed on top): the same states, nothing outstanding;
+at no time FINALIZED on one and TERMINATED on the other; a file under its final name is whole at any time, and all are there
+where the transfer completed. After each round both logs are exported: each begins with what was signed and exported before,
+and in the end the audit of both halves fails nothing. `--long` takes 1 GiB instead of 64 MiB.
+Prints its seed first, one line a round, and `kill: ...` in the end. Exit code 1 and the nodes' logs if anything does not hold;
+the folder stays then. The moments depend on the machine: a seed repeats the choices, not the interleaving.
 """
 import argparse
-import filecmp
-import json
 import os
 import pathlib
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
 
+sys.dont_write_bytecode = True
+import nodes
+
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("naru")
 parser.add_argument("work", type=pathlib.Path)
-parser.add_argument("--rounds", type=int, default=10)
+parser.add_argument("--rounds", type=int, default=8)
 parser.add_argument("--kills", type=int, default=4)
-parser.add_argument("--mib", type=int, default=48)
-parser.add_argument("--seed", type=int, default=1)
+parser.add_argument("--mib", type=int, default=None)
+parser.add_argument("--seed", type=int, default=None, help="random if not said")
+parser.add_argument("--long", action="store_true")
 args = parser.parse_args()
-here = pathlib.Path(__file__).resolve().parent.parent
+args.seed = random.randrange(1 << 32) if args.seed is None else args.seed
+args.mib = args.mib or (1024 if args.long else 64)
 chance = random.Random(args.seed)
 # What both sides get after the last restart, seconds.
 AGREE = 30
 
 
-class Node:
-    """A folder and the process that runs it."""
+class Campaign:
+    """Two nodes, a dataset, and how long a deal and its transfer take undisturbed."""
 
-    def __init__(self, name, country):
-        self.dir = args.work / name
-        self.name = name
-        made = self.naru("init", "--name", name, "--country", country, "--host", "127.0.0.1")
-        self.did = made["did"]
-        self.start()
+    def __init__(self, work):
+        self.work, self.source = work, work / "source"
+        self.source.mkdir(parents=True)
+        for number in range(3):
+            with open(self.source / f"block-{number}.bin", "wb") as out:
+                for _ in range(max(1, args.mib // 3)):
+                    out.write(os.urandom(1 << 20))
+                out.write(os.urandom(number))
+        (self.source / "note.txt").write_text("small, and beside large ones\n", encoding="utf-8")
+        self.nodes = [nodes.Node(args.naru, work, name, country) for name, country in (("seller", "KR"), ("buyer", "SG"))]
+        self.seller, self.buyer = self.nodes
+        self.exports = [[], []]
+        self.kills, self.waits, self.ends = 0, [], {}
 
-    def naru(self, *verb, fails=False):
-        """One command; what it printed as JSON. With `fails`, None where the node is not there."""
-        done = subprocess.run([args.naru, *verb, "--dir", self.dir, "--json"], capture_output=True, text=True)
-        if done.returncode != 0:
-            if fails:
-                return None
-            raise AssertionError(f"{self.name}: {verb}: {done.stderr}{done.stdout}")
-        return json.loads(done.stdout.splitlines()[-1])
+    def ask(self, out):
+        """Asks by command and leaves it alone: the process dies with the node that it speaks to, what was asked does not."""
+        verb = ("get", self.dataset, "--purpose", "research", "--out", out, "--yes", "--json")
+        return subprocess.Popen(self.buyer.command(*verb), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
-    def start(self):
-        log = open(self.dir / "node.log", "a", encoding="utf-8")
-        self.process = subprocess.Popen([args.naru, "run", "--dir", self.dir], stdout=log, stderr=log)
-        while self.naru("status", fails=True) is None:
-            assert self.process.poll() is None, f"{self.name} did not start: {(self.dir / 'node.log').read_text()[-2000:]}"
-            time.sleep(0.05)
+    def calibrate(self):
+        """One round without kills: how long the deal takes, and all of it."""
+        out, began, dealt = self.work / "in-0", time.monotonic(), None
+        getting = self.ask(out)
+        while getting.poll() is None:
+            if dealt is None and any(view["state"] == "FINALIZED" for view in self.buyer.exchanges().values()):
+                dealt = time.monotonic() - began
+            time.sleep(0.02)
+        assert getting.returncode == 0 and nodes.whole(self.source, out), "the undisturbed round failed"
+        shutil.rmtree(out)
+        self.whole = time.monotonic() - began
+        self.deal = dealt if dealt is not None else self.whole
+        self.export(0)
+        print(f"undisturbed: a deal {self.deal:.1f} s, with its transfer {self.whole:.1f} s", flush=True)
 
-    def kill(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
+    def new(self, known):
+        return [id for id, view in self.buyer.exchanges().items() if id not in known and view["kind"] == "negotiation"]
 
-    def exchange(self, wanted):
-        """An exchange by its id."""
-        found = [e for e in self.naru("exchanges", fails=True) or [] if e["id"] == wanted]
-        return found[0] if found else None
+    def moment(self, known):
+        """Some time of the deal or of the transfer, counted from when the buyer's node has taken it up."""
+        until = time.monotonic() + 10
+        while chance.random() < 0.9 and not self.new(known) and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(chance.choice([chance.uniform(0, self.deal), chance.uniform(0, self.whole)]))
 
-    def export(self, name):
-        out = args.work / f"{self.name}-{name}"
-        subprocess.run([args.naru, "log", "export", "--dir", self.dir, "--out", out], check=True, capture_output=True)
-        return out
-
-
-def entries(export):
-    """All entry bundles of an export, one after the other."""
-    bundles = {}
-    root = export / "tile" / "entries"
-    for path in root.rglob("*"):
-        if path.is_file():
-            parts = list(path.relative_to(root).parts)
-            if len(parts) > 1 and parts[-2].endswith(".p"):
-                parts.pop()
-            index = int("".join(part.removeprefix("x").removesuffix(".p") for part in parts))
-            if len(path.read_bytes()) > len(bundles.get(index, b"")):
-                bundles[index] = path.read_bytes()
-    return b"".join(bundles[index] for index in sorted(bundles))
-
-
-def settled(view):
-    return view is not None and view["state"] in ("FINALIZED", "TERMINATED", "COMPLETED") and not view.get("waits_for")
-
-
-def same(source, out):
-    """Whether every file arrived whole; anything under a final name that is not whole is an error at any time."""
-    complete = True
-    for path in (p for p in source.rglob("*") if p.is_file()):
-        got = out / path.relative_to(source)
-        if not got.exists():
-            complete = False
-        else:
-            assert filecmp.cmp(path, got, shallow=False), f"{got} is not whole"
-    return complete
-
-
-def follow(seller, buyer, deal):
-    """The states of a deal and its transfer on both sides, and whether nothing is outstanding."""
-    views = [seller.exchange(deal), buyer.exchange(deal)]
-    if not all(map(settled, views)):
-        return views, False
-    transfer = views[1].get("other")
-    if not transfer:
-        return views, views[1]["state"] == "TERMINATED"
-    views += [seller.exchange(transfer), buyer.exchange(transfer)]
-    return views, all(map(settled, views))
-
-
-def play(number, seller, buyer, dataset, source):
-    out = args.work / f"in-{number}"
-    ask = ["get", f"seller/{dataset}", "--purpose", "quality_analysis", "--out", out]
-    if "--yes" in subprocess.run([args.naru, "get", "--help"], capture_output=True, text=True).stdout:
-        ask.append("--yes")
-    known = {e["id"] for e in buyer.naru("exchanges")}
-    getting = subprocess.Popen([args.naru, *ask, "--dir", buyer.dir, "--json"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    killed, began = [], time.monotonic()
-    while len(killed) < args.kills:
-        # A deal takes a twentieth of a second, its transfer up to some seconds.
-        time.sleep(chance.choice([chance.uniform(0, 0.12), chance.uniform(0, 2.0)]))
-        for node in chance.choice([[seller], [buyer], [seller, buyer]]):
+    def harm(self, out):
+        """Kills one or both, and starts them again; who was killed."""
+        dead = chance.choice([[self.seller], [self.buyer], [self.seller, self.buyer]])
+        for node in dead:
             node.kill()
-            killed.append(node.name)
-            node.start()
-        same(source, out)
-    restarted = time.monotonic()
-    getting.kill()
-    getting.wait()
-    new = [e for e in buyer.naru("exchanges") if e["id"] not in known and e["kind"] == "negotiation"]
-    if not new:
-        print(f"round {number}: killed before anything was asked ({', '.join(killed)})", flush=True)
-        return len(killed), None
-    while True:
-        views, over = follow(seller, buyer, new[0]["id"])
-        if over:
-            break
-        # Large data take their time; the deal itself does not.
-        assert time.monotonic() - restarted < AGREE + args.mib / 10, f"round {number}: no agreement: {json.dumps(views, indent=1, ensure_ascii=False)[:6000]}"
-        time.sleep(0.1)
-    took = time.monotonic() - restarted
-    states = [v["state"] for v in views]
-    assert states[0] == states[1] and states[2:3] == states[3:4], f"round {number}: {states}"
-    assert states == ["FINALIZED", "FINALIZED", "COMPLETED", "COMPLETED"], f"round {number}: {states}"
-    assert same(source, out), f"round {number}: not all files are there"
-    print(f"round {number}: killed {', '.join(killed)}; agreed {took:.1f} s after the last restart, {time.monotonic() - began:.1f} s in all", flush=True)
-    shutil.rmtree(out)
-    return len(killed), took
+        nodes.whole(self.source, out)
+        time.sleep(chance.choice([0, chance.uniform(0, 2)]))
+        again = []
+        if chance.random() < 0.25:
+            # Killed once more while it starts, and finishes what the first kill left.
+            again = dead[:1]
+            again[0].spawn()
+            time.sleep(chance.uniform(0, self.starting))
+            again[0].kill()
+        for node in dead:
+            self.starting = node.start()
+        return [node.name for node in dead + again]
+
+    def cancel(self, known):
+        """A person ends the deal or its transfer, or comes too late: who, and what of it was taken up."""
+        node = chance.choice(self.nodes)
+        views = [view for id, view in node.exchanges().items() if id not in known]
+        done = [view["kind"] for view in views if node.naru("cancel", view["id"], "--reason", "changed my mind", fails=True)]
+        return node, done
+
+    def play(self, number):
+        out, killed, cancelled, began = self.work / f"in-{number}", [], (None, []), time.monotonic()
+        # Of either side: a kill may have left one that the other does not know yet.
+        known = set(self.buyer.exchanges()) | set(self.seller.exchanges())
+        getting = self.ask(out)
+        cancels = chance.randrange(min(2, args.kills)) if number % 3 == 0 else None
+        for turn in range(args.kills):
+            self.moment(known)
+            if turn == cancels:
+                # The kill may come before the cancellation is sent, answered, or known here.
+                cancelled = self.cancel(known)
+                time.sleep(chance.choice([0, chance.uniform(0, 0.2)]))
+            killed += self.harm(out)
+        restarted = time.monotonic()
+        getting.kill()
+        getting.wait()
+        deals = self.new(known)
+        if not deals:
+            # Killed before the node took it up: nothing was asked, so that nothing may be left of it.
+            assert not out.exists() or not any(out.iterdir()), f"{out} holds something"
+            states = ["nothing asked"]
+        else:
+            assert len(deals) == 1, f"one get asked {len(deals)} times"
+            follows = cancelled != (self.buyer, ["negotiation"])
+            states = nodes.settles(self.seller, self.buyer, deals[0], AGREE + 2 * self.whole, follows)
+        took = time.monotonic() - restarted
+        self.judge(out, states, cancelled)
+        self.kills += len(killed)
+        self.waits.append(took)
+        told = " ".join(states[0::2])
+        self.ends[told] = self.ends.get(told, 0) + 1
+        self.export(number)
+        shutil.rmtree(out, ignore_errors=True)
+        lasted = time.monotonic() - began
+        by = f"; {cancelled[0].name} cancelled {' and '.join(cancelled[1]) or 'too late'}" if cancelled[0] else ""
+        print(f"round {number}: killed {', '.join(killed)}{by}; {told}, {took:.1f} s after the last start, {lasted:.1f} s in all", flush=True)
+
+    def judge(self, out, states, cancelled):
+        complete, (who, what) = nodes.whole(self.source, out), cancelled
+        if states[-1] == "COMPLETED":
+            assert complete, "the transfer completed, and not all files are there"
+            # What was taken up outlives the kill: the buyer fetches no data of a deal that it cancelled.
+            assert who is not self.buyer or "negotiation" not in what, "the data came although the deal was cancelled"
+        else:
+            assert what or states == ["nothing asked"], f"ended without being cancelled: {states}"
+
+    def export(self, number):
+        for node, before in zip(self.nodes, self.exports):
+            before.append(node.export(f"log-{number}"))
+            for earlier in before[:-1]:
+                before[-1].extends(earlier)
+
+    def run(self):
+        for node in self.nodes:
+            self.starting = node.start()
+        self.dataset = nodes.meet(self.seller, self.buyer, self.source)
+        self.calibrate()
+        for number in range(1, args.rounds + 1):
+            self.play(number)
+        # The last acknowledgement gets an entry of its own after an idle second.
+        time.sleep(2)
+        self.export("last")
+        line = nodes.audit(args.naru, self.work, self.nodes, [exports[-1] for exports in self.exports])
+        for node in self.nodes:
+            node.stop()
+        waits, ends = sorted(self.waits), ", ".join(f"{count} {end}" for end, count in sorted(self.ends.items()))
+        print(line)
+        print(
+            f"kill: {args.rounds} rounds of {args.mib} MiB, {self.kills} kills, seed {args.seed}: {ends}; agreed "
+            f"{waits[len(waits) // 2]:.1f} s (median), {waits[-1]:.1f} s (longest) after the last start, transfers included; "
+            f"logs of {' and '.join(str(exports[-1].size) for exports in self.exports)} entries, each extending all before"
+        )
 
 
 def main():
+    print(f"kill: seed {args.seed}", flush=True)
+    args.naru = str(pathlib.Path(args.naru).resolve())
+    args.work = args.work.resolve()
     shutil.rmtree(args.work, ignore_errors=True)
-    source = args.work / "source"
-    source.mkdir(parents=True)
-    for number in range(3):
-        (source / f"block-{number}.bin").write_bytes(os.urandom(args.mib * (1 << 20) // 3 + number))
-    seller, buyer = Node("seller", "KR"), Node("buyer", "SG")
-    terms = json.loads((here / "examples/ev-parts/terms.json").read_text())
-    terms["permission"][0]["constraint"] = [c for c in terms["permission"][0]["constraint"] if c["leftOperand"] != "count"]
-    (args.work / "terms.json").write_text(json.dumps(terms))
-    declared = "--declare" if "--declare" in subprocess.run([args.naru, "publish", "--help"], capture_output=True, text=True).stdout else "--facts"
-    facts = here / "examples/ev-parts/facts.json"
-    dataset = seller.naru("publish", source, "--title", "blocks", "--terms", args.work / "terms.json", declared, facts)["dataset"]
-    ticket = seller.naru("ticket", "--auto-accept")
-    buyer.naru("trust", ticket["ticket"], "--as", "seller", "--fingerprint", ticket["fingerprint"])
-    kills, waits, first = 0, [], None
-    for number in range(1, args.rounds + 1):
-        some, took = play(number, seller, buyer, dataset, source)
-        kills += some
-        waits += [took] if took is not None else []
-        first = first or [node.export("first") for node in (seller, buyer)]
-    last = [node.export("last") for node in (seller, buyer)]
-    for before, after in zip(first, last):
-        assert entries(after).startswith(entries(before)) and entries(before), f"{after} does not extend {before}"
-    anchors = "version = 1\n" + "".join(
-        f'[[participant]]\ndid = "{n.did}"\nname = "{n.name}"\ncountry = "{c}"\n' for n, c in ((seller, "KR"), (buyer, "SG"))
-    )
-    (args.work / "anchors.toml").write_text(anchors)
-    audit = subprocess.run([args.naru, "audit", "verify", *last, "--trust", args.work / "anchors.toml"], capture_output=True, text=True)
-    assert audit.returncode == 0, audit.stdout[-3000:]
-    for node in (seller, buyer):
-        node.naru("stop")
-        node.process.wait()
-    print(audit.stdout.strip().splitlines()[-1])
-    waits.sort()
-    print(f"kill: {args.rounds} rounds, {kills} kills, seed {args.seed}, {args.mib} MiB each; agreed within {waits[len(waits) // 2]:.1f} s (median), {waits[-1]:.1f} s (longest)")
+    args.work.mkdir(parents=True)
+    campaign = Campaign(args.work)
+    try:
+        campaign.run()
+    except (AssertionError, OSError, ValueError, subprocess.SubprocessError) as error:
+        print(f"FAILED (seed {args.seed}, {args.work} is kept): {error}", file=sys.stderr)
+        for node in campaign.nodes:
+            print(f"--- {node.name}\n{node.tail()}", file=sys.stderr)
+        return 1
+    finally:
+        for node in campaign.nodes:
+            node.kill()
+    return 0
 
 
-try:
-    main()
-except AssertionError as error:
-    print(f"FAILED: {error}", file=sys.stderr)
-    for name in ("seller", "buyer"):
-        log = args.work / name / "node.log"
-        if log.exists():
-            print(f"--- {name}\n" + log.read_text()[-3000:], file=sys.stderr)
-    sys.exit(1)
-finally:
-    subprocess.run(["pkill", "-f", f"run --dir {args.work}"], check=False)
+sys.exit(main())

@@ -276,7 +276,7 @@ pub async fn fetch<S: RangeSource>(
     options: FetchOptions,
     on_event: OnEvent,
 ) -> Result<Fetched, FetchError> {
-    let retries = Retries::new(options.retry);
+    let retries = Retries::new(options.retry, source.back());
     let folder = Arc::new(open_folder(out, wanted.content_root).await?);
     let list = Arc::new(agreed_list(&*source, wanted, &folder, &retries, &on_event).await?);
     let parallel = options.parallel.max(1);

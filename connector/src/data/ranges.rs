@@ -4,12 +4,21 @@
 //! A transport knows addresses, tokens and capabilities and renews them by itself; here it is asked for bytes. What comes is
 //! trusted for nothing: not its length, not its content.
 
-use std::{future::Future, ops::Range, pin::Pin, sync::Mutex, sync::PoisonError, time::Duration};
+use std::{
+    future::Future,
+    ops::Range,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures::{Stream, StreamExt};
 use hyper::body::Bytes;
 use naru_protocol::{error::Code, limits, window::WindowProgress};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
 
 use super::Part;
 
@@ -71,6 +80,11 @@ pub trait RangeSource: Send + Sync + 'static {
 
     /// Signs and delivers a window acknowledgement; returns when the provider has taken it.
     fn acknowledge(&self, progress: WindowProgress) -> impl Future<Output = Result<(), RangeError>> + Send;
+
+    /// What says that the provider is there again, so that no request waits out a pause that grew while it was not.
+    fn back(&self) -> Option<Arc<Notify>> {
+        None
+    }
 }
 
 /// How requests are repeated.
@@ -105,6 +119,7 @@ impl Default for RetryOptions {
 pub(super) struct Retries {
     pub(super) options: RetryOptions,
     success: Mutex<Instant>,
+    back: Option<Arc<Notify>>,
 }
 
 /// The pauses of one request, and how many of them followed a fault of the provider's source.
@@ -115,8 +130,8 @@ pub(super) struct Pauses {
 }
 
 impl Retries {
-    pub(super) fn new(options: RetryOptions) -> Self {
-        Self { options, success: Mutex::new(Instant::now()) }
+    pub(super) fn new(options: RetryOptions, back: Option<Arc<Notify>>) -> Self {
+        Self { options, success: Mutex::new(Instant::now()), back }
     }
 
     /// Something was achieved.
@@ -153,7 +168,15 @@ impl Retries {
         let own = jittered(own);
         let pause = asked.map_or(own, |asked| asked.min(self.options.patience).max(own));
         on_pause(&error, pause);
-        sleep(pause).await;
+        // Patience that was asked for is kept.
+        let back = self.back.as_ref().filter(|_| matches!(error, RangeError::Interrupted(_)));
+        match back {
+            Some(back) => tokio::select! {
+                () = sleep(pause) => {}
+                () = back.notified() => pauses.count = 0,
+            },
+            None => sleep(pause).await,
+        }
         Ok(())
     }
 }
@@ -201,4 +224,46 @@ pub(super) async fn receive_some<S: RangeSource>(
         on_bytes(&bytes);
     }
     Ok(received)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pause_ends_when_the_provider_is_there_again_and_not_where_it_asked_for_patience() {
+        let hour = Duration::from_secs(3600);
+        let options =
+            RetryOptions { first_pause: hour, last_pause: hour, patience: hour, ..RetryOptions::default() };
+        let back = Arc::new(Notify::new());
+        let retries = Retries::new(options, Some(Arc::clone(&back)));
+        let told = async {
+            // Whoever waits at that moment is told.
+            loop {
+                back.notify_waiters();
+                tokio::task::yield_now().await;
+            }
+        };
+        let mut pauses = Pauses { count: 7, faults: 0 };
+        let broken = || RangeError::Interrupted(String::new());
+        tokio::select! {
+            ended = retries.pause(&mut pauses, broken(), |_, _| {}) => ended.unwrap(),
+            () = told => {}
+        }
+        assert_eq!(pauses.count, 0, "short pauses again");
+        let busy = RangeError::Busy { after: Some(Duration::from_millis(30)) };
+        let (began, told) = (Instant::now(), async {
+            loop {
+                back.notify_waiters();
+                tokio::task::yield_now().await;
+            }
+        });
+        let short = RetryOptions { first_pause: Duration::from_millis(30), ..options };
+        let retries = Retries::new(short, Some(Arc::clone(&back)));
+        tokio::select! {
+            ended = retries.pause(&mut pauses, busy, |_, _| {}) => ended.unwrap(),
+            () = told => {}
+        }
+        assert!(began.elapsed() >= Duration::from_millis(30));
+    }
 }

@@ -88,6 +88,10 @@ impl Node {
             self.tell_contacts(these.difference(those), change);
         }
         *here = connected;
+        if !known.is_empty() {
+            // What fetches or asks for data does not wait out a pause that grew while the peer was away.
+            self.nudge.notify_waiters();
+        }
         let now = now_ms();
         let mut reschedule = Vec::new();
         for did in known {

@@ -161,7 +161,7 @@ pub struct Inner {
     /// Folders for fetched files are given out one after the other.
     outs: tokio::sync::Mutex<()>,
     /// Somebody asked that what waits is tried again now.
-    nudge: Notify,
+    nudge: Arc<Notify>,
     /// The outbox has something new.
     wake: Notify,
     /// A commit failed in a way that leaves open what stands there.
@@ -327,7 +327,7 @@ impl Node {
             asked_keys: Mutex::default(),
             pinning: tokio::sync::Mutex::default(),
             outs: tokio::sync::Mutex::default(),
-            nudge: Notify::new(),
+            nudge: Arc::default(),
             wake: Notify::new(),
             unsure: Notify::new(),
             link: seams.link,

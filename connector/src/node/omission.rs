@@ -79,9 +79,12 @@ fn newest_shard(known: &[PeerLogRow]) -> u32 {
     known.iter().map(|log| shard(&log.origin)).max().unwrap_or_default()
 }
 
-/// Whether a peer that is there did not answer: heard often enough, that is an answer too.
+/// Whether a peer that is there did not answer, or not while clocks differ: heard often enough, that is an answer too.
 pub(super) fn is_silence(error: &NodeError) -> bool {
-    matches!(error.code(), Code::TimedOut | Code::Busy)
+    matches!(
+        error.code(),
+        Code::TimedOut | Code::Busy | Code::TokenExpired | Code::TokenNotYet | Code::KeyNotYet
+    )
 }
 
 impl Node {

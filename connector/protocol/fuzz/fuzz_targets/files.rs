@@ -3,6 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use naru_protocol::filelist::FileList;
+use naru_protocol_fuzz as _;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(list) = FileList::parse(data) else { return };

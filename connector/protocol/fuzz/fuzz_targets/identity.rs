@@ -9,6 +9,7 @@ use naru_protocol::{
     signature::PublicKey,
     ticket::{Address, Ticket},
 };
+use naru_protocol_fuzz as _;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };

@@ -3,6 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use naru_protocol::json::{canonical, parse, parse_lenient};
+use naru_protocol_fuzz as _;
 
 fuzz_target!(|data: &[u8]| {
     let strict = parse(data);

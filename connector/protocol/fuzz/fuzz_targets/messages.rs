@@ -13,10 +13,13 @@ use naru_protocol::{
             ContractRequestMessage, End,
         },
         odrl::{Agreement, Offer},
-        transfer::{TransferCompletionMessage, TransferProcess, TransferRequestMessage, TransferStartMessage},
+        transfer::{
+            TransferCompletionMessage, TransferProcess, TransferRequestMessage, TransferStartMessage,
+        },
     },
     json::parse_lenient,
 };
+use naru_protocol_fuzz as _;
 
 fn message<M: Message>(bytes: &[u8]) {
     if let Ok(read) = M::parse(bytes) {
@@ -56,7 +59,10 @@ fuzz_target!(|data: &[u8]| {
         }
         _ => {
             if let Some(at) = std::str::from_utf8(bytes).ok().and_then(parse_date_time) {
-                assert_eq!(parse_date_time(&to_date_time(at)), Some(at));
+                // A zone can carry the last day of 9999 into a year that has no text.
+                if let Some(text) = to_date_time(at) {
+                    assert_eq!(parse_date_time(&text), Some(at));
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use naru_protocol::plain::shown;
+use naru_protocol_fuzz as _;
 
 fuzz_target!(|data: &[u8]| {
     let once = shown(data);

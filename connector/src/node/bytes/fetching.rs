@@ -15,7 +15,7 @@ use naru_protocol::{
     listing::Listing,
     window::{Transfer, WindowAck, WindowProgress},
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use super::refused;
 use crate::{
@@ -156,6 +156,10 @@ impl RangeSource for Link {
             }
             answer => answer,
         }
+    }
+
+    fn back(&self) -> Option<Arc<Notify>> {
+        Some(Arc::clone(&self.node.nudge))
     }
 }
 

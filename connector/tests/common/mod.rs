@@ -449,7 +449,14 @@ pub(crate) async fn publish_as(
 ) -> String {
     write_files(source);
     let title = [("en".to_owned(), "test records".to_owned())].into();
-    let ask = Publish { path: source.to_owned(), title, policy, facts, approval };
+    let ask = Publish {
+        path: source.to_owned(),
+        title,
+        policy,
+        facts,
+        approval: Some(approval),
+        ..Publish::default()
+    };
     seller.node().publish(ask).await.unwrap().dataset
 }
 

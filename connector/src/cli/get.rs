@@ -92,6 +92,13 @@ struct Wish {
     aside: bool,
 }
 
+impl Wish {
+    /// Whether somebody agrees, or has said so beforehand.
+    fn is_attended(&self) -> bool {
+        self.yes || std::io::stdin().is_terminal()
+    }
+}
+
 pub(super) async fn get(args: Get, json: bool) -> Result<bool, Failure> {
     let usage = || {
         Failure::new(
@@ -126,14 +133,17 @@ pub(super) async fn get(args: Get, json: bool) -> Result<bool, Failure> {
 
 /// The exchange that brings the data: one that goes on from before, else a new one once a person agrees.
 async fn begun(wish: &Wish) -> Result<Value, Failure> {
-    if let Some(view) = underway(wish).await? {
-        return Ok(view);
+    match underway(wish).await {
+        Ok(Some(view)) => return Ok(view),
+        Err(failure) if wish.is_attended() => return Err(failure),
+        // Where nobody could agree, that is said first.
+        Ok(None) | Err(_) => {}
     }
     match begin(wish).await {
         // Perhaps since another command has just begun the same: then both follow that.
-        Err(failure) if failure.code == Code::ArgumentInvalid.as_str() => match underway(wish).await? {
-            Some(view) => Ok(view),
-            None => Err(failure),
+        Err(failure) if failure.code == Code::ArgumentInvalid.as_str() => match underway(wish).await {
+            Ok(Some(view)) => Ok(view),
+            Ok(None) | Err(_) => Err(failure),
         },
         begun => begun,
     }
@@ -160,7 +170,7 @@ async fn underway(wish: &Wish) -> Result<Option<Value>, Failure> {
 
 /// Shows what is asked, has a person agree, and asks for it.
 async fn begin(wish: &Wish) -> Result<Value, Failure> {
-    if !wish.yes && !std::io::stdin().is_terminal() {
+    if !wish.is_attended() {
         let why = "nobody is here to agree to what is asked";
         let hint =
             "Run it on a terminal, or say --yes: what is asked is then signed and sent without a question.";

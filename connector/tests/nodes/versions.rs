@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection, query, sqlite::SqliteConnectOptions};
 
 use super::getting::{naru, run, serve};
-use crate::common::{Dials, Firm, Pair, Temp, harmless, policy, proposal};
+use crate::common::{Dials, Firm, Pair, Temp, deals::Provider, hand::Hand, harmless, now, policy, proposal};
 
 fn fresh(path: &Path) -> Publish {
     let title = [("en".to_owned(), "line 3".to_owned())].into();
@@ -256,6 +256,95 @@ fn names_that_cannot_travel_are_named_and_told_on_one_line() {
         let error = with(&folder, &temp.join("other"), || {}).unwrap_err();
         assert!(matches!(error, PublishError::Name { .. }) && !error.to_string().contains('\n'), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_in_a_backup_and_what_lies_elsewhere_is_not() {
+    let temp = Temp::new();
+    let firm = Firm::start(temp.join("firm"), "firm", "KR", Some(0)).await;
+    let _stop = serve(&firm).await;
+    let source = temp.join("line");
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("table.csv"), "kept\r\n").unwrap();
+    let copied = publish_at(&firm, Publish { copy: true, ..fresh(&source) }).await.unwrap();
+    publish_at(&firm, fresh(&source)).await.unwrap();
+    let (file, restored) = (temp.join("b.tar"), temp.join("restored"));
+    let made = run(naru(&firm.dir, &["backup", "--out", file.to_str().unwrap()])).await;
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let made = run(naru(&restored, &["restore", file.to_str().unwrap()])).await;
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let name = copied.dataset.rsplit(':').next().unwrap();
+    let mut found = Vec::new();
+    for version in fs::read_dir(restored.join("published")).unwrap() {
+        let version = version.unwrap();
+        let copy = fs::read(version.path().join("copy/0")).ok();
+        found.push((version.file_name().to_str().unwrap() == format!("{name}-1"), copy));
+    }
+    found.sort();
+    assert_eq!(found, [(false, None), (true, Some(b"kept\r\n".to_vec()))]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_publication_that_nobody_waits_for_leaves_nothing() {
+    let temp = Temp::new();
+    let firm = Firm::start(temp.join("firm"), "firm", "KR", Some(0)).await;
+    let _stop = serve(&firm).await;
+    let large = temp.join("large.bin");
+    // A hole: it takes long to be read, and no room.
+    fs::File::create(&large).unwrap().set_len(64 << 30).unwrap();
+    let path = large.to_str().unwrap();
+    let terms = ["--title", "Large", "--terms", "research-only"];
+    let mut child = naru(&firm.dir, &[&["publish", path], &terms[..]].concat()).spawn().unwrap();
+    let busy = loop {
+        let all = firm.node().publishing().await.unwrap();
+        if let Some(one) = all.into_iter().find(|one| one.hashed > 0) {
+            break one;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "it ended");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    };
+    assert_eq!((busy.files, busy.bytes, busy.path.as_path()), (1, 64 << 30, large.as_path()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let published = firm.dir.join("published");
+    while !firm.node().publishing().await.unwrap().is_empty() || fs::read_dir(&published).unwrap().count() > 0
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert!(firm.node().datasets().await.unwrap().is_empty());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn more_than_a_dataset_may_hold_is_refused_before_a_byte_is_read() {
+    // CAT-4.7
+    let temp = Temp::new();
+    let folder = temp.join("large");
+    fs::create_dir(&folder).unwrap();
+    for n in 0..9 {
+        // Holes of 8 TiB.
+        fs::File::create(folder.join(format!("{n}"))).unwrap().set_len(8 << 40).unwrap();
+    }
+    let error = with(&folder, &temp.join("index"), || panic!("it is read")).unwrap_err();
+    assert_eq!(error.code(), Code::TooLarge, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_version_of_what_was_unpublished_is_dealt_about() {
+    // CAT-7.6
+    let provider = Provider::new().await;
+    let hand = Hand::paired(&provider.firm).await;
+    let terms = provider.terms(&hand, now() + 3600).await;
+    let source = provider.temp.join("next");
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("table.csv"), "next\r\n").unwrap();
+    publish_at(&provider.firm, next(&provider.dataset, &source, false)).await.unwrap();
+    // The first version is signed and was offered: whoever read it may still name it.
+    let (_, act) = hand.request(&terms);
+    hand.carry(&act).await.accepted(201);
+    provider.firm.node().withdraw(DatasetName { dataset: provider.dataset.clone() }).await.unwrap();
+    let (_, act) = hand.request(&terms);
+    hand.carry(&act).await.refused_finally("listing_unknown");
 }
 
 #[tokio::test(flavor = "multi_thread")]

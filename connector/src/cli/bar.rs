@@ -84,6 +84,8 @@ pub(super) struct Bar {
     /// Written last and not yet ended.
     open: Option<String>,
     wrote: Option<Instant>,
+    /// How many bytes there are, as told last.
+    total: Option<u64>,
     meter: Meter,
 }
 
@@ -91,7 +93,7 @@ impl Bar {
     /// One that is seen where standard error is a terminal, unless `quiet`.
     pub(super) fn new(quiet: bool) -> Self {
         let shown = !quiet && std::io::stderr().is_terminal();
-        Self { shown, open: None, wrote: None, meter: Meter::default() }
+        Self { shown, open: None, wrote: None, total: None, meter: Meter::default() }
     }
 
     /// Whether anybody sees it.
@@ -106,6 +108,7 @@ impl Bar {
         }
         let now = Instant::now();
         self.meter.note(now, bytes);
+        self.total = total;
         let text = line(what, bytes, total, self.meter.rate());
         let whole = total.is_some_and(|total| total == bytes);
         let soon = self.wrote.is_some_and(|at| now.duration_since(at) < EVERY);
@@ -117,6 +120,13 @@ impl Bar {
             self.open.as_ref().map_or(0, |last| last.chars().count().saturating_sub(text.chars().count()));
         eprint!("\r{text}{}", " ".repeat(pad));
         (self.open, self.wrote) = (Some(text), Some(now));
+    }
+
+    /// So many bytes are there for good: if that is all of them, the line says so before it is ended.
+    pub(super) fn whole(&mut self, what: &str, bytes: u64) {
+        if self.open.is_some() && self.total == Some(bytes) {
+            self.show(what, bytes, Some(bytes));
+        }
     }
 
     /// Ends the line, so that something else can be written.

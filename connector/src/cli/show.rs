@@ -132,8 +132,20 @@ impl Teller {
     fn progress(&mut self, view: &Value) {
         let number = |name: &str| view.get(name).and_then(Value::as_u64);
         let runs = word(view, "role") == "consumer" && word(view, "state") == "STARTED";
-        if let Some(bytes) = number("bytes").filter(|bytes| runs && *bytes > 0) {
-            self.bar.show(pick("verified", "검증됨"), bytes, number("total"));
+        // A plain partner does not say how much there is; nor can what comes from it be verified.
+        let plain = view.get("unsigned") == Some(&Value::Bool(true));
+        let total = number("total");
+        if let Some(bytes) = number("bytes").filter(|bytes| runs && *bytes > 0 && (plain || total.is_some()))
+        {
+            let what = if plain { pick("received", "받음") } else { pick("verified", "검증됨") };
+            self.bar.show(what, bytes, total);
+        }
+    }
+
+    /// All that was to come is there, before the next line says so.
+    fn whole(&mut self, view: &Value) {
+        if let Some(bytes) = view.get("bytes").and_then(Value::as_u64) {
+            self.bar.whole(pick("verified", "검증됨"), bytes);
         }
     }
 }
@@ -184,6 +196,7 @@ async fn follow_on(dir: &Path, first: Value, goal: Goal, teller: &mut Teller) ->
     let (mut state, mut trouble) = (String::new(), String::new());
     loop {
         if !teller.json {
+            teller.whole(&view);
             teller.say(&mut state, state_line(&view));
             teller.say(&mut trouble, trouble_line(&view));
             teller.progress(&view);

@@ -224,11 +224,11 @@ impl<'a> All<'a> {
 
 /// Opens a file that was found in the folder: what has taken its place since must be a file there too.
 fn open(folder: &Path, path: &Path) -> Result<File, PublishError> {
-    let at = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            PublishError::Gone { path: path.to_owned() }
+    let at = |error: io::Error| {
+        if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+            return PublishError::Gone { path: path.to_owned() };
         }
-        _ => PublishError::io(path, error),
+        PublishError::io(path, error)
     };
     let place = path.canonicalize().map_err(at)?;
     if !place.starts_with(folder) {

@@ -152,6 +152,33 @@ async fn a_get_that_was_broken_off_goes_on_with_the_same_deal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_had_stopped_is_taken_up_again_by_the_same_get() {
+    let pair = Pair::new(Dials::Buyer, harmless()).await;
+    let _stop = serve(&pair.buyer).await;
+    let (dataset, out) = (many(&pair).await, pair.temp.join("in"));
+    let text = out.to_str().unwrap();
+    let asked = pair.buyer.request("other", &dataset, Some(out.clone())).await.unwrap();
+    let ask = |rate| LimitRate { id: asked.id.clone(), bytes_per_second: rate };
+    pair.buyer.node().limit_rate(ask(Some(64 << 10))).await.unwrap();
+    let id = pair.buyer.until(&asked.id, |view| view.other.is_some()).await.other.unwrap();
+    pair.buyer.until(&id, |view| view.bytes.is_some_and(|bytes| bytes > 0)).await;
+    // Somebody's own file is where one of the dataset has to go: it is not written over.
+    fs::write(out.join("23.bin"), "mine").unwrap();
+    pair.buyer.node().limit_rate(ask(None)).await.unwrap();
+    pair.buyer.until(&id, |view| view.trouble.as_ref().is_some_and(|trouble| !trouble.goes_on)).await;
+    let stopped = run(get(&pair, &dataset, text, &["--json"])).await;
+    assert!(!stopped.status.success(), "{:?}", said(&stopped));
+    assert_eq!(fs::read(out.join("23.bin")).unwrap(), b"mine");
+    fs::remove_file(out.join("23.bin")).unwrap();
+    let mended = run(get(&pair, &dataset, text, &["--json"])).await;
+    assert!(mended.status.success(), "{:?}", said(&mended));
+    assert_eq!(fs::read(out.join("23.bin")).unwrap(), [23; 64 << 10]);
+    assert_eq!(transfer(&pair).await.unwrap().id, id);
+    assert_eq!(pair.buyer.node().exchanges().await.unwrap().len(), 2, "one deal");
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rate_is_kept_within_bounds() {
     let pair = Pair::new(Dials::Buyer, harmless()).await;
     let asked = pair.buyer.request("other", &pair.dataset, None).await.unwrap();

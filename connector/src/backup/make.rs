@@ -155,7 +155,15 @@ fn sources(folder: &Folder, config: &Config, root: bool) -> Result<(Sources, Vec
     for version in listed(&published)? {
         for file in listed(&published.join(&version))? {
             let path = published.join(&version).join(&file);
-            sources.push((format!("published/{version}/{file}"), Content::File(path)));
+            let name = format!("published/{version}/{file}");
+            if !path.is_dir() {
+                sources.push((name, Content::File(path)));
+                continue;
+            }
+            // A copy of the published files: without it nobody could be given what was agreed.
+            for file in listed(&path)? {
+                sources.push((format!("{name}/{file}"), Content::File(path.join(&file))));
+            }
         }
     }
     Ok((sources, outside))
@@ -179,7 +187,7 @@ fn listed(folder: &Path) -> Result<Vec<String>, Failure> {
         let name = entry.map_err(io(folder))?.file_name();
         let name = name.into_string().map_err(|_| unusable(folder, "holds a name that is not UTF-8"))?;
         // What is being written now is not yet anything.
-        if ![".new", ".part"].iter().any(|end| name.ends_with(end)) {
+        if ![".new", ".part", ".building"].iter().any(|end| name.ends_with(end)) {
             names.push(name);
         }
     }

@@ -44,8 +44,8 @@ pub(super) enum Verb {
     /// List what is published.
     #[command(after_help = examples::DATASETS)]
     Datasets(Dir),
-    /// Take a dataset out of the catalog; agreements in force go on.
-    #[command(after_help = examples::WITHDRAW)]
+    /// Take a dataset out of the catalog, in all its versions; agreements in force go on.
+    #[command(name = "unpublish", visible_alias = "withdraw", after_help = examples::UNPUBLISH)]
     Withdraw(Dataset),
     /// Print a ticket for a partner; its last line is the ticket.
     #[command(after_help = examples::TICKET)]
@@ -197,8 +197,9 @@ pub(super) struct Get {
     /// What it is for.
     #[arg(long)]
     pub(super) purpose: String,
-    /// Where the files go: a folder that is new or empty.
-    #[arg(long)]
+    /// Where the files go: a folder that is new, empty, or has a part of them from before. `-` writes the one file of a dataset
+    /// to standard output, verified, and everything else to standard error.
+    #[arg(long, visible_alias = "output", value_name = "FOLDER|-")]
     pub(super) out: PathBuf,
     /// Countries where the data are kept and processed; the own country otherwise.
     #[arg(long)]
@@ -216,6 +217,9 @@ pub(super) struct Get {
     /// Sign and send what is shown without a question, for scripts.
     #[arg(long, short)]
     pub(super) yes: bool,
+    /// Bytes in a second, at most: 500K, 2M, 1G. Holds until the node stops, or a `get` of the same without it.
+    #[arg(long, value_name = "RATE", value_parser = super::get::rate)]
+    pub(super) limit_rate: Option<u64>,
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -15,7 +15,8 @@ Examples:
   naru backup --dir seoul --out copy.tar --without-root-key
   naru backup --dir seoul --out /dev/shm/b.tar && age -p -o b.tar.age /dev/shm/b.tar
 
-The file holds the node's keys in the clear: keep it as you keep them. Published files are not in it.")]
+The file holds the node's keys in the clear: keep it as you keep them. Published files are in it only
+where they were published with --copy.")]
 pub(super) struct Backup {
     #[command(flatten)]
     at: Dir,

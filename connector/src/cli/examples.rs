@@ -22,8 +22,11 @@ pub(super) const CATALOG: &str = "Examples:
 pub(super) const GET: &str = "Examples:
   naru get --dir B hangang/DATASET --purpose research --out ./in
   naru get --dir B hangang/DATASET --purpose research --out ./in --yes
+  naru get --dir B hangang/DATASET --purpose research --out ./in --limit-rate 2M
+  naru get --dir B hangang/DATASET --purpose research --output - --yes | zcat >table.csv
 
-It shows what is asked, the terms, where the files go and what our own rules say, and asks before anything is signed.";
+It shows what is asked, the terms, where the files go and what our own rules say, and asks before anything is signed. Ctrl-C
+ends only the looking: the node goes on, and the same command again shows it. It asks nothing then and signs no other deal.";
 
 pub(super) const AGREEMENTS: &str = "Examples:
   naru agreements --dir A
@@ -38,8 +41,10 @@ pub(super) const DATASETS: &str = "Examples:
   naru datasets --dir A
   naru datasets --dir A --json";
 
-pub(super) const WITHDRAW: &str = "Examples:
-  naru withdraw --dir A urn:dxp:0123456789abcdef0123456789abcdef";
+pub(super) const UNPUBLISH: &str = "Examples:
+  naru unpublish --dir A urn:dxp:0123456789abcdef0123456789abcdef
+
+`naru publish --version-of DATASET` offers it again, as a new version.";
 
 pub(super) const PEERS: &str = "Examples:
   naru peers --dir A

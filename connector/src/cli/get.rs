@@ -1,9 +1,10 @@
-//! `naru trust` and `naru get`: what a person is shown, and agrees to, before something binding is said to a partner.
+//! `naru trust` and `naru get`: what a person is shown, and agrees to, before something binding is said to a partner. A `get` that
+//! was begun before goes on instead: it asks nothing and signs nothing new.
 
 use std::{
     fmt::Write as _,
     io::{BufRead as _, IsTerminal as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -13,13 +14,15 @@ use serde_json::{Value, json};
 use super::{
     absolute,
     args::{Get, Trust},
-    confirm, publish, show,
-    show::Goal,
+    confirm,
+    lang::pick,
+    output, publish, show,
+    show::{Goal, Teller},
     tell,
 };
 use crate::{
     control::{self, Failure},
-    node::short_name,
+    node::{flows::SLOWEST, short_name},
     templates::Kind,
 };
 
@@ -61,6 +64,41 @@ async fn alias(dir: &Path, text: &str) -> Result<String, Failure> {
     Ok(known.unwrap_or_else(|| short_name(&ticket.peer().participant().name)))
 }
 
+/// Bytes in a second, as `--limit-rate` takes them: a number, with K, M or G for powers of 1024.
+pub(super) fn rate(text: &str) -> Result<u64, String> {
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let shift = match unit {
+        "" => 0,
+        "k" | "K" => 10,
+        "m" | "M" => 20,
+        "g" | "G" => 30,
+        _ => return Err(format!("{unit:?} is no unit: a number of bytes, or one with K, M or G")),
+    };
+    let number: u64 = digits.parse().map_err(|_| "not a number of bytes".to_owned())?;
+    let rate = number.checked_mul(1 << shift).ok_or("too large a number")?;
+    match rate < SLOWEST {
+        true => Err(format!("the slowest rate is {}K", SLOWEST >> 10)),
+        false => Ok(rate),
+    }
+}
+
+/// What a `get` is about.
+struct Wish {
+    dir: PathBuf,
+    request: Value,
+    yes: bool,
+    json: bool,
+    /// The data go to standard output: everything else to standard error.
+    aside: bool,
+}
+
+impl Wish {
+    /// Whether somebody agrees, or has said so beforehand.
+    fn is_attended(&self) -> bool {
+        self.yes || std::io::stdin().is_terminal()
+    }
+}
+
 pub(super) async fn get(args: Get, json: bool) -> Result<bool, Failure> {
     let usage = || {
         Failure::new(
@@ -70,29 +108,89 @@ pub(super) async fn get(args: Get, json: bool) -> Result<bool, Failure> {
     };
     let (peer, dataset) = args.dataset.split_once('/').ok_or_else(usage)?;
     let declared = args.declare.as_deref().map(|given| publish::named(Kind::Facts, given)).transpose()?;
+    let aside = args.out.as_os_str() == "-";
+    let out = match aside {
+        true => output::place(&args.at.dir, &[peer, dataset, &args.purpose], &args.country)?,
+        false => absolute(&args.out)?,
+    };
     let request = json!({
         "peer": peer, "dataset": dataset, "purpose": args.purpose, "countries": args.country,
-        "out": absolute(&args.out)?, "facts": declared, "keep_days": args.keep_days, "push": args.push,
+        "out": out, "facts": declared, "keep_days": args.keep_days, "push": args.push,
     });
-    if !args.yes && !std::io::stdin().is_terminal() {
+    let wish = Wish { dir: args.at.dir, request, yes: args.yes, json, aside };
+    let begun = begun(&wish).await?;
+    let pace = json!({"id": begun["id"], "bytes_per_second": args.limit_rate});
+    control::call(&wish.dir, "limit-rate", Some(&pace)).await?;
+    let mut teller = Teller::new(json, aside);
+    let Some(_) = show::follow_with(&wish.dir, begun, Goal::Data, &mut teller).await? else {
+        return Ok(false);
+    };
+    if aside {
+        output::pour(&out, &mut std::io::stdout())?;
+    }
+    Ok(true)
+}
+
+/// The exchange that brings the data: one that goes on from before, else a new one once a person agrees.
+async fn begun(wish: &Wish) -> Result<Value, Failure> {
+    match underway(wish).await {
+        Ok(Some(view)) => return Ok(view),
+        Err(failure) if wish.is_attended() => return Err(failure),
+        // Where nobody could agree, that is said first.
+        Ok(None) | Err(_) => {}
+    }
+    match begin(wish).await {
+        // Perhaps since another command has just begun the same: then both follow that.
+        Err(failure) if failure.code == Code::ArgumentInvalid.as_str() => match underway(wish).await {
+            Ok(Some(view)) => Ok(view),
+            Ok(None) | Err(_) => Err(failure),
+        },
+        begun => begun,
+    }
+}
+
+/// What goes on with this wish already; taken up again where it had stopped for something that somebody may have mended.
+async fn underway(wish: &Wish) -> Result<Option<Value>, Failure> {
+    let view = control::call(&wish.dir, "underway", Some(&wish.request)).await?;
+    let Some(id) = view["id"].as_str() else { return Ok(None) };
+    if !wish.json {
+        eprintln!(
+            "{} {id}: {}",
+            pick("goes on with exchange", "이어지는 거래"),
+            pick("nothing new is asked or signed", "새로 요청하거나 서명하지 않습니다")
+        );
+    }
+    let stopped = view.pointer("/trouble/goes_on") == Some(&Value::Bool(false));
+    let receives = view["kind"] == "transfer" || view["state"] == "FINALIZED";
+    if stopped && receives {
+        return control::call(&wish.dir, "retry", Some(&json!({"id": id}))).await.map(Some);
+    }
+    Ok(Some(view))
+}
+
+/// Shows what is asked, has a person agree, and asks for it.
+async fn begin(wish: &Wish) -> Result<Value, Failure> {
+    if !wish.is_attended() {
         let why = "nobody is here to agree to what is asked";
         let hint =
             "Run it on a terminal, or say --yes: what is asked is then signed and sent without a question.";
         return Err(Failure::new(Code::ArgumentInvalid, why).hint(hint));
     }
-    let dir = &args.at.dir;
-    let preview = control::call(dir, "preview", Some(&request)).await?;
-    if !json {
+    let preview = control::call(&wish.dir, "preview", Some(&wish.request)).await?;
+    if let Some(files) = preview["files"].as_u64().filter(|files| wish.aside && *files != 1) {
+        let why = format!("it has {files} files, and standard output takes one; name a folder with --out");
+        return Err(Failure::new(Code::ArgumentInvalid, why));
+    }
+    if !wish.json && !wish.aside {
         print!("{}", asked(&preview));
-    } else if !args.yes {
+    } else if !wish.json || !wish.yes {
         eprint!("{}", asked(&preview));
     }
     // What our own rules forbid needs no answer: asking ends with the rule, its law and the way out.
-    if !args.yes && preview["allowed"] != false && !agrees()? {
+    if !wish.yes && preview["allowed"] != false && !agrees()? {
         return Err(Failure::new(Code::Cancelled, "not agreed to; nothing was signed or sent"));
     }
-    let begun = control::call(dir, "request", Some(&request)).await?;
-    show::follow(dir, begun, Goal::Data, json).await
+    control::call(&wish.dir, "request", Some(&wish.request)).await
 }
 
 fn agrees() -> Result<bool, Failure> {
@@ -170,6 +268,18 @@ fn findings(preview: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rate_is_a_number_of_bytes_with_a_unit() {
+        for (text, bytes) in [("65536", 65536), ("64K", 65536), ("2m", 2 << 20), ("1G", 1 << 30)] {
+            assert_eq!(rate(text), Ok(bytes));
+        }
+        for text in
+            ["", "K", "63K", "0", "-1", "2.5M", "2MB/s", "99999999999999999999", "18446744073709551615G"]
+        {
+            assert!(rate(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn what_is_asked_is_told_whole_and_nothing_in_it_moves_the_cursor() {

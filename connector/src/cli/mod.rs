@@ -9,6 +9,7 @@
 mod print;
 mod args;
 mod backup;
+mod bar;
 mod check;
 mod complain;
 mod config;
@@ -24,11 +25,13 @@ mod lang;
 mod log;
 mod logs;
 mod manual;
+mod output;
 mod publish;
 mod queue;
 mod run;
 mod show;
 mod token;
+mod watch;
 mod words;
 
 use std::{

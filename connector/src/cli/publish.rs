@@ -1,12 +1,16 @@
 //! `naru publish` and `naru templates`: terms and facts from templates, files and single `--fact`s, put together here; what rules
 //! would still ask for is the node's answer.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use naru_protocol::error::Code;
 use serde_json::{Value, json};
 
-use super::{absolute, args::Dir, read_json, show};
+use super::{absolute, args::Dir, bar::Bar, lang::pick, read_json, show, watch};
 use crate::{
     control::{self, Failure},
     node::verbs::Approval,
@@ -19,6 +23,11 @@ use crate::{
   naru publish --dir A ./images --title \"Welds\" --terms quality-analysis --country KR --country SG --keep-days 90 \\
        --declare production-images --fact rights.basis=co_generator --fact rights.co_agreement_forbids=false
   naru publish --dir A ./data --title Data --terms ./terms.json --declare ./facts.json
+  naru publish --dir A ./data --version-of DATASET        # the next version, with title, terms and facts as before
+  naru publish --dir A ./out --title \"Line 3\" --terms research-only --declare sensor-series --copy --watch
+
+A version never changes, and agreements keep the one that they are about. Files are served from where they lie, so one that
+changes is refused from then on; --copy keeps a copy in the node's folder instead, which --watch wants as a rule.
 
 What you declare is signed in the listing as your own word. Without it facts stay unknown, and no deal comes about until they
 are supplied; `publish` then prints which. `naru templates` lists the templates.")]
@@ -28,16 +37,16 @@ pub(super) struct Publish {
     /// The folder or file; it stays where it is.
     pub(super) path: PathBuf,
     /// A title.
-    #[arg(long)]
-    pub(super) title: String,
+    #[arg(long, required_unless_present = "version_of")]
+    pub(super) title: Option<String>,
     /// What the other may do: a template, or a file with an ODRL offer (JSON; with a `/` or `.` in its name).
-    #[arg(long, value_name = "NAME|FILE")]
-    pub(super) terms: String,
+    #[arg(long, value_name = "NAME|FILE", required_unless_present = "version_of")]
+    pub(super) terms: Option<String>,
     /// Limit the terms to these countries; without it a deal is bound to those that the partner states.
-    #[arg(long)]
+    #[arg(long, requires = "terms")]
     pub(super) country: Vec<String>,
     /// Have the data deleted after that many days, whatever the terms say.
-    #[arg(long)]
+    #[arg(long, requires = "terms")]
     pub(super) keep_days: Option<u32>,
     /// What the data are: a template, or a file with facts (JSON; with a `/` or `.` in its name).
     #[arg(long, value_name = "NAME|FILE")]
@@ -46,8 +55,21 @@ pub(super) struct Publish {
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) fact: Vec<String>,
     /// Who decides about requests that the rules allow: `auto`, the rules alone, or `ask`, a person (`naru queue`).
-    #[arg(long, value_enum, default_value_t)]
-    pub(super) approval: Approval,
+    /// `auto` unless a version before says otherwise.
+    #[arg(long, value_enum)]
+    pub(super) approval: Option<Approval>,
+    /// Publish the next version of this dataset. What is not given is as in the version before; facts are given whole.
+    #[arg(long, value_name = "DATASET")]
+    pub(super) version_of: Option<String>,
+    /// Keep a copy of the files in the node's folder and serve that: later changes of the files do not matter.
+    #[arg(long)]
+    pub(super) copy: bool,
+    /// Stay, and publish a version whenever the files have changed and settled; until Ctrl-C.
+    #[arg(long)]
+    pub(super) watch: bool,
+    /// Seconds without a change after which files have settled.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "watch")]
+    pub(super) settle: u64,
 }
 
 #[derive(Debug, Clone, clap::Args)]
@@ -86,7 +108,9 @@ pub(super) fn named(kind: Kind, given: &str) -> Result<Value, Failure> {
 
 /// Terms with what the command line changes in them.
 fn terms(args: &Publish) -> Result<Value, Failure> {
-    let mut terms = named(Kind::Terms, &args.terms)?;
+    // The node takes those of the version before.
+    let Some(given) = &args.terms else { return Ok(Value::Null) };
+    let mut terms = named(Kind::Terms, given)?;
     if !args.country.is_empty() {
         templates::limit_countries(&mut terms, &args.country);
     }
@@ -110,17 +134,45 @@ fn facts(declare: Option<&str>, more: &[String]) -> Result<Value, Failure> {
 }
 
 pub(super) async fn publish(args: Publish, json: bool) -> Result<bool, Failure> {
+    let path = absolute(&args.path)?;
+    let facts = match args.version_of.is_some() && args.declare.is_none() && args.fact.is_empty() {
+        true => Value::Null,
+        false => facts(args.declare.as_deref(), &args.fact)?,
+    };
+    let title = args.title.as_ref().map_or_else(|| json!({}), |title| json!({"en": title}));
     let request = json!({
-        "path": absolute(&args.path)?,
-        "title": {"en": args.title},
-        "policy": terms(&args)?,
-        "facts": facts(args.declare.as_deref(), &args.fact)?,
-        "approval": args.approval,
+        "path": path, "title": title, "policy": terms(&args)?, "facts": facts, "approval": args.approval,
+        "copy": args.copy, "version_of": args.version_of,
     });
-    let mut made = control::call(&args.at.dir, "publish", Some(&request)).await?;
+    let dir = args.at.dir.as_path();
+    if !args.watch {
+        return one(dir, &request, json).await.map(|_| true);
+    }
+    let settle = Duration::from_secs(args.settle);
+    watch::run(&path, settle, json, args.version_of, async |dataset| {
+        let mut request = request.clone();
+        request["version_of"] = json!(dataset);
+        one(dir, &request, json).await
+    })
+    .await
+}
+
+/// Publishes once and says what came of it.
+async fn one(dir: &Path, request: &Value, json: bool) -> Result<Value, Failure> {
+    let mut made = hashed(dir, request, json).await?;
+    if made["unchanged"] == true {
+        if json {
+            println!("{made}");
+        } else {
+            let (same, stays) =
+                (pick("nothing has changed", "바뀐 것이 없습니다"), pick("stays", "그대로입니다"));
+            println!("{same}: {} {} {stays}", show::plain(&made["dataset"]), made["version"]);
+        }
+        return Ok(made);
+    }
     // It is published; rules that cannot be asked do not undo that.
     let dataset = json!({"dataset": made["dataset"]});
-    let said = control::call(&args.at.dir, "advice", Some(&dataset)).await.unwrap_or_default();
+    let said = control::call(dir, "advice", Some(&dataset)).await.unwrap_or_default();
     if json {
         made["wanted"] = said["wanted"].clone();
         made["refusals"] = said["refusals"].clone();
@@ -128,7 +180,31 @@ pub(super) async fn publish(args: Publish, json: bool) -> Result<bool, Failure> 
     } else {
         print!("{}{}", show::text(&made), advice(said.get("wanted"), said.get("refusals")));
     }
-    Ok(true)
+    Ok(made)
+}
+
+/// Has it published; on a terminal, tells how far the files are hashed meanwhile.
+async fn hashed(dir: &Path, request: &Value, json: bool) -> Result<Value, Failure> {
+    let mut bar = Bar::new(json);
+    let publishing = control::call(dir, "publish", Some(request));
+    tokio::pin!(publishing);
+    let made = loop {
+        tokio::select! {
+            made = &mut publishing => break made,
+            () = tokio::time::sleep(Duration::from_millis(250)), if bar.is_shown() => {}
+        }
+        // What is only looked at may fail.
+        let all = control::call(dir, "publishing", None).await.unwrap_or_default();
+        let mut all = all.as_array().into_iter().flatten();
+        if let Some(seen) = all.find(|seen| seen["path"] == request["path"]) {
+            let number = |name: &str| seen[name].as_u64();
+            let what =
+                format!("{} ({} {})", pick("hashed", "해시 계산됨"), seen["files"], pick("files", "개 파일"));
+            bar.show(&what, number("hashed").unwrap_or_default(), number("bytes"));
+        }
+    };
+    bar.end();
+    made
 }
 
 /// What rules would ask for, and how it is supplied.
@@ -154,8 +230,8 @@ fn advice(wanted: Option<&Value>, refusals: Option<&Value>) -> String {
     }
     if !wanted.is_empty() {
         out.push_str(
-            "supply them by publishing again, with a template (`naru templates`), a file or --fact;\n\
-             `naru withdraw` takes this one out of the catalog\n",
+            "supply them with a next version (--version-of), with a template (`naru templates`), a file or --fact;\n\
+             `naru unpublish` takes this one out of the catalog\n",
         );
     }
     for rule in refusals.and_then(Value::as_array).into_iter().flatten() {

@@ -5,7 +5,10 @@ use std::{fmt::Write as _, path::Path, time::Duration};
 use naru_protocol::error::{Code, Lang};
 use serde_json::{Value, json};
 
-use super::lang::{self, pick};
+use super::{
+    bar::Bar,
+    lang::{self, pick},
+};
 use crate::control::{self, Failure};
 
 /// Indented `name: value` lines; nulls and empty lists are left out.
@@ -89,39 +92,123 @@ enum Next {
     Stuck(Failure),
 }
 
-/// Follows an exchange to the goal; true if it is reached. Ctrl-c ends only the looking.
-pub(super) async fn follow(dir: &Path, first: Value, goal: Goal, json: bool) -> Result<bool, Failure> {
-    tokio::select! {
-        end = follow_on(dir, first, goal, json) => end,
-        _ = tokio::signal::ctrl_c() => {
-            let dir = dir.display();
-            let (goes_on, shows, ends) = (
-                pick("the deal goes on in the node", "거래는 노드에서 계속됩니다"),
-                pick("shows it", "로 볼 수 있고"),
-                pick("ends it", "로 끝낼 수 있습니다"),
-            );
-            eprintln!("{goes_on}: `naru exchanges --dir {dir}` {shows}, `naru cancel --dir {dir} ID` {ends}");
-            Ok(false)
+/// How a following is told.
+#[derive(Debug)]
+pub(super) struct Teller {
+    json: bool,
+    /// Standard output is for the data themselves.
+    aside: bool,
+    bar: Bar,
+}
+
+impl Teller {
+    pub(super) fn new(json: bool, aside: bool) -> Self {
+        Self { json, aside, bar: Bar::new(json) }
+    }
+
+    /// Text as it is.
+    pub(super) fn tell(&mut self, text: &str) {
+        self.bar.end();
+        if self.aside { eprint!("{text}") } else { print!("{text}") }
+    }
+
+    /// Prints a line once, until it is another.
+    fn say(&mut self, said: &mut String, line: String) {
+        if *said != line {
+            if !line.is_empty() {
+                self.tell(&format!("{line}\n"));
+            }
+            *said = line;
+        }
+    }
+
+    /// The last look.
+    fn end(&mut self, view: &Value) {
+        let said = if self.json { format!("{view}\n") } else { text(view) };
+        self.tell(&said);
+    }
+
+    /// How much is verified, of a transfer that is being received.
+    fn progress(&mut self, view: &Value) {
+        let number = |name: &str| view.get(name).and_then(Value::as_u64);
+        let runs = word(view, "role") == "consumer" && word(view, "state") == "STARTED";
+        // A plain partner does not say how much there is; nor can what comes from it be verified.
+        let plain = view.get("unsigned") == Some(&Value::Bool(true));
+        let total = number("total");
+        if let Some(bytes) = number("bytes").filter(|bytes| runs && *bytes > 0 && (plain || total.is_some()))
+        {
+            let what = if plain { pick("received", "받음") } else { pick("verified", "검증됨") };
+            self.bar.show(what, bytes, total);
+        }
+    }
+
+    /// All that was to come is there, before the next line says so.
+    fn whole(&mut self, view: &Value) {
+        if let Some(bytes) = view.get("bytes").and_then(Value::as_u64) {
+            self.bar.whole(pick("verified", "검증됨"), bytes);
         }
     }
 }
 
-async fn follow_on(dir: &Path, first: Value, goal: Goal, json: bool) -> Result<bool, Failure> {
+/// Follows an exchange to the goal; true if it is reached. Ctrl-c ends only the looking.
+pub(super) async fn follow(dir: &Path, first: Value, goal: Goal, json: bool) -> Result<bool, Failure> {
+    Ok(follow_with(dir, first, goal, &mut Teller::new(json, false)).await?.is_some())
+}
+
+/// The same told otherwise; gives the last look where the goal is reached.
+pub(super) async fn follow_with(
+    dir: &Path,
+    first: Value,
+    goal: Goal,
+    teller: &mut Teller,
+) -> Result<Option<Value>, Failure> {
+    let (end, stopped) = tokio::select! {
+        end = follow_on(dir, first, goal, teller) => (end.map(Some), false),
+        _ = tokio::signal::ctrl_c() => (Ok(None), true),
+    };
+    teller.bar.end();
+    if stopped {
+        goes_on(dir, goal);
+    }
+    end
+}
+
+/// What a reader who stops looking has to know.
+fn goes_on(dir: &Path, goal: Goal) {
+    let dir = dir.display();
+    let (goes_on, shows, ends) = (
+        pick("the deal goes on in the node", "거래는 노드에서 계속됩니다"),
+        pick("shows it", "로 볼 수 있고"),
+        pick("ends it", "로 끝낼 수 있습니다"),
+    );
+    eprintln!("{goes_on}: `naru exchanges --dir {dir}` {shows}, `naru cancel --dir {dir} ID` {ends}");
+    if goal == Goal::Data {
+        let again = pick(
+            "the same command again goes on with it; nothing is signed twice",
+            "같은 명령을 다시 실행하면 이어집니다. 두 번 서명하지 않습니다",
+        );
+        eprintln!("{again}");
+    }
+}
+
+async fn follow_on(dir: &Path, first: Value, goal: Goal, teller: &mut Teller) -> Result<Value, Failure> {
     let mut view = first;
     let (mut state, mut trouble) = (String::new(), String::new());
     loop {
-        if !json {
-            say(&mut state, state_line(&view));
-            say(&mut trouble, trouble_line(&view));
+        if !teller.json {
+            teller.whole(&view);
+            teller.say(&mut state, state_line(&view));
+            teller.say(&mut trouble, trouble_line(&view));
+            teller.progress(&view);
         }
         match next(dir, &view, goal) {
             Next::Wait => {}
             Next::Over => {
-                tell(&view, json);
-                return Ok(true);
+                teller.end(&view);
+                return Ok(view);
             }
             Next::Failed(failure) => {
-                tell(&view, json);
+                teller.end(&view);
                 return Err(failure);
             }
             Next::Stuck(failure) => return Err(failure),
@@ -138,22 +225,8 @@ async fn follow_on(dir: &Path, first: Value, goal: Goal, json: bool) -> Result<b
     }
 }
 
-fn tell(view: &Value, json: bool) {
-    if json { println!("{view}") } else { print!("{}", text(view)) }
-}
-
 fn word(view: &Value, name: &str) -> String {
     view.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
-/// Prints a line once, until it is another.
-fn say(said: &mut String, line: String) {
-    if *said != line {
-        if !line.is_empty() {
-            println!("{line}");
-        }
-        *said = line;
-    }
 }
 
 fn state_line(view: &Value) -> String {

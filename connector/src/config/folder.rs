@@ -77,6 +77,12 @@ impl Folder {
         self.join("naru.db")
     }
 
+    /// What is on its way to standard output of a `get`.
+    #[must_use]
+    pub fn received(&self) -> PathBuf {
+        self.join("received")
+    }
+
     /// Where a running node says how to reach it from this machine.
     #[must_use]
     pub fn control(&self) -> PathBuf {

@@ -80,6 +80,8 @@ pub enum FetchEvent<'a> {
         chunks: u64,
         /// Chunks that an earlier fetch has marked as done.
         resumed: u64,
+        /// Bytes of them.
+        held: u64,
     },
     /// A chunk is verified and written.
     Chunk {
@@ -191,6 +193,14 @@ pub enum FetchError {
         /// The path in the file list.
         path: String,
     },
+    /// Two paths of the file list are one name on this system.
+    #[error("{first:?} and {second:?} are one name here")]
+    Alike {
+        /// A path in the file list.
+        first: String,
+        /// Another.
+        second: String,
+    },
     /// A file has the name already.
     #[error("{path}: exists already")]
     Occupied {
@@ -230,6 +240,7 @@ impl FetchError {
             | Self::SourceFault { .. }
             | Self::FileDigest { .. }
             | Self::Name { .. }
+            | Self::Alike { .. }
             | Self::Occupied { .. } => false,
         }
     }
@@ -238,7 +249,9 @@ impl FetchError {
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
-            Self::FileList(BadFileList::Path { .. }) | Self::Name { .. } => Code::PathRefused,
+            Self::FileList(BadFileList::Path { .. }) | Self::Name { .. } | Self::Alike { .. } => {
+                Code::PathRefused
+            }
             Self::FileList(_) | Self::OtherContent | Self::Summary(_) | Self::ChunkList { .. } => {
                 Code::FileListDiffers
             }
@@ -314,7 +327,8 @@ async fn fetch_files<S: RangeSource>(shared: &Arc<Shared<S>>, parallel: usize) -
     .await?;
     let (list, resumed) = (&shared.list, writer.prefix());
     let (files, bytes, chunks) = (list.entries().len() as u64, list.bytes(), list.chunks());
-    (shared.on_event)(FetchEvent::Started { files, bytes, chunks, resumed });
+    let held = (0..resumed).filter_map(|chunk| list.place(chunk)).map(|place| place.len).sum();
+    (shared.on_event)(FetchEvent::Started { files, bytes, chunks, resumed, held });
     let done = Mark { v: 1, chunks, placing: mark.placing };
     if mark.placing && resumed == chunks {
         return Ok(done);

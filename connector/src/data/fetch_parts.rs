@@ -178,6 +178,7 @@ async fn attempt<S: RangeSource>(
     place: ChunkPlace,
     buffer: &mut Buffer,
 ) -> Result<ChunkHash, RangeError> {
+    let _turn = shared.source.turn().await;
     let bytes = buffer.bytes();
     bytes.clear();
     let mut hasher = blake3::Hasher::new();

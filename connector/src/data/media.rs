@@ -18,12 +18,19 @@ pub fn media_type(path: &str, head: &[u8], whole: bool) -> &'static str {
     if let Some(by_content) = magic(head) {
         return by_content;
     }
-    let extension = path.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    let extension = name.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    if head.starts_with(b"PK\x03\x04") {
+        return zip(extension.as_deref());
+    }
     match extension.as_deref() {
         Some("csv") if is_text(head, whole) || head.is_empty() => CSV,
         // Tables in the code pages of spreadsheets are still CSV, only without column names here.
         Some("csv") if !head.contains(&0) => CSV,
         Some("json" | "geojson") if is_text(head, whole) && begins_like_json(head) => "application/json",
+        Some("jsonl" | "ndjson") if is_text(head, whole) && begins_like_json(head) => "application/x-ndjson",
+        Some("tsv") if !head.is_empty() && !head.contains(&0) => "text/tab-separated-values",
+        Some("xml") if is_text(head, whole) && begins_like_xml(head) => "application/xml",
         Some("txt" | "text" | "md" | "log") if !head.contains(&0) => "text/plain",
         Some(_) | None if !head.is_empty() && is_text(head, whole) && extension.is_none() => "text/plain",
         Some(_) | None => OCTETS,
@@ -40,10 +47,34 @@ fn magic(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"RIFF") && head.get(8..12) == Some(b"WAVE") {
         return Some("audio/wav");
     }
-    if head.starts_with(b"PAR1") {
-        return Some("application/vnd.apache.parquet");
+    MAGIC.iter().find(|(begins, _)| head.starts_with(begins)).map(|(_, media)| *media)
+}
+
+/// Media types by the first bytes alone.
+const MAGIC: &[(&[u8], &str)] = &[
+    (b"PAR1", "application/vnd.apache.parquet"),
+    (b"%PDF-", "application/pdf"),
+    (b"\x1f\x8b\x08", "application/gzip"),
+    (b"\x28\xb5\x2f\xfd", "application/zstd"),
+    (b"\x89HDF\r\n\x1a\n", "application/x-hdf5"),
+    (b"SQLite format 3\0", "application/vnd.sqlite3"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
+    (b"fLaC", "audio/flac"),
+    (b"OggS", "audio/ogg"),
+];
+
+/// What the name says of a zip file: documents of offices are such.
+fn zip(extension: Option<&str>) -> &'static str {
+    match extension {
+        Some("xlsx") => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+        Some("docx") => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        Some("pptx") => "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        Some("ods") => "application/vnd.oasis.opendocument.spreadsheet",
+        Some(_) | None => "application/zip",
     }
-    None
 }
 
 /// UTF-8 without control characters other than white space; a character may be cut at the end unless the head is whole.
@@ -64,6 +95,10 @@ fn begins_like_json(head: &[u8]) -> bool {
         text.trim_ascii_start().first(),
         Some(b'{' | b'[' | b'"' | b'-' | b'0'..=b'9' | b't' | b'f' | b'n')
     )
+}
+
+fn begins_like_xml(head: &[u8]) -> bool {
+    head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start().starts_with(b"<")
 }
 
 /// The column names in the first line of a CSV file, cut to the limits of a summary; `None` if there is no first line in
@@ -154,6 +189,18 @@ mod tests {
             ("README", b"plain", "text/plain"),
             ("x.bin", b"plain", OCTETS),
             ("empty", b"", OCTETS),
+            ("folder.d/README", b"plain", "text/plain"),
+            ("a.pdf", b"%PDF-1.7\n", "application/pdf"),
+            ("a.csv", b"\x1f\x8b\x08\0", "application/gzip"),
+            ("a.zip", b"PK\x03\x04", "application/zip"),
+            ("a.XLSX", b"PK\x03\x04", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+            ("a.xlsx", b"no zip", OCTETS),
+            ("a.h5", b"\x89HDF\r\n\x1a\n", "application/x-hdf5"),
+            ("a.tif", b"II*\0", "image/tiff"),
+            ("a.jsonl", b"{\"a\":1}\n{}\n", "application/x-ndjson"),
+            ("a.tsv", b"a\tb\n", "text/tab-separated-values"),
+            ("a.xml", b"<?xml version=\"1.0\"?>", "application/xml"),
+            ("a.xml", b"no markup", OCTETS),
         ] {
             assert_eq!(media_type(path, head, true), media, "{path}");
         }

@@ -22,7 +22,7 @@ use naru_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::fetch::FetchError;
+use super::{fetch::FetchError, names};
 
 /// Name of the folder for unfinished transfers inside the folder that data are fetched to.
 pub const PART_FOLDER: &str = ".naru-part";
@@ -246,6 +246,13 @@ impl PartFolder {
             let target = target.ok_or_else(|| FetchError::Name { path: entry.path.clone() })?;
             if !placing && target.symlink_metadata().is_ok() {
                 return Err(FetchError::Occupied { path: target });
+            }
+        }
+        // Names that a provider of another make lists and that this system takes for one.
+        for (first, second) in names::alike(list.entries().iter().map(|entry| entry.path.as_str())) {
+            let one = names::are_one(&self.folder, &first, &second);
+            if one.map_err(|error| FetchError::io(&self.folder, error))? {
+                return Err(FetchError::Alike { first, second });
             }
         }
         Ok(())

@@ -1,9 +1,12 @@
 //! Publishing: a folder or file is read once, and what is needed to serve it is written to an index folder (spec chapter
 //! 04, CAT-4 to CAT-6).
 //!
-//! One pass computes SHA-256, the chunk hashes, the media type and the columns, in bounded memory. A file that changes while
-//! it is read is named and nothing is published. The published files stay where they are; with [`PublishOptions::copy`] the
-//! same pass writes a copy of them into the index.
+//! One pass computes SHA-256, the chunk hashes, the media type and the columns, in bounded memory and on several cores
+//! ([`super::hashing`]). A file that changes or goes while it is read is named and nothing is published. The published files
+//! stay where they are; with [`PublishOptions::copy`] the same pass writes a copy of them into the index.
+//!
+//! Names that a list cannot carry are refused, and so are two names that many systems take for one ([`super::names`]): whoever
+//! receives them could not keep both.
 //!
 //! The index holds `filelist` (its text), `chunks` (the chunk hashes of all files in list order), `publication.json` and,
 //! if asked for, `copy/<n>`. It appears under its name complete or not at all.
@@ -12,29 +15,25 @@
 
 use std::{
     fs::{self, File, Metadata},
-    io::{self, BufWriter, Read, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
-    time::SystemTime,
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 use naru_protocol::{
     encoding::Digest,
     error::Code,
-    filelist::{BadFileList, BadPath, CHUNK_BYTES, ChunkHash, ChunksDigest, FileEntry, FileList, check_path},
+    filelist::{BadFileList, BadPath, FileList, MAX_DATASET_BYTES, check_path},
     json::JsonError,
     limits,
-    listing::{BadSummary, Columns, Summary, content_root},
+    listing::{BadSummary, Summary, content_root},
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use super::{
-    media::{self, HEAD_BYTES},
-    part::PART_FOLDER,
-};
+use super::{hashing, names, part::PART_FOLDER};
 
-/// Bytes read at once.
-const READ_BYTES: usize = 1 << 20;
+/// Name of the folder in an index that holds a copy of the files.
+pub const COPY: &str = "copy";
 
 /// How to publish.
 #[derive(Debug, Clone, Copy, Default)]
@@ -107,13 +106,13 @@ pub enum PublishError {
         path: PathBuf,
     },
     /// A name that is not Unicode.
-    #[error("{path}: the name is not Unicode")]
+    #[error("{path:?}: the name is not Unicode")]
     NotUnicode {
         /// The file, as well as it can be shown.
         path: PathBuf,
     },
     /// A name that a file list cannot carry.
-    #[error("{path}: the path {problem}")]
+    #[error("{path:?}: the path {problem}")]
     Name {
         /// The file.
         path: PathBuf,
@@ -132,6 +131,23 @@ pub enum PublishError {
         /// The file.
         path: PathBuf,
     },
+    /// The file was there when the folder was listed, and is not any more.
+    #[error("{path}: was removed or replaced while the folder was read")]
+    Gone {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Two files that many systems take for one.
+    #[error("{first:?} and {second:?} differ only in case or in the form of their letters")]
+    Alike {
+        /// A path in the list.
+        first: String,
+        /// Another.
+        second: String,
+    },
+    /// Nobody waits for it any more.
+    #[error("stopped")]
+    Stopped,
     /// The index exists already.
     #[error("{path}: exists already")]
     Exists {
@@ -150,7 +166,7 @@ pub enum PublishError {
 }
 
 impl PublishError {
-    fn io(path: &Path, error: io::Error) -> Self {
+    pub(super) fn io(path: &Path, error: io::Error) -> Self {
         if super::part::is_disk_full(&error) {
             return Self::DiskFull { path: path.to_owned() };
         }
@@ -168,8 +184,9 @@ impl PublishError {
             }
             Self::DiskFull { .. } => Code::DiskFull,
             Self::Nothing { .. } => Code::DatasetEmpty,
-            Self::NotUnicode { .. } | Self::Name { .. } => Code::PathRefused,
-            Self::Changed { .. } => Code::SourceChanged,
+            Self::NotUnicode { .. } | Self::Name { .. } | Self::Alike { .. } => Code::PathRefused,
+            Self::Changed { .. } | Self::Gone { .. } => Code::SourceChanged,
+            Self::Stopped => Code::Cancelled,
             Self::Exists { .. } => Code::ArgumentInvalid,
             Self::List(error) => error.code(),
             Self::Summary(error) => error.code(),
@@ -190,10 +207,10 @@ pub(super) struct Publication {
 }
 
 /// A file found in the folder.
-struct Found {
+pub(super) struct Found {
     /// Path as the list carries it.
-    path: String,
-    size: u64,
+    pub(super) path: String,
+    pub(super) size: u64,
 }
 
 /// Publishes a folder or a single file: hashes it and writes the index folder `index`, which must not exist.
@@ -201,14 +218,33 @@ pub fn publish(
     source: &Path,
     index: &Path,
     options: &PublishOptions,
-    on_event: &mut dyn FnMut(PublishEvent<'_>),
+    on_event: &mut (dyn FnMut(PublishEvent<'_>) + Send),
+) -> Result<Published, PublishError> {
+    publish_until(source, index, options, &AtomicBool::new(false), on_event)
+}
+
+/// The same, until `stop` turns true: then nothing is left of it.
+pub fn publish_until(
+    source: &Path,
+    index: &Path,
+    options: &PublishOptions,
+    stop: &AtomicBool,
+    on_event: &mut (dyn FnMut(PublishEvent<'_>) + Send),
 ) -> Result<Published, PublishError> {
     if index.symlink_metadata().is_ok() {
         return Err(PublishError::Exists { path: index.to_owned() });
     }
     let source = source.canonicalize().map_err(|error| PublishError::io(source, error))?;
     let (folder, found) = find(&source)?;
-    on_event(PublishEvent::Found { files: found.len(), bytes: found.iter().map(|file| file.size).sum() });
+    let bytes = found.iter().fold(0_u64, |sum, file| sum.saturating_add(file.size));
+    if bytes > MAX_DATASET_BYTES {
+        return Err(BadFileList::TooLarge.into());
+    }
+    let paths = found.iter().map(|file| file.path.as_str());
+    if let Some((first, second)) = names::alike(paths).into_iter().next() {
+        return Err(PublishError::Alike { first, second });
+    }
+    on_event(PublishEvent::Found { files: found.len(), bytes });
 
     let building = sibling(index);
     let remove = |path: &Path| match fs::remove_dir_all(path) {
@@ -216,7 +252,10 @@ pub fn publish(
         Ok(()) | Err(_) => Ok(()),
     };
     remove(&building)?;
-    let built = build(&folder, &found, &building, options, on_event).and_then(|published| {
+    let built = build(&folder, &found, &building, options, stop, on_event).and_then(|published| {
+        if stop.load(Relaxed) {
+            return Err(PublishError::Stopped);
+        }
         fs::rename(&building, index).map_err(|error| PublishError::io(index, error))?;
         Ok(published)
     });
@@ -312,26 +351,18 @@ fn build(
     found: &[Found],
     index: &Path,
     options: &PublishOptions,
-    on_event: &mut dyn FnMut(PublishEvent<'_>),
+    stop: &AtomicBool,
+    on_event: &mut (dyn FnMut(PublishEvent<'_>) + Send),
 ) -> Result<Published, PublishError> {
-    let copy = index.join("copy");
+    let copy = index.join(COPY);
     let create = |path: &Path| fs::create_dir_all(path).map_err(|error| PublishError::io(path, error));
     create(if options.copy { &copy } else { index })?;
-    let chunks_path = index.join("chunks");
-    let chunks = File::create(&chunks_path).map_err(|error| PublishError::io(&chunks_path, error))?;
-    let mut pass =
-        Pass { chunks: BufWriter::new(chunks), chunks_path, buffer: vec![0; READ_BYTES], bytes: 0 };
-    let mut entries = Vec::with_capacity(found.len());
-    let mut columns = Vec::new();
-    for (number, file) in found.iter().enumerate() {
-        let copy = options.copy.then(|| copy.join(number.to_string()));
-        let (entry, names) = pass.file(&folder.join(&file.path), &file.path, copy.as_deref(), on_event)?;
-        if let (Some(names), true) = (names, columns.len() < limits::SUMMARY_FILES) {
-            columns.push(Columns { file: file.path.clone(), names });
-        }
-        entries.push(entry);
-    }
-    pass.finish()?;
+    let copy = options.copy.then_some(copy.as_path());
+    let (entries, columns) =
+        hashing::hash(folder, found, &index.join("chunks"), copy, stop, &mut |number, bytes| {
+            let path = found.get(number).map_or("", |file| file.path.as_str());
+            on_event(PublishEvent::Hashed { path, bytes });
+        })?;
     let list = FileList::from_entries(entries)?;
     let summary = Summary::of(&list, columns)?;
     let content_root = content_root(&summary.digest()?, &list.digest())?;
@@ -350,140 +381,4 @@ fn durable(path: &Path, bytes: &[u8]) -> Result<(), PublishError> {
         file.sync_all()
     });
     written.map_err(|error| PublishError::io(path, error))
-}
-
-/// The one pass over all files.
-struct Pass {
-    /// The chunk hashes of all files so far.
-    chunks: BufWriter<File>,
-    chunks_path: PathBuf,
-    buffer: Vec<u8>,
-    bytes: u64,
-}
-
-/// What must not change while a file is read.
-#[derive(PartialEq, Eq)]
-struct Stamp {
-    size: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self { size: metadata.len(), modified: metadata.modified().ok() }
-    }
-}
-
-impl Pass {
-    /// Hashes a file; answers its entry, and its columns if it is CSV.
-    fn file(
-        &mut self,
-        path: &Path,
-        name: &str,
-        copy: Option<&Path>,
-        on_event: &mut dyn FnMut(PublishEvent<'_>),
-    ) -> Result<(FileEntry, Option<Vec<String>>), PublishError> {
-        let io = |error| PublishError::io(path, error);
-        let mut input = File::open(path).map_err(io)?;
-        let before = Stamp::of(&input.metadata().map_err(io)?);
-        let mut output = match copy {
-            Some(copy) => Some((File::create(copy).map_err(|error| PublishError::io(copy, error))?, copy)),
-            None => None,
-        };
-        let mut hashes = FileHashes::default();
-        let mut head = Vec::new();
-        loop {
-            let read = match input.read(&mut self.buffer) {
-                Ok(0) => break,
-                Ok(read) => self.buffer.get(..read).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(io(error)),
-            };
-            if head.len() < HEAD_BYTES {
-                head.extend_from_slice(read.get(..(HEAD_BYTES - head.len()).min(read.len())).unwrap_or(read));
-            }
-            let failed = |error| PublishError::io(&self.chunks_path, error);
-            hashes.update(read, |hash| self.chunks.write_all(&hash.0)).map_err(failed)?;
-            if let Some((output, copy)) = &mut output {
-                output.write_all(read).map_err(|error| PublishError::io(copy, error))?;
-            }
-            self.bytes = self.bytes.saturating_add(read.len() as u64);
-            on_event(PublishEvent::Hashed { path: name, bytes: self.bytes });
-            if hashes.size > before.size {
-                break;
-            }
-        }
-        // The handle tells of writes to this file, the path of another file in its place.
-        let after = [input.metadata().map_err(io)?, fs::metadata(path).map_err(io)?];
-        if hashes.size != before.size || after.iter().any(|after| Stamp::of(after) != before) {
-            return Err(PublishError::Changed { path: path.to_owned() });
-        }
-        if let Some((output, copy)) = output {
-            output.sync_all().map_err(|error| PublishError::io(copy, error))?;
-        }
-        let failed = |error| PublishError::io(&self.chunks_path, error);
-        let size = hashes.size;
-        let (sha256, chunks) = hashes.finish(|hash| self.chunks.write_all(&hash.0)).map_err(failed)?;
-        let whole = head.len() as u64 == size;
-        let media = media::media_type(name, &head, whole);
-        let columns = if media == media::CSV { media::csv_columns(&head, whole) } else { None };
-        Ok((FileEntry { chunks, media: media.to_owned(), path: name.to_owned(), sha256, size }, columns))
-    }
-
-    fn finish(self) -> Result<(), PublishError> {
-        let failed = |error| PublishError::io(&self.chunks_path, error);
-        let file = self.chunks.into_inner().map_err(|error| failed(error.into_error()))?;
-        file.sync_all().map_err(failed)
-    }
-}
-
-/// Both kinds of hashes of a file, fed with bytes in order.
-#[derive(Default)]
-struct FileHashes {
-    sha: Sha256,
-    chunk: blake3::Hasher,
-    in_chunk: u64,
-    digest: ChunksDigest,
-    size: u64,
-}
-
-impl FileHashes {
-    fn update(
-        &mut self,
-        mut bytes: &[u8],
-        mut on_chunk: impl FnMut(&ChunkHash) -> io::Result<()>,
-    ) -> io::Result<()> {
-        self.sha.update(bytes);
-        self.size = self.size.saturating_add(bytes.len() as u64);
-        while !bytes.is_empty() {
-            let room = usize::try_from(CHUNK_BYTES - self.in_chunk).unwrap_or(usize::MAX);
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.chunk.update(now);
-            self.in_chunk += now.len() as u64;
-            bytes = later;
-            if self.in_chunk == CHUNK_BYTES {
-                self.end_chunk(&mut on_chunk)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn end_chunk(&mut self, on_chunk: &mut impl FnMut(&ChunkHash) -> io::Result<()>) -> io::Result<()> {
-        let hash = ChunkHash(*self.chunk.finalize().as_bytes());
-        self.chunk.reset();
-        self.in_chunk = 0;
-        self.digest.push(&hash);
-        on_chunk(&hash)
-    }
-
-    /// SHA-256 of the file, digest of its chunk hashes.
-    fn finish(
-        mut self,
-        mut on_chunk: impl FnMut(&ChunkHash) -> io::Result<()>,
-    ) -> io::Result<(Digest, Digest)> {
-        if self.in_chunk > 0 {
-            self.end_chunk(&mut on_chunk)?;
-        }
-        Ok((Digest(self.sha.finalize().into()), self.digest.digest()))
-    }
 }

@@ -69,6 +69,9 @@ impl RangeError {
 /// Bytes of an answer as they come.
 pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, RangeError>> + Send>>;
 
+/// What one who may ask for a range of a file holds until it has come.
+pub type Turn = tokio::sync::OwnedMutexGuard<()>;
+
 /// Where a consumer gets the parts of one transfer.
 pub trait RangeSource: Send + Sync + 'static {
     /// Asks for a range of a part (`path` is the text of a [`Part`]), or for all of it. The range is half open.
@@ -77,6 +80,12 @@ pub trait RangeSource: Send + Sync + 'static {
         path: &str,
         range: Option<Range<u64>>,
     ) -> impl Future<Output = Result<BodyStream, RangeError>> + Send;
+
+    /// Waits until a range of a file may be asked for; what it gives is held until the range is there. Where nothing is held
+    /// back, at once.
+    fn turn(&self) -> impl Future<Output = Option<Turn>> + Send {
+        async { None }
+    }
 
     /// Signs and delivers a window acknowledgement; returns when the provider has taken it.
     fn acknowledge(&self, progress: WindowProgress) -> impl Future<Output = Result<(), RangeError>> + Send;

@@ -47,6 +47,7 @@ pub mod events;
 mod evidence;
 mod explain;
 pub mod facts;
+pub mod flows;
 mod forks;
 mod inbound;
 mod keys;
@@ -76,6 +77,7 @@ mod steer;
 mod terms;
 mod transfer;
 mod turn;
+mod underway;
 pub mod verbs;
 mod views;
 mod wanted;
@@ -177,6 +179,8 @@ pub struct Inner {
     approvals: approval::Desk,
     /// Peers that are trusted no more and whose exchanges are still to be ended.
     leaving: distrust::Leaving,
+    /// How far what runs has come, and how fast it may.
+    flows: flows::Flows,
 }
 
 impl std::ops::Deref for Node {
@@ -336,6 +340,7 @@ impl Node {
             stop,
             approvals: approval::Desk::new(approvals),
             leaving: distrust::Leaving::default(),
+            flows: flows::Flows::default(),
         }))
     }
 

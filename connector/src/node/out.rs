@@ -1,7 +1,7 @@
 //! Where fetched files are to go: looked at before anything is proposed or signed for them.
 //!
 //! A folder is taken if it can be made or holds nothing, or what an earlier fetch of the same content left; if it lies outside
-//! the node's own folder, can be written, has room, and is no other exchange's. What happens to it afterwards is found when the
+//! the node's own folder (but for what is on its way to standard output there), can be written, has room, and is no other exchange's. What happens to it afterwards is found when the
 //! bytes arrive, in `bytes`.
 
 use std::{
@@ -20,6 +20,7 @@ use super::{
     turn::{Data, data_of},
 };
 use crate::{
+    config::Folder,
     data::part,
     store::{ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole},
 };
@@ -94,7 +95,8 @@ fn check(out: &Path, own: &Path, content: Option<Content>) -> Result<PathBuf, No
 }
 
 fn not_own(out: &Path, place: &Path, own: &Path) -> Result<(), NodeError> {
-    if own.canonicalize().is_ok_and(|own| place.starts_with(own)) {
+    let received = |own: &Path| place.starts_with(Folder::new(own).received());
+    if own.canonicalize().is_ok_and(|own| place.starts_with(&own) && !received(&own)) {
         return Err(refused(Code::ArgumentInvalid, out, "lies in the node's own folder"));
     }
     Ok(())

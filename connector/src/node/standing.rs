@@ -51,7 +51,7 @@ impl Node {
     }
 
     /// The participant id of an accepted peer, whatever it speaks.
-    async fn id_of(&self, peer: &str) -> Result<String, NodeError> {
+    pub(super) async fn id_of(&self, peer: &str) -> Result<String, NodeError> {
         if let Some(plain) = self.plain_named(peer).await? {
             return Ok(plain.id().to_owned());
         }

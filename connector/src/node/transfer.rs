@@ -303,6 +303,7 @@ impl Node {
                 _ = stop.wait_for(|s| *s) => return,
             }
             if !run.again() {
+                self.flows.left(id);
                 return;
             }
         }
@@ -361,6 +362,7 @@ impl Node {
             vec![("agreement", object!(haul.agreement)), ("content_root", object!(fetched.content_root))];
         turn.send(SendKind::Receipt, &path, body, fields)?;
         turn.commit().await?;
+        self.flows.done(id, haul.negotiation);
         Ok(())
     }
 

@@ -14,21 +14,31 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Publish a folder or file as a dataset.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+/// Publish a folder or file as a dataset, or as the next version of one.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Publish {
     /// The folder or file; it stays where it is.
     pub path: PathBuf,
-    /// Titles by language (`ko`, `en`).
-    pub title: std::collections::BTreeMap<String, String>,
-    /// What the other may do: an ODRL offer without target and `@id`.
-    pub policy: Value,
-    /// What the data are: the `dataset` facts of the policy input, without `id`.
-    pub facts: Value,
-    /// Who decides deals over it.
+    /// Titles by language (`ko`, `en`); empty for a version that keeps those of the one before.
     #[serde(default)]
-    pub approval: Approval,
+    pub title: std::collections::BTreeMap<String, String>,
+    /// What the other may do: an ODRL offer without target and `@id`; null for a version that keeps that of the one before.
+    #[serde(default)]
+    pub policy: Value,
+    /// What the data are: the `dataset` facts of the policy input, without `id`; null for a version that keeps those of the one
+    /// before.
+    #[serde(default)]
+    pub facts: Value,
+    /// Who decides deals over it; null for whom the version before has, or for the rules alone.
+    #[serde(default)]
+    pub approval: Option<Approval>,
+    /// Keep a copy of the files in the node's folder and serve that, whatever happens to them.
+    #[serde(default)]
+    pub copy: bool,
+    /// The dataset that this is the next version of; null makes a new dataset.
+    #[serde(default)]
+    pub version_of: Option<String>,
 }
 
 /// What was published.
@@ -46,6 +56,24 @@ pub struct Published {
     pub files: u64,
     /// Bytes in all files.
     pub bytes: u64,
+    /// Nothing differs from the version that there is: it stays, and no other was made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unchanged: bool,
+}
+
+/// What is being hashed to be published.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Publishing {
+    /// The dataset's name, as it will be.
+    pub dataset: String,
+    /// The folder or file.
+    pub path: PathBuf,
+    /// Files in it; 0 while it is being listed.
+    pub files: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+    /// Bytes that are hashed.
+    pub hashed: u64,
 }
 
 /// What rules would say of a dataset of our own, before anybody wants it.
@@ -348,6 +376,22 @@ pub struct DatasetView {
     /// Who decides deals over it.
     #[serde(default)]
     pub approval: Approval,
+    /// A copy of the files in the node's folder is served, not the files where they lie.
+    #[serde(default)]
+    pub copied: bool,
+    /// Why nobody can see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
+}
+
+/// Set how fast the data of a deal may come, for as long as the node runs.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitRate {
+    /// The negotiation's or transfer's id.
+    pub id: String,
+    /// Bytes in a second, at least 65536; null lifts the limit.
+    pub bytes_per_second: Option<u64>,
 }
 
 /// Write the log and all that an auditor needs.
@@ -403,6 +447,9 @@ pub struct ExchangeView {
     pub decision: Option<Value>,
     /// Bytes verified and written so far (transfers).
     pub bytes: Option<u64>,
+    /// Of so many bytes (transfers that are being received).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
     /// Digest of the data receipt act, once acknowledged.
     pub receipt: Option<String>,
     /// SHA-256 of what arrived from a peer that signs nothing, and so promised no digest.

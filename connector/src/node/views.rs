@@ -106,6 +106,7 @@ impl Node {
             out: None,
             decision: if decision { self.newest_decision(row.id).await? } else { None },
             bytes: None,
+            total: None,
             receipt: None,
             sha256: None,
             took_ms: None,
@@ -133,12 +134,20 @@ impl Node {
                 view.dataset = haul.dataset;
                 view.other = Some(haul.negotiation.to_string());
                 view.refusal = haul.refusal;
-                view.bytes = Some(haul.bytes);
+                (view.bytes, view.total) = self.progress(row, haul.bytes);
                 view.receipt = haul.receipt.map(|d| d.to_string());
                 view.took_ms = took(haul.began_ms, haul.ended_ms);
             }
         }
         Ok(view)
+    }
+
+    /// Bytes verified so far and those that there are: of a transfer that is being received as it stands now, else as kept.
+    pub(super) fn progress(&self, row: &ExchangeRow, kept: u64) -> (Option<u64>, Option<u64>) {
+        match self.flows.arrived(row.id).filter(|_| row.state == "STARTED") {
+            Some((verified, total)) => (Some(verified), total),
+            None => (Some(kept), None),
+        }
     }
 
     /// Our message of this exchange that is not answered yet.

@@ -439,6 +439,13 @@ pub(crate) async fn publish_under(seller: &Firm, source: &Path, facts: Value, po
     publish_as(seller, source, facts, policy, Approval::Auto).await
 }
 
+/// Publishes what lies there already.
+pub(crate) async fn publish_files(seller: &Firm, source: &Path, facts: Value, policy: Value) -> String {
+    let title = [("en".to_owned(), "test records".to_owned())].into();
+    let ask = Publish { path: source.to_owned(), title, policy, facts, ..Publish::default() };
+    seller.node().publish(ask).await.unwrap().dataset
+}
+
 /// The same, decided by whom `approval` says.
 pub(crate) async fn publish_as(
     seller: &Firm,
@@ -449,7 +456,14 @@ pub(crate) async fn publish_as(
 ) -> String {
     write_files(source);
     let title = [("en".to_owned(), "test records".to_owned())].into();
-    let ask = Publish { path: source.to_owned(), title, policy, facts, approval };
+    let ask = Publish {
+        path: source.to_owned(),
+        title,
+        policy,
+        facts,
+        approval: Some(approval),
+        ..Publish::default()
+    };
     seller.node().publish(ask).await.unwrap().dataset
 }
 

@@ -1,6 +1,6 @@
 //! Deals with a plain partner, step by step, as far as a test needs them: it buys from a node, or sells to it.
 
-use naru::node::verbs::{AddPlain, Approval, ExchangeView, Propose, Publish};
+use naru::node::verbs::{AddPlain, ExchangeView, Propose, Publish};
 use serde_json::{Value, json};
 
 use super::{
@@ -67,8 +67,7 @@ pub(crate) async fn publish_path(
     facts: Value,
 ) -> String {
     let title = [("en".to_owned(), "test records".to_owned())].into();
-    let approval = Approval::Auto;
-    firm.node().publish(Publish { path, title, policy, facts, approval }).await.unwrap().dataset
+    firm.node().publish(Publish { path, title, policy, facts, ..Publish::default() }).await.unwrap().dataset
 }
 
 /// A firm that is reached by HTTPS alone.

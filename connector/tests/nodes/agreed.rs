@@ -137,8 +137,7 @@ async fn terms_that_no_rule_could_be_asked_about_are_not_published() {
         (with("prohibition", json!([{"action": "derive"}])), "/prohibition/0/action"),
     ] {
         let title = [("en".to_owned(), "test records".to_owned())].into();
-        let ask =
-            Publish { path: path.clone(), title, policy, facts: harmless(), approval: Default::default() };
+        let ask = Publish { path: path.clone(), title, policy, facts: harmless(), ..Publish::default() };
         let error = firm.node().publish(ask).await.unwrap_err();
         assert_eq!(error.code().as_str(), "argument_invalid");
         assert!(error.to_string().contains(place), "{error}");

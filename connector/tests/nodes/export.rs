@@ -78,7 +78,7 @@ async fn the_nodes_own_folder_is_not_published() {
     let pair = Pair::new(Dials::Buyer, harmless()).await;
     for path in [pair.seller.dir.clone(), pair.seller.dir.join("keys"), pair.temp.join("")] {
         let title = [("en".to_owned(), "mine".to_owned())].into();
-        let ask = Publish { path, title, policy: policy(), facts: harmless(), approval: Default::default() };
+        let ask = Publish { path, title, policy: policy(), facts: harmless(), ..Publish::default() };
         let error = pair.seller.node().publish(ask).await.unwrap_err();
         assert_eq!(error.code(), Code::ArgumentInvalid);
     }

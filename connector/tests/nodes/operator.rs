@@ -411,13 +411,8 @@ async fn a_refused_publication_leaves_nothing() {
     let source = temp.join("source");
     common::write_files(&source);
     let title = [("en".to_owned(), "x".repeat(10_000))].into();
-    let ask = Publish {
-        path: source,
-        title,
-        policy: common::policy(),
-        facts: harmless(),
-        approval: Default::default(),
-    };
+    let ask =
+        Publish { path: source, title, policy: common::policy(), facts: harmless(), ..Publish::default() };
     let error = firm.node().publish(ask).await.unwrap_err();
     assert_eq!(error.code(), Code::ArgumentInvalid, "{error}");
     assert_eq!(fs::read_dir(firm.dir.join("published")).unwrap().count(), 0);

@@ -24,7 +24,7 @@ async fn publish(pair: &Pair, policy: Value, facts: Value) -> String {
     let title = [("en".to_owned(), "own".to_owned())].into();
     pair.seller
         .node()
-        .publish(Publish { path: source, title, policy, facts, approval: Default::default() })
+        .publish(Publish { path: source, title, policy, facts, ..Publish::default() })
         .await
         .unwrap()
         .dataset

@@ -32,7 +32,7 @@ async fn asking(market: &Market) -> String {
     fs::write(&path, content()).unwrap();
     let title = [("en".to_owned(), "test records".to_owned())].into();
     let (policy, facts) = (policy_with("framework", None), harmless());
-    let ask = Publish { path, title, policy, facts, approval: Approval::Ask };
+    let ask = Publish { path, title, policy, facts, approval: Some(Approval::Ask), ..Publish::default() };
     market.firm.node().publish(ask).await.unwrap().dataset
 }
 

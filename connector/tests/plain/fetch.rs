@@ -11,13 +11,13 @@ use std::{
     time::Duration,
 };
 
-use naru::node::verbs::ExchangeView;
+use naru::node::verbs::{ExchangeView, LimitRate};
 use serde_json::{Value, json};
 
 use crate::common::{
     foreign::{Content, Desk, Heard, Say, listen},
     private, settled,
-    trade::{Haul, Market, WARE, address, content},
+    trade::{Haul, Market, WARE, address, content, order},
 };
 
 const EDC: &str = "https://w3id.org/edc/v0.0.1/ns/";
@@ -386,5 +386,37 @@ async fn a_pause_of_the_partner_keeps_what_came() {
     assert_eq!((done.state.as_str(), came(&out)), ("COMPLETED", true));
     let last = partner.desk.next("/data").await;
     assert_eq!((first_byte(&last), last.header("authorization")), (Some(900_000), Some("second-token")));
+    market.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wish_goes_on_with_what_it_began_and_keeps_to_its_rate() {
+    let market = Market::new().await;
+    let (partner, node) = (&market.partner, market.firm.node());
+    partner.desk.always("/data", |_| Say::new(200, Content::Whole(content())));
+    let out = market.temp.join("in");
+    let wish = order(&partner.id, WARE, Some(out.clone()));
+    assert!(node.underway(wish.clone()).await.unwrap().is_none());
+    let sale = partner.sells(&market.firm, Some(out.clone())).await;
+    let rate = |bytes_per_second| LimitRate { id: sale.id.clone(), bytes_per_second };
+    node.limit_rate(rate(Some(64 << 10))).await.unwrap();
+    let pids = partner.is_asked_for_data().await;
+    partner.starts(&pids, Some(&partner.place("/data"))).await.taken(200, "START");
+    let there = node.underway(wish.clone()).await.unwrap().unwrap();
+    // At this rate all of it takes half a minute; some of it is there before.
+    let id = market.firm.until(&sale.id, |v| v.other.is_some()).await.other.unwrap();
+    let all = content().len() as u64;
+    let some = |v: &ExchangeView| v.state == "STARTED" && v.bytes.is_some_and(|b| b > 0 && b < all);
+    market.firm.until(&id, some).await;
+    nothing(&out);
+    assert!(there.id == id || there.id == sale.id);
+    node.limit_rate(rate(None)).await.unwrap();
+    assert_eq!(market.firm.until(&id, settled).await.state, "COMPLETED");
+    assert!(came(&out));
+    assert_eq!(node.underway(wish.clone()).await.unwrap().unwrap().id, id);
+    let mut other = wish;
+    other.purpose = "research".to_owned();
+    assert!(node.underway(other).await.unwrap().is_none());
+    assert_eq!(node.exchanges().await.unwrap().len(), 2);
     market.close().await;
 }

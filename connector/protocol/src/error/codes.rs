@@ -505,9 +505,9 @@ codes! {
         "버전은 바뀔 수 없습니다. 원래 파일을 되돌리거나 새 버전을 게시하세요.";
     PathRefused "path_refused" 400 Peer
         "File list names a path that is not allowed"
-        "Paths are relative, with `/`, without `..` and control characters. Nothing was written."
+        "Paths are relative, with `/`, without `..` and control characters, and no two differ only in case or in the form of their letters. Nothing was written."
         "파일 목록에 허용되지 않는 경로가 있습니다"
-        "경로는 `/`를 쓰는 상대 경로이며 `..`이나 제어 문자를 쓸 수 없습니다. 아무것도 쓰지 않았습니다.";
+        "경로는 `/`를 쓰는 상대 경로이며 `..`이나 제어 문자를 쓸 수 없고, 대소문자나 글자 조합 방식만 다른 두 이름도 쓸 수 없습니다. 아무것도 쓰지 않았습니다.";
     FileListDiffers "file_list_differs" 400 Peer
         "File list is not the agreed one"
         "It does not have the digest, sizes or order that the content root covers. Nothing was taken; call the provider."

@@ -3,12 +3,17 @@
 //!
 //! What arrives is verified and written in [`crate::data::fetch`]; the acts around it are in `transfer`.
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{
+    ops::Range,
+    path::Path,
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use futures::StreamExt as _;
-use hyper::header;
+use hyper::{body::Bytes, header};
 use naru_protocol::{
     act::{Method, Path as Target},
+    encoding::Id,
     error::Code,
     identity::Role,
     limits,
@@ -22,7 +27,7 @@ use crate::{
     data::{
         fetch::{FetchEvent, FetchOptions, Fetched, Wanted, fetch},
         range_header,
-        ranges::{BodyStream, RangeError, RangeSource},
+        ranges::{BodyStream, RangeError, RangeSource, Turn},
     },
     node::{
         Node, NodeError,
@@ -55,18 +60,26 @@ impl Node {
         let wanted = Wanted { content_root: terms.content_root, summary: listing.claims().summary.clone() };
         let transfer = self.transfer_of(row, haul, Role::Consumer)?;
         let base = format!("/transfers/{}", transfer.provider_pid);
-        let link = Link { node: self.clone(), peer, base, transfer, capability: Mutex::default() };
+        let (capability, negotiation) = (Mutex::default(), haul.negotiation);
+        let link = Link { node: self.clone(), peer, base, transfer, negotiation, capability };
         let (exchange, counters) = (row.id, Arc::clone(&self.counters));
+        let arrived = self.flows.receive(row.id);
         let on_event = move |event: FetchEvent<'_>| match event {
             FetchEvent::Corrupt { path, chunk, tries } => {
                 tracing::warn!(%exchange, path, chunk, tries, "a chunk is wrong or cannot be read; fetched again alone");
             }
             FetchEvent::Retry { error, .. } => tracing::info!(%exchange, %error, "a request is repeated"),
-            FetchEvent::Chunk { bytes, found: false, .. } => counters.verified(bytes),
-            FetchEvent::Started { .. }
-            | FetchEvent::Chunk { .. }
-            | FetchEvent::Acknowledged(_)
-            | FetchEvent::Placing => {}
+            FetchEvent::Started { bytes, held, .. } => {
+                arrived.total.store(bytes, Relaxed);
+                arrived.verified.store(held, Relaxed);
+            }
+            FetchEvent::Chunk { bytes, found, .. } => {
+                arrived.verified.fetch_add(bytes, Relaxed);
+                if !found {
+                    counters.verified(bytes);
+                }
+            }
+            FetchEvent::Acknowledged(_) | FetchEvent::Placing => {}
         };
         fetch(Arc::new(link), &wanted, out, FetchOptions::default(), Arc::new(on_event))
             .await
@@ -80,6 +93,7 @@ struct Link {
     peer: Arc<Peer>,
     base: String,
     transfer: Transfer,
+    negotiation: Id,
     /// The capability in use and when it was asked for, seconds.
     capability: Mutex<Option<(String, u64)>>,
 }
@@ -124,14 +138,32 @@ impl Link {
         if response.headers().contains_key(header::CONTENT_ENCODING) {
             return Err(RangeError::Length);
         }
-        let body = response.into_body();
-        let pieces = futures::stream::unfold(body, |mut body| async move {
-            match body.chunk().await {
-                Ok(Some(bytes)) => Some((Ok(bytes), body)),
-                Ok(None) => None,
-                Err(error) => Some((Err(RangeError::Interrupted(error.to_string())), body)),
-            }
-        });
+        let (node, negotiation) = (self.node.clone(), self.negotiation);
+        let pieces =
+            futures::stream::unfold((response.into_body(), Bytes::new()), move |(mut body, held)| {
+                let pace = node.flows.pace(negotiation);
+                async move {
+                    let mut held = held;
+                    if held.is_empty() {
+                        held = match body.chunk().await {
+                            Ok(Some(bytes)) => bytes,
+                            Ok(None) => return None,
+                            Err(error) => {
+                                return Some((Err(RangeError::Interrupted(error.to_string())), (body, held)));
+                            }
+                        };
+                    }
+                    let piece = match pace {
+                        None => std::mem::take(&mut held),
+                        Some(pace) => {
+                            let piece = held.split_to(pace.piece().min(held.len()));
+                            pace.pass(piece.len()).await;
+                            piece
+                        }
+                    };
+                    Some((Ok(piece), (body, held)))
+                }
+            });
         Ok(pieces.boxed())
     }
 }
@@ -143,6 +175,13 @@ impl RangeSource for Link {
                 code: Some(Code::CapabilityExpired | Code::PermitExpired), ..
             }) => self.ask(path, range.as_ref(), true).await,
             answer => answer,
+        }
+    }
+
+    async fn turn(&self) -> Option<Turn> {
+        match self.node.flows.pace(self.negotiation) {
+            Some(pace) => Some(pace.turn().await),
+            None => None,
         }
     }
 

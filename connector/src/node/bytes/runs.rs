@@ -168,7 +168,7 @@ mod tests {
         let policy = serde_json::from_str(include_str!("../../../../examples/ev-parts/terms.json")).unwrap();
         let title = [("en".to_owned(), "records".to_owned())].into();
         let made = seller
-            .publish(Publish { path: source.to_owned(), title, policy, facts, approval: Default::default() })
+            .publish(Publish { path: source.to_owned(), title, policy, facts, ..Publish::default() })
             .await
             .unwrap();
         (made.dataset, Digest::parse(&made.content_root).unwrap())

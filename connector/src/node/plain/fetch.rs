@@ -4,7 +4,10 @@
 //! Nothing was promised that the bytes could be compared with: what is kept is the digest of what arrived. A server that knows
 //! ranges and names its content is asked for the rest; any other is asked for the whole again.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering::Relaxed},
+};
 
 use axum::body::Body;
 use hyper::{HeaderMap, Request, StatusCode, header};
@@ -24,7 +27,7 @@ use super::{
     turn::{PlainData, data_of, machine_of},
 };
 use crate::{
-    node::{Node, NodeError, now_ms, transfer::passes, views},
+    node::{Node, NodeError, flows::Arrived, now_ms, transfer::passes, views},
     store::{ExchangeRow, OurRole},
 };
 
@@ -120,8 +123,9 @@ impl Node {
             return Err(NodeError::refused(Code::PeerBlocked, peer.row.alias.clone()));
         }
         let paths = Part::of(out, &haul.dataset);
+        let gauge = Gauge { node: self, negotiation: haul.negotiation, arrived: self.flows.receive(id) };
         let fetched = tokio::select! {
-            fetched = self.fetch_all(&peer, place, out, &paths) => fetched?,
+            fetched = self.fetch_all(&peer, place, out, &paths, &gauge) => fetched?,
             error = self.no_longer_fetched(&row) => return Err(error),
         };
         self.fetched(id, Some(fetched)).await
@@ -166,9 +170,10 @@ impl Node {
         place: &Place,
         out: &Path,
         paths: &Part,
+        gauge: &Gauge<'_>,
     ) -> Result<Fetched, NodeError> {
         loop {
-            if let Some(fetched) = self.fetch_part(peer, place, out, paths).await? {
+            if let Some(fetched) = self.fetch_part(peer, place, out, paths, gauge).await? {
                 return Ok(fetched);
             }
         }
@@ -181,6 +186,7 @@ impl Node {
         place: &Place,
         out: &Path,
         paths: &Part,
+        gauge: &Gauge<'_>,
     ) -> Result<Option<Fetched>, NodeError> {
         tokio::fs::create_dir_all(out).await.map_err(|e| unusable(out, &e))?;
         let options = |path: &Path| {
@@ -226,7 +232,7 @@ impl Node {
         tokio::fs::write(&paths.tag, strong.unwrap_or_default())
             .await
             .map_err(|e| unusable(&paths.tag, &e))?;
-        let bytes = write_all(body, &mut file, from, &mut sha256, &paths.part).await?;
+        let bytes = write_all(body, &mut file, from, &mut sha256, (&paths.part, gauge)).await?;
         self.counters.unsigned(bytes.saturating_sub(from));
         if span.until.is_some_and(|until| until != bytes) {
             return Err(NodeError::refused(Code::RangeInvalid, "another part than its head says"));
@@ -324,12 +330,30 @@ async fn hash_held(file: &mut tokio::fs::File, until: u64, sha256: &mut Sha256) 
     Ok(())
 }
 
+/// Tells how many bytes there are, and holds them to the pace of the deal.
+struct Gauge<'a> {
+    node: &'a Node,
+    negotiation: Id,
+    arrived: Arc<Arrived>,
+}
+
+impl Gauge<'_> {
+    async fn pass(&self, so_far: u64, mut more: usize) {
+        while let Some(pace) = self.node.flows.pace(self.negotiation).filter(|_| more > 0) {
+            let piece = pace.piece().min(more);
+            pace.pass(piece).await;
+            more -= piece;
+        }
+        self.arrived.verified.store(so_far, Relaxed);
+    }
+}
+
 async fn write_all(
     mut body: crate::transport::AnswerBody,
     file: &mut tokio::fs::File,
     from: u64,
     sha256: &mut Sha256,
-    path: &Path,
+    (path, gauge): (&Path, &Gauge<'_>),
 ) -> Result<u64, NodeError> {
     let mut bytes = from;
     while let Some(piece) = body.chunk().await? {
@@ -337,6 +361,7 @@ async fn write_all(
         if bytes > MOST {
             return Err(NodeError::refused(Code::TooLarge, "the data do not end"));
         }
+        gauge.pass(bytes, piece.len()).await;
         sha256.update(&piece);
         file.write_all(&piece).await.map_err(|e| unusable(path, &e))?;
     }

@@ -44,7 +44,7 @@ mod view;
 
 pub(super) use self::{
     inbound::answer, inbound::recognise, offer::spelt, peers::PlainPeer, peers::Registry, serve::Opened,
-    view::held_since, view::out_of,
+    view::held_since, view::negotiation_of, view::out_of, view::wish_of,
 };
 
 /// How data travel between us and a plain peer.

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use naru_protocol::error::{Code, Lang};
+use naru_protocol::{
+    encoding::Id,
+    error::{Code, Lang},
+};
 use serde_json::Value;
 
 use super::turn::{PlainData, data_of, machine_of};
@@ -10,6 +13,7 @@ use crate::{
     node::{
         Node, NodeError, agreements,
         transfer::passes,
+        underway::Wish,
         verbs::{AgreementView, ExchangeView, Trouble},
         views::unanswered_trouble,
     },
@@ -29,6 +33,27 @@ pub(in crate::node) fn out_of(row: &ExchangeRow) -> Result<Option<PathBuf>, Node
     Ok(match data_of(row)? {
         PlainData::Deal(deal) => deal.out,
         PlainData::Haul(haul) => haul.out,
+    })
+}
+
+/// What a negotiation of ours as consumer wants.
+pub(in crate::node) fn wish_of(row: &ExchangeRow) -> Result<Option<Wish>, NodeError> {
+    let PlainData::Deal(deal) = data_of(row)? else { return Ok(None) };
+    Ok(Some(Wish {
+        dataset: deal.dataset,
+        purpose: deal.purpose,
+        countries: deal.countries,
+        out: deal.out,
+        transfer: deal.transfer,
+        cancelled: deal.cancel.is_some(),
+    }))
+}
+
+/// The negotiation that an exchange is or rests on.
+pub(in crate::node) fn negotiation_of(row: &ExchangeRow) -> Result<Id, NodeError> {
+    Ok(match data_of(row)? {
+        PlainData::Deal(_) => row.id,
+        PlainData::Haul(haul) => haul.negotiation,
     })
 }
 
@@ -89,7 +114,7 @@ impl Node {
                 view.dataset = haul.dataset;
                 view.other = Some(haul.negotiation.to_string());
                 view.refusal = haul.refusal;
-                view.bytes = Some(haul.bytes);
+                (view.bytes, view.total) = self.progress(row, haul.bytes);
                 view.sha256 = haul.sha256;
                 view.took_ms = took(haul.began_ms, haul.ended_ms);
             }

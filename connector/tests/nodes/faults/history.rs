@@ -89,7 +89,7 @@ async fn a_database_whose_peer_holds_more_of_its_log_signs_nothing_any_more() {
         title: [("en".to_owned(), "again".to_owned())].into(),
         policy: policy(),
         facts: harmless(),
-        approval: Default::default(),
+        ..Publish::default()
     };
     assert_eq!(pair.seller.node().publish(ask).await.unwrap_err().code(), Code::StoreRolledBack);
     assert_eq!(pair.seller.node().status().await.unwrap().log_size, before.log_size);

@@ -11,6 +11,7 @@
 //! | `folder` | names and key files of a node's folder |
 //! | `approval` | the table `[approval]` |
 //! | `management` | the table `[management]` |
+//! | `network` | the table `[network]` |
 //! | `https` | the table `[https]` and its certificate |
 
 mod approval;
@@ -20,6 +21,7 @@ mod folder;
 mod https;
 mod layers;
 mod management;
+mod network;
 
 use std::path::PathBuf;
 
@@ -33,6 +35,7 @@ pub use self::{
     https::{Https, Shown},
     layers::{Flags, Resolved, Setting, Source, fields, resolve, variable},
     management::Management,
+    network::Network,
 };
 
 /// What is wrong with the folder, in words for the person who runs the node.
@@ -134,6 +137,9 @@ documented! {
         tables {
             /// Where peers reach this node.
             listen: Listen;
+            /// How this node gets out of its firm's network, and in.
+            #[serde(default, skip_serializing_if = "Network::is_default")]
+            network: Network;
             /// Where they reach it by HTTPS; without it, that door stays closed.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             https: Option<Https>;
@@ -164,6 +170,15 @@ pub const TABLES: &[Table] = &[
         doc: &[" Where peers reach this node."],
         fields: Listen::FIELDS,
         optional: false,
+    },
+    Table {
+        name: "network",
+        doc: &[
+            " How this node gets out of its firm's network, and how others get in. `HTTPS_PROXY` is not looked at: a node that a",
+            " person starts and one that the system starts go the same way.",
+        ],
+        fields: Network::FIELDS,
+        optional: true,
     },
     Table {
         name: "https",
@@ -201,14 +216,17 @@ impl Config {
             return value("size", "one of sme, mid, large");
         }
         self.approval.as_ref().map_or(Ok(()), Approvals::check)?;
+        self.network.check()?;
         self.https.as_ref().map_or(Ok(()), Https::check)
     }
 
-    /// The multiaddr to bind, none when the node only dials out.
+    /// The multiaddrs to bind, none when the node only dials out.
     #[must_use]
-    pub fn multiaddr(&self) -> Option<String> {
+    pub fn multiaddrs(&self) -> Vec<String> {
         let kind = if self.listen.host.contains(':') { "ip6" } else { "ip4" };
-        (self.listen.port != 0).then(|| format!("/{kind}/{}/tcp/{}", self.listen.host, self.listen.port))
+        let tcp =
+            (self.listen.port != 0).then(|| format!("/{kind}/{}/tcp/{}", self.listen.host, self.listen.port));
+        tcp.into_iter().chain(self.network.websocket()).collect()
     }
 }
 
@@ -226,6 +244,7 @@ mod tests {
             size: "sme".into(),
             shard: 1,
             listen: Listen { host: "127.0.0.1".into(), port: 4100 },
+            network: Network::default(),
             https: Some(Https::of_init("127.0.0.1:4443".parse().unwrap(), "localhost")),
             approval: None,
             management: None,

@@ -134,6 +134,8 @@ pub struct Inner {
     transport: Transport,
     /// Our HTTPS door, if there is one.
     https: OnceLock<Door>,
+    /// Addresses that the operator says others reach us at.
+    advertised: OnceLock<Vec<String>>,
     /// Requests to the HTTPS doors of others.
     client: HttpsClient,
     ways: Ways,
@@ -242,9 +244,14 @@ impl Node {
         let https =
             config.https.as_ref().map(|https| Ok::<_, NodeError>((https.listen, https.read(folder)?)));
         let https = https.transpose()?;
-        let listen = config.multiaddr().into_iter().collect();
+        let mut wire = transport::Config::new(me.secret().transport.0, config.multiaddrs());
+        wire.network = transport::Network {
+            proxy: config.network.proxy(folder)?,
+            certificate: https.as_ref().map(|(_, shown)| (shown.chain.clone(), shown.key.clone_key())),
+        };
         let beside = (config.approval.clone().unwrap_or_default(), seams);
-        let (node, incoming) = Self::assemble(folder, lock, me, listen, latches, beside).await?;
+        let (node, incoming) = Self::assemble(folder, lock, me, wire, latches, beside).await?;
+        let _ = node.advertised.set(config.network.advertise.clone());
         node.genesis().await?;
         node.know_plain_peers().await?;
         node.resume_leaving().await?;
@@ -268,7 +275,8 @@ impl Node {
         let lock = FolderLock::acquire(folder.path())?;
         let me = Me::read(folder, shard)?;
         let beside = (Approvals::default(), Seams::default());
-        Ok(Self::assemble(folder, lock, me, Vec::new(), &Latches::default(), beside).await?.0)
+        let wire = transport::Config::new(me.secret().transport.0, Vec::new());
+        Ok(Self::assemble(folder, lock, me, wire, &Latches::default(), beside).await?.0)
     }
 
     /// Everything that a node is made of; nothing of it works yet but the store and the transport.
@@ -276,7 +284,7 @@ impl Node {
         folder: &Folder,
         lock: FolderLock,
         me: Me,
-        listen: Vec<String>,
+        wire: transport::Config,
         latches: &Latches,
         beside: (Approvals, Seams),
     ) -> Result<(Self, Incoming), NodeError> {
@@ -290,8 +298,7 @@ impl Node {
         let store = SqliteStore::open(lock, options, signer).await?;
         latches.close(Latch::Store);
         let wrapping = Wrapping::open(&folder.join("erasable.keys"))?;
-        let started = Transport::start(transport::Config::new(me.secret().transport.0, listen)).await?;
-        let (transport, incoming) = started;
+        let (transport, incoming) = Transport::start(wire).await?;
         Ok((Self::of(folder, me, Arc::new(store), wrapping, transport, engine, beside), incoming))
     }
 
@@ -313,6 +320,7 @@ impl Node {
             wrapping,
             transport,
             https: OnceLock::new(),
+            advertised: OnceLock::new(),
             client: HttpsClient::new(Limits::default()),
             ways: Ways::default(),
             engine,

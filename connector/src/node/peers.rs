@@ -227,7 +227,8 @@ impl Node {
     /// Where others reach this node, with its peer id, and last by HTTPS.
     pub(super) fn addresses(&self) -> Vec<String> {
         let suffix = format!("/p2p/{}", self.me.peer_id());
-        let listen = self.transport.listen_addrs().into_iter();
+        let advertised = self.advertised.get().cloned().unwrap_or_default();
+        let listen = advertised.into_iter().chain(self.transport.listen_addrs());
         let https = self.https_address().map(str::to_owned);
         // However many addresses this machine has, a ticket has room for the door.
         let room = limits::TICKET_ADDRESSES - usize::from(https.is_some());

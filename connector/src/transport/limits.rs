@@ -5,6 +5,11 @@
 
 use std::time::Duration;
 
+/// Bytes of the head that a proxy answers with, or either side of a WebSocket handshake sends.
+pub(super) const OUTER_HEAD: usize = 16 << 10;
+/// Bytes of data in one WebSocket frame that is sent.
+pub(super) const OUTER_FRAME: usize = 64 << 10;
+
 /// Limits of connections, streams and requests. All counts are of this node, all times wall clock.
 #[derive(Clone, Debug)]
 pub struct Limits {

@@ -5,7 +5,7 @@
 //!                                       ├─ streams (/http/1.1) ──┤
 //!   dial, connect, events ─ swarm ──────┘   gate: who may        └─ Incoming
 //!                             │             connect at all
-//!        TCP → tls (or Noise) → muxer (Yamux)
+//!       wire → tls (or Noise) → muxer (Yamux)        wire: TCP, or WebSocket over TLS, through a proxy or not
 //! ```
 //!
 //! One connection carries requests in both directions, whoever dialled. Peers are named by the text of their peer id,
@@ -33,30 +33,32 @@ mod serve;
 mod streams;
 mod swarm;
 mod tls;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use axum::body::Body;
 use hyper::{Request, Response};
-use libp2p::PeerId;
 use libp2p::identity::Keypair;
+use libp2p::{Multiaddr, PeerId};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use self::address::{Target, listen_address, peer_id};
+use self::address::{Target, is_websocket, listen_address, peer_id};
 use self::error::cut;
 use self::links::{Link, Links, lock};
 use self::swarm::{Command, Driver};
+use self::wire::{Outer, Wire};
 
-pub use self::address::free_port;
+pub use self::address::{advertised, free_port};
 pub use self::client::{AnswerBody, RequestTimes};
 pub use self::error::{TransportError, Waiting};
 pub(crate) use self::io::{Ending, StreamIo};
 pub use self::limits::{Limits, ServeLimits};
 pub use self::serve::{Door, Incoming, Peer, serve};
+pub use self::wire::{OuterCertificate, Proxy};
 
 /// Events kept for a subscriber that does not read; older ones are lost to it.
 const EVENTS: usize = 256;
@@ -70,8 +72,10 @@ const ADDRESSES: usize = 32;
 pub struct Config {
     /// The Ed25519 transport key, as its 32-byte seed. The peer id follows from it.
     pub seed: [u8; 32],
-    /// Where to listen: `/ip4|ip6/<ip>/tcp/<port>`, port 0 for any. Empty: dial only.
+    /// Where to listen: `/ip4|ip6/<ip>/tcp/<port>[/tls/ws]`, port 0 for any. Empty: dial only.
     pub listen: Vec<String>,
+    /// The ways beyond plain TCP.
+    pub network: Network,
     /// The limits.
     pub limits: Limits,
 }
@@ -80,7 +84,29 @@ impl Config {
     /// With the default limits.
     #[must_use]
     pub fn new(seed: [u8; 32], listen: Vec<String>) -> Self {
-        Self { seed, listen, limits: Limits::default() }
+        Self { seed, listen, network: Network::default(), limits: Limits::default() }
+    }
+}
+
+/// What a firm's network asks for (spec chapter 10, `[NET-10.*]`).
+#[derive(Default)]
+pub struct Network {
+    /// The proxy that every dial goes through, but those to this machine.
+    pub proxy: Option<Proxy>,
+    /// What WebSocket listeners show; made at the start where it is left out.
+    pub certificate: Option<OuterCertificate>,
+}
+
+impl Clone for Network {
+    fn clone(&self) -> Self {
+        let certificate = self.certificate.as_ref().map(|(chain, key)| (chain.clone(), key.clone_key()));
+        Self { proxy: self.proxy.clone(), certificate }
+    }
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network").field("proxy", &self.proxy).finish_non_exhaustive()
     }
 }
 
@@ -88,6 +114,7 @@ impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Config")
             .field("listen", &self.listen)
+            .field("network", &self.network)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
@@ -200,6 +227,8 @@ struct Node {
     links: Arc<Links>,
     commands: mpsc::Sender<Command>,
     events: broadcast::Sender<Event>,
+    /// Names are resolved by a proxy.
+    proxied: bool,
     /// One lock for each peer that is being connected to, so that two callers share one connection.
     connecting: Mutex<BTreeMap<PeerId, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -211,7 +240,7 @@ impl Transport {
     /// [`TransportError::PortInUse`], [`TransportError::Listen`], [`TransportError::BadAddress`] for a listen address,
     /// [`TransportError::Key`] when no certificate can be made.
     pub async fn start(config: Config) -> Result<(Self, Incoming), TransportError> {
-        let Config { seed, listen, limits } = config;
+        let Config { seed, listen, network, limits } = config;
         let identity = Keypair::ed25519_from_bytes(seed)
             .map_err(|error| TransportError::Key { reason: cut(&error.to_string()) })?;
         let listen = listen.iter().map(|text| listen_address(text)).collect::<Result<Vec<_>, _>>()?;
@@ -220,12 +249,19 @@ impl Transport {
         let (events, _) = broadcast::channel(EVENTS);
         let links = Arc::new(Links::new(limits));
         let agent = concat!("naru/", env!("CARGO_PKG_VERSION"));
-        let mut driver = Driver::new(&identity, agent, links.clone(), accept, receiver, events.clone())?;
+        let mut outer = Outer::new()?;
+        if listen.iter().any(is_websocket) {
+            outer = outer.listening(network.certificate)?;
+        }
+        let proxied = network.proxy.is_some();
+        let wire = Wire::new(outer, network.proxy.map(Arc::new));
+        let mut driver =
+            Driver::new(&identity, agent, wire, links.clone(), accept, receiver, events.clone())?;
         driver.listen(&listen).await?;
         tokio::spawn(driver.run());
         let incoming = Incoming { streams: accepted, counters: links.counters.clone() };
         let peer = identity.public().to_peer_id().to_string();
-        let node = Node { peer, links, commands, events, connecting: Mutex::default() };
+        let node = Node { peer, links, commands, events, proxied, connecting: Mutex::default() };
         Ok((Self { node: Arc::new(node) }, incoming))
     }
 
@@ -248,11 +284,11 @@ impl Transport {
     ///
     /// # Errors
     /// [`TransportError::BadAddress`], [`TransportError::Resolve`], [`TransportError::PeerMismatch`],
-    /// [`TransportError::DialFailed`], [`TransportError::Timeout`], [`TransportError::Limit`],
+    /// [`TransportError::DialFailed`], [`TransportError::Proxy`], [`TransportError::Timeout`], [`TransportError::Limit`],
     /// [`TransportError::DialSelf`].
     pub async fn dial(&self, address: &str) -> Result<ConnInfo, TransportError> {
         let target = Target::parse(address)?;
-        let found = target.resolve().await?;
+        let found = target.resolve(self.node.proxied).await?;
         if target.peer.is_some() {
             return self.open(target.peer, found).await;
         }
@@ -293,7 +329,7 @@ impl Transport {
     }
 
     async fn open_any(&self, peer: PeerId, addresses: &[String]) -> Result<ConnInfo, TransportError> {
-        let mut found: Vec<SocketAddr> = Vec::new();
+        let mut found: Vec<Multiaddr> = Vec::new();
         let mut failed = None;
         for text in addresses.iter().take(ADDRESSES) {
             let target = Target::parse(text)?;
@@ -301,7 +337,7 @@ impl Transport {
                 let (expected, obtained) = (peer.to_string(), other.to_string());
                 return Err(TransportError::PeerMismatch { expected, obtained });
             }
-            match target.resolve().await {
+            match target.resolve(self.node.proxied).await {
                 Ok(more) => found.extend(more),
                 Err(error) => failed = Some(error),
             }
@@ -317,7 +353,7 @@ impl Transport {
     async fn open(
         &self,
         peer: Option<PeerId>,
-        addresses: Vec<SocketAddr>,
+        addresses: Vec<Multiaddr>,
     ) -> Result<ConnInfo, TransportError> {
         let (answer, opened) = oneshot::channel();
         self.command(Command::Dial { peer, addresses, answer }).await?;

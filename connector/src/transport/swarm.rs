@@ -1,6 +1,6 @@
 //! The swarm: its transport stack, its behaviours and the task that drives it.
 //!
-//! Stack (spec chapter 10, `[NET-3.*]`, `[NET-4.*]`): TCP with a read buffer of 256 KiB below the encryption (three system
+//! Stack (spec chapter 10, `[NET-3.*]`, `[NET-4.*]`): a byte stream of [`super::wire`] with a read buffer of 256 KiB below the encryption (three system
 //! calls less for each 16 KiB), TLS or Noise, Yamux. The driver turns events into the table of [`super::links`], answers
 //! dials, and closes connections whose pings fail.
 
@@ -15,16 +15,17 @@ use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, Transport as _, identify, ping, swarm, tcp};
+use libp2p::{Multiaddr, PeerId, Swarm, Transport as _, identify, ping, swarm};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::address::{listen_failed, multiaddr, shown};
+use super::address::{listen_failed, shown};
 use super::error::{TransportError, Waiting, chain};
 use super::gate::{Full, Gate};
 use super::links::{Link, Links};
 use super::muxer::Yamux;
 use super::streams::{Accepted, Streams};
 use super::tls::Security;
+use super::wire::{SAYS, Wire};
 use super::{ConnInfo, Event};
 
 /// Bytes read from a socket at once.
@@ -50,7 +51,7 @@ type Answer = oneshot::Sender<Result<Arc<Link>, TransportError>>;
 /// What the handle asks the driver for.
 pub(super) enum Command {
     /// Open a connection to one of these addresses.
-    Dial { peer: Option<PeerId>, addresses: Vec<std::net::SocketAddr>, answer: Answer },
+    Dial { peer: Option<PeerId>, addresses: Vec<Multiaddr>, answer: Answer },
     /// Close all connections with a peer.
     Disconnect(PeerId),
     /// Close one connection.
@@ -79,11 +80,12 @@ pub(super) struct Driver {
 fn stack(
     identity: &Keypair,
     links: &Arc<Links>,
+    wire: Wire,
 ) -> Result<libp2p::core::transport::Boxed<(PeerId, libp2p::core::muxing::StreamMuxerBox)>, TransportError> {
     let security = Security::new(identity, links.records.notes.clone())?;
     let links = links.clone();
     let timeout = links.limits.handshake;
-    Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+    Ok(wire
         .map(|socket, _| BufReader::with_capacity(READ_BUFFER, socket))
         .upgrade(Version::V1Lazy)
         .authenticate(security)
@@ -100,6 +102,7 @@ impl Driver {
     pub(super) fn new(
         identity: &Keypair,
         agent: &str,
+        wire: Wire,
         links: Arc<Links>,
         accept: mpsc::Sender<Accepted>,
         commands: mpsc::Receiver<Command>,
@@ -123,7 +126,8 @@ impl Driver {
             .with_idle_connection_timeout(links.limits.idle_connection)
             .with_per_connection_event_buffer_size(32)
             .with_max_negotiating_inbound_streams(64);
-        let swarm = Swarm::new(stack(identity, &links)?, behaviour, identity.public().to_peer_id(), config);
+        let swarm =
+            Swarm::new(stack(identity, &links, wire)?, behaviour, identity.public().to_peer_id(), config);
         Ok(Self { swarm, links, commands, events, dialling: BTreeMap::new() })
     }
 
@@ -187,7 +191,7 @@ impl Driver {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Dial { peer, addresses, answer } => self.dial(peer, &addresses, answer),
+            Command::Dial { peer, addresses, answer } => self.dial(peer, addresses, answer),
             Command::Disconnect(peer) => {
                 let _ = self.swarm.disconnect_peer_id(peer);
             }
@@ -205,8 +209,7 @@ impl Driver {
         }
     }
 
-    fn dial(&mut self, peer: Option<PeerId>, addresses: &[std::net::SocketAddr], answer: Answer) {
-        let mut wanted: Vec<Multiaddr> = addresses.iter().copied().map(multiaddr).collect();
+    fn dial(&mut self, peer: Option<PeerId>, mut wanted: Vec<Multiaddr>, answer: Answer) {
         let address = wanted.iter().map(shown).collect::<Vec<_>>().join(", ");
         // A new port each time: several connections to one address are wanted, and reusing the listening port forbids it.
         let options: DialOpts = match (peer, wanted.pop()) {
@@ -254,6 +257,7 @@ impl Driver {
                         TransportError::timeout(address, Waiting::Connection, self.links.limits.handshake)
                     }
                     Some(Failed::Handshake) => TransportError::Handshake { address, reason },
+                    Some(Failed::Proxy) => TransportError::Proxy { address, reason },
                     Some(Failed::Reaching) | None => TransportError::DialFailed { address, reason },
                 }
             }
@@ -322,6 +326,7 @@ impl Driver {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Failed {
     Reaching,
+    Proxy,
     Time,
     Handshake,
 }
@@ -329,7 +334,7 @@ enum Failed {
 impl Failed {
     fn of(error: &ListenError<std::io::Error>) -> Self {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        let mut upgrade = false;
+        let (mut upgrade, mut proxy) = (false, false);
         while let Some(error) = cause {
             if let Some(io) = error.downcast_ref::<std::io::Error>() {
                 if io.kind() == std::io::ErrorKind::TimedOut {
@@ -343,9 +348,14 @@ impl Failed {
                 return Self::Time;
             }
             upgrade |= names_upgrade(error);
+            proxy |= error.to_string().contains(SAYS);
             cause = error.source();
         }
-        if upgrade { Self::Handshake } else { Self::Reaching }
+        match (proxy, upgrade) {
+            (true, _) => Self::Proxy,
+            (false, true) => Self::Handshake,
+            (false, false) => Self::Reaching,
+        }
     }
 }
 

@@ -1,0 +1,126 @@
+//! The table `[network]` of `naru.toml`: how a node gets out of its firm's network and how others get in (spec chapter 10,
+//! NET-10). Checks values and reads the proxy's credentials. Dials nothing.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use super::{ConfigError, Folder, documented::documented};
+use crate::transport::{self, Proxy};
+
+/// The variable that holds the proxy's credentials where no file is named.
+const CREDENTIALS: &str = "NARU_PROXY_CREDENTIALS";
+
+documented! {
+    /// How this node gets out of its firm's network, and how others get in.
+    #[derive(Default)]
+    pub struct Network {
+        /// `http://host:port` of the proxy that connections go out through, by CONNECT. Without credentials.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proxy: Option<String> = "\"http://proxy.example:3128\"" optional;
+        /// A file with one line `user:password` for the proxy; without it, the variable NARU_PROXY_CREDENTIALS if it is set.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        proxy_credentials: Option<PathBuf> = "\"proxy.credentials\"" optional;
+        /// The address and port to listen on for WebSocket over TLS, for partners whose firewall lets nothing else out. The
+        /// certificate of [https] is shown if there is one; another one is made at each start otherwise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        websocket: Option<SocketAddr> = "\"0.0.0.0:443\"" optional;
+        /// Addresses that tickets name first: where a router or a firewall passes connections on to this node.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        advertise: Vec<String> = "[\"/dns4/naru.example/tcp/443/tls/ws\"]" optional;
+    }
+}
+
+impl Network {
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The multiaddr of the WebSocket listener.
+    pub(super) fn websocket(&self) -> Option<String> {
+        let at = self.websocket?;
+        let kind = if at.is_ipv6() { "ip6" } else { "ip4" };
+        Some(format!("/{kind}/{}/tcp/{}/tls/ws", at.ip(), at.port()))
+    }
+
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let value = |field, reason: String| Err(ConfigError::Value { field, reason });
+        if let Some(Err(why)) = self.proxy.as_deref().map(|url| Proxy::new(url, None)) {
+            return value("network.proxy", format!("must be one that {why}"));
+        }
+        if self.proxy_credentials.is_some() && self.proxy.is_none() {
+            return value("network.proxy_credentials", "there is no network.proxy".to_owned());
+        }
+        for address in &self.advertise {
+            if let Err(error) = transport::advertised(address) {
+                return value("network.advertise", error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// The proxy with its credentials.
+    pub fn proxy(&self, folder: &Folder) -> Result<Option<Proxy>, ConfigError> {
+        self.proxy_with(folder, std::env::var(CREDENTIALS).ok())
+    }
+
+    fn proxy_with(&self, folder: &Folder, said: Option<String>) -> Result<Option<Proxy>, ConfigError> {
+        let Some(url) = &self.proxy else { return Ok(None) };
+        let (credentials, field) = match &self.proxy_credentials {
+            Some(path) => {
+                let path = folder.path().join(path);
+                let text = std::fs::read_to_string(&path);
+                let text = text.map_err(|source| ConfigError::Io { path, source })?;
+                (Some(text.trim_end_matches(['\r', '\n']).to_owned()), "network.proxy_credentials")
+            }
+            None => (said.filter(|text| !text.is_empty()), CREDENTIALS),
+        };
+        let proxy = Proxy::new(url, credentials.as_deref());
+        let proxy = proxy.map_err(|why| ConfigError::Value { field, reason: format!("the proxy {why}") })?;
+        Ok(Some(proxy))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Network, String> {
+        let network: Network = toml::from_str(text).map_err(|e| e.to_string())?;
+        network.check().map(|()| network).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn what_a_proxy_is_asked_with_stays_out_of_sight() {
+        // NET-10.5
+        let dir = std::env::temp_dir().join(format!("naru-proxy-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let folder = Folder::new(&dir);
+        std::fs::write(dir.join("credentials"), "firm:geheim\n").unwrap();
+        let with = read("proxy = \"http://p:1\"\nproxy_credentials = \"credentials\"").unwrap();
+        let proxy = with.proxy_with(&folder, None).unwrap().unwrap();
+        assert_eq!(proxy, Proxy::new("http://p:1", Some("firm:geheim")).unwrap());
+        let by_variable =
+            read("proxy = \"http://p:1\"").unwrap().proxy_with(&folder, Some("firm:geheim".into()));
+        assert_eq!(by_variable.unwrap().unwrap(), proxy);
+        std::fs::write(dir.join("credentials"), "geheim").unwrap();
+        let wrong = with.proxy_with(&folder, None).unwrap_err().to_string();
+        assert!(wrong.contains("network.proxy_credentials") && !wrong.contains("geheim"), "{wrong}");
+        let in_url = read("proxy = \"http://firm:geheim@p:1\"").unwrap_err();
+        assert!(in_url.contains("network.proxy") && !in_url.contains("geheim"), "{in_url}");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn values_that_nothing_can_be_done_with_are_named() {
+        // NET-10.1, NET-10.4
+        for (text, field) in [
+            ("proxy = \"socks5://p:1\"", "network.proxy"),
+            ("proxy_credentials = \"a\"", "network.proxy_credentials"),
+            ("advertise = [\"https://a\"]", "network.advertise"),
+            ("advertise = [\"/dns4/a/tcp/0\"]", "network.advertise"),
+        ] {
+            assert!(read(text).unwrap_err().starts_with(field), "{text}");
+        }
+        let all = read("websocket = \"[::]:443\"\nadvertise = [\"/dns4/a/tcp/443/tls/ws\"]").unwrap();
+        assert_eq!(all.websocket().as_deref(), Some("/ip6/::/tcp/443/tls/ws"));
+    }
+}

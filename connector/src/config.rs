@@ -35,7 +35,7 @@ pub use self::{
     https::{Https, Shown},
     layers::{Flags, Resolved, Setting, Source, fields, resolve, variable},
     management::Management,
-    network::Network,
+    network::{Network, RelayFor},
 };
 
 /// What is wrong with the folder, in words for the person who runs the node.

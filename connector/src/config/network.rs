@@ -23,13 +23,54 @@ documented! {
         /// certificate of [https] is shown if there is one; another one is made at each start otherwise.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         websocket: Option<SocketAddr> = "\"0.0.0.0:443\"" optional;
-        /// Addresses that tickets name first: where a router or a firewall passes connections on to this node.
+        /// Addresses that tickets name instead of those that this node listens on: where a router or a firewall passes
+        /// connections on to it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         advertise: Vec<String> = "[\"/dns4/naru.example/tcp/443/tls/ws\"]" optional;
+        /// Relays to be reached through where nothing gets in: addresses with the relay's peer id. A partner that is a relay for
+        /// you gives you its own.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        relay: Vec<String> = "[\"/dns4/partner.example/tcp/4801/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN\"]" optional;
+        /// For whom this node is a relay: `nobody`, or `accepted` peers, to which anybody can then get through it. It moves
+        /// ciphertext, within limits.
+        #[serde(default, skip_serializing_if = "RelayFor::is_nobody")]
+        relay_for: RelayFor = "\"nobody\"" default;
+        /// Stay connected with every accepted peer, so that it can reach this node whatever stands between. Always so with a
+        /// proxy, with relays, and where nothing is listened on.
+        #[serde(default, skip_serializing_if = "is_false")]
+        stay_connected: bool = "false" default;
     }
 }
 
+/// For whom a node is a relay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RelayFor {
+    /// It is none.
+    #[default]
+    Nobody,
+    /// For peers that a person accepted, as long as they are.
+    Accepted,
+}
+
+impl RelayFor {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn is_nobody(&self) -> bool {
+        *self == Self::Nobody
+    }
+}
+
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 impl Network {
+    /// Whether others may be unable to reach this node by themselves.
+    #[must_use]
+    pub fn stays_connected(&self) -> bool {
+        self.stay_connected || self.proxy.is_some() || !self.relay.is_empty()
+    }
+
     pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -48,6 +89,11 @@ impl Network {
         }
         if self.proxy_credentials.is_some() && self.proxy.is_none() {
             return value("network.proxy_credentials", "there is no network.proxy".to_owned());
+        }
+        for relay in &self.relay {
+            if let Err(error) = transport::relay_address(relay) {
+                return value("network.relay", error.to_string());
+            }
         }
         for address in &self.advertise {
             if let Err(error) = transport::advertised(address) {
@@ -111,16 +157,20 @@ mod tests {
 
     #[test]
     fn values_that_nothing_can_be_done_with_are_named() {
-        // NET-10.1, NET-10.4
+        // NET-10.1, NET-10.4, NET-11.3
         for (text, field) in [
             ("proxy = \"socks5://p:1\"", "network.proxy"),
             ("proxy_credentials = \"a\"", "network.proxy_credentials"),
+            ("relay = [\"/dns4/a/tcp/1\"]", "network.relay"),
             ("advertise = [\"https://a\"]", "network.advertise"),
             ("advertise = [\"/dns4/a/tcp/0\"]", "network.advertise"),
         ] {
             assert!(read(text).unwrap_err().starts_with(field), "{text}");
         }
         let all = read("websocket = \"[::]:443\"\nadvertise = [\"/dns4/a/tcp/443/tls/ws\"]").unwrap();
+        assert_eq!(all.relay_for, RelayFor::Nobody);
+        assert_eq!(read("relay_for = \"accepted\"").unwrap().relay_for, RelayFor::Accepted);
+        assert!(read("relay_for = \"anybody\"").is_err());
         assert_eq!(all.websocket().as_deref(), Some("/ip6/::/tcp/443/tls/ws"));
     }
 }

@@ -106,7 +106,7 @@ use self::{
 };
 pub(crate) use self::{me::Me, out::free};
 use crate::{
-    config::{Approvals, Config, Folder},
+    config::{self, Approvals, Config, Folder, RelayFor},
     store::{
         ExchangeQuery, ExchangeRow, FolderLock, LogSigner, SqliteOptions, SqliteStore, Store,
         wrapping::Wrapping,
@@ -134,8 +134,8 @@ pub struct Inner {
     transport: Transport,
     /// Our HTTPS door, if there is one.
     https: OnceLock<Door>,
-    /// Addresses that the operator says others reach us at.
-    advertised: OnceLock<Vec<String>>,
+    /// How this node gets out of its firm's network, and in.
+    network: OnceLock<config::Network>,
     /// Requests to the HTTPS doors of others.
     client: HttpsClient,
     ways: Ways,
@@ -248,10 +248,12 @@ impl Node {
         wire.network = transport::Network {
             proxy: config.network.proxy(folder)?,
             certificate: https.as_ref().map(|(_, shown)| (shown.chain.clone(), shown.key.clone_key())),
+            relays: config.network.relay.clone(),
+            relays_others: config.network.relay_for == RelayFor::Accepted,
         };
         let beside = (config.approval.clone().unwrap_or_default(), seams);
         let (node, incoming) = Self::assemble(folder, lock, me, wire, latches, beside).await?;
-        let _ = node.advertised.set(config.network.advertise.clone());
+        let _ = node.network.set(config.network);
         node.genesis().await?;
         node.know_plain_peers().await?;
         node.resume_leaving().await?;
@@ -265,6 +267,7 @@ impl Node {
         tokio::spawn(deadlines::run(node.clone()));
         tokio::spawn(deadlines::make_sure(node.clone()));
         tokio::spawn(contact::run(node.clone()));
+        tokio::spawn(contact::reach(node.clone()));
         tokio::spawn(contact::watch(node.clone()));
         transfer::resume_all(&node).await?;
         Ok(node)
@@ -320,7 +323,7 @@ impl Node {
             wrapping,
             transport,
             https: OnceLock::new(),
-            advertised: OnceLock::new(),
+            network: OnceLock::new(),
             client: HttpsClient::new(Limits::default()),
             ways: Ways::default(),
             engine,

@@ -27,6 +27,8 @@ pub(super) struct Target {
     host: Host,
     port: u16,
     kind: Kind,
+    /// The relay that the address leads to, where it goes on through one.
+    pub(super) relay: Option<PeerId>,
     /// The peer id at the end of the address, where there is one.
     pub(super) peer: Option<PeerId>,
 }
@@ -59,7 +61,7 @@ pub(super) fn peer_id(text: &str) -> Result<PeerId, TransportError> {
 }
 
 impl Target {
-    /// Reads `/ip4|ip6|dns|dns4|dns6/<host>/tcp/<port>[/tls/ws][/p2p/<peer>]`. // NET-2.1
+    /// Reads `/ip4|ip6|dns|dns4|dns6/<host>/tcp/<port>[/tls/ws][/p2p/<relay>/p2p-circuit][/p2p/<peer>]`. // NET-2.1
     pub(super) fn parse(text: &str) -> Result<Self, TransportError> {
         if text.len() > ADDRESS_CHARS {
             return Err(bad(text, "longer than 512 characters"));
@@ -71,15 +73,14 @@ impl Target {
             .and_then(host)
             .ok_or_else(|| bad(text, "does not begin with an IP address or a name"))?;
         let (port, kind) = spoken(&mut parts).map_err(|reason| bad(text, reason))?;
-        let peer = match parts.next() {
-            None => None,
-            Some(Protocol::P2p(peer)) => Some(peer),
-            Some(_) => return Err(bad(text, "nothing but /tls/ws and /p2p/<peer id> may follow the port")),
-        };
-        if parts.next().is_some() {
-            return Err(bad(text, "nothing may follow the peer id"));
-        }
-        Ok(Self { host, port, kind, peer })
+        let (relay, peer) = ends(&mut parts).map_err(|reason| bad(text, reason))?;
+        Ok(Self { host, port, kind, relay, peer })
+    }
+
+    /// The way to the relay, where this leads through one.
+    pub(super) fn to_relay(&self) -> Option<(PeerId, Self)> {
+        let relay = self.relay?;
+        Some((relay, Self { relay: None, peer: Some(relay), ..self.clone() }))
     }
 
     /// What to dial: the addresses that a name has now, or the name itself where a proxy finds it. // NET-2.2
@@ -110,7 +111,7 @@ impl Target {
     /// The address of this target with its host given; `name` is what the host was resolved from.
     fn at(&self, host: &Protocol<'_>, name: Option<&str>) -> Multiaddr {
         let tcp = Multiaddr::empty().with(host.clone()).with(Protocol::Tcp(self.port));
-        match &self.kind {
+        let first = match &self.kind {
             Kind::Tcp => tcp,
             Kind::WebSocket(said) => match said.as_deref().or(name) {
                 Some(name) => tcp
@@ -119,6 +120,10 @@ impl Target {
                     .with(Protocol::Ws("/".into())),
                 None => websocket_address(tcp),
             },
+        };
+        match self.relay {
+            None => first,
+            Some(relay) => first.with(Protocol::P2p(relay)).with(Protocol::P2pCircuit),
         }
     }
 }
@@ -148,6 +153,25 @@ fn spoken<'a>(parts: &mut Peekable<impl Iterator<Item = Protocol<'a>>>) -> Resul
     }
 }
 
+/// What follows that: the relay and the peer, where the address names them.
+fn ends<'a>(
+    parts: &mut impl Iterator<Item = Protocol<'a>>,
+) -> Result<(Option<PeerId>, Option<PeerId>), &'static str> {
+    let first = match parts.next() {
+        None => return Ok((None, None)),
+        Some(Protocol::P2p(peer)) => peer,
+        Some(_) => return Err("nothing but /tls/ws and /p2p/<peer id> may follow the port"),
+    };
+    match (parts.next(), parts.next(), parts.next()) {
+        (None, _, _) => Ok((None, Some(first))),
+        (Some(Protocol::P2pCircuit), None, _) => Ok((Some(first), None)),
+        (Some(Protocol::P2pCircuit), Some(Protocol::P2p(peer)), None) => Ok((Some(first), Some(peer))),
+        (Some(_), _, _) => {
+            Err("nothing but /p2p-circuit[/p2p/<peer id>] may follow a peer id, and only once")
+        }
+    }
+}
+
 fn host(part: Protocol<'_>) -> Option<Host> {
     let named = |name: &str, v4, v6| (!name.is_empty()).then(|| Host::Name { name: name.to_owned(), v4, v6 });
     if let Protocol::Ip4(ip) = part {
@@ -167,7 +191,16 @@ fn host(part: Protocol<'_>) -> Option<Host> {
 
 /// An address as shown to people: without the peer id at its end.
 pub(super) fn shown(address: &Multiaddr) -> String {
-    address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect::<Multiaddr>().to_string()
+    let shown: Multiaddr = address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect();
+    // Of who comes through a relay, the relay alone has an address.
+    if shown.is_empty() { "/p2p-circuit".to_owned() } else { shown.to_string() }
+}
+
+/// True for the address of a peer behind a relay, as dialled and as seen when it comes.
+pub(super) fn is_relayed(address: &Multiaddr) -> bool {
+    let first = address.iter().next();
+    matches!(first, None | Some(Protocol::P2p(_)))
+        || address.iter().any(|part| matches!(part, Protocol::P2pCircuit))
 }
 
 /// Reads a listen address, `/ip4|ip6/<ip>/tcp/<port>[/tls/ws]`, and checks that nobody holds the port. // NET-2.3
@@ -179,7 +212,7 @@ pub(super) fn listen_address(text: &str) -> Result<Multiaddr, TransportError> {
     let Host::Ip(ip) = target.host else {
         return Err(bad(text, "a listen address needs an IP address, not a name"));
     };
-    if target.peer.is_some() {
+    if target.peer.is_some() || target.relay.is_some() {
         return Err(bad(text, "a listen address has no peer id"));
     }
     match TcpListener::bind(SocketAddr::new(ip, target.port)) {
@@ -200,7 +233,7 @@ pub(super) fn is_websocket(address: &Multiaddr) -> bool {
 /// [`TransportError::BadAddress`].
 pub fn advertised(text: &str) -> Result<String, TransportError> {
     let target = Target::parse(text)?;
-    if target.peer.is_some() || target.port == 0 {
+    if target.peer.is_some() || target.relay.is_some() || target.port == 0 {
         return Err(bad(text, "an address to advertise has a port and no peer id"));
     }
     Ok(text.to_owned())
@@ -278,7 +311,7 @@ mod tests {
             "/unix/tmp",
             "/ip4/1.2.3.4/tcp/1/p2p/QmX",
             long.as_str(),
-            "/ip4/1.2.3.4/tcp/1/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN/p2p-circuit",
+            "/ip4/1.2.3.4/tcp/1/p2p-circuit",
         ] {
             assert!(matches!(Target::parse(wrong), Err(TransportError::BadAddress { .. })), "{wrong}");
         }

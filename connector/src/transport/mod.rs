@@ -14,7 +14,7 @@
 //!
 //! The second door, HTTPS, is in [`https`]: the same router, the same rules of heads, bodies and time.
 //!
-//! Not here: QUIC, relays, hole punching, discovery.
+//! Not here: hole punching, discovery.
 
 mod address;
 mod body;
@@ -29,6 +29,7 @@ mod limits;
 mod links;
 mod muxer;
 mod pool;
+mod relay;
 mod serve;
 mod streams;
 mod swarm;
@@ -49,6 +50,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use self::address::{Target, is_websocket, listen_address, peer_id};
 use self::error::cut;
 use self::links::{Link, Links, lock};
+use self::relay::Relay;
 use self::swarm::{Command, Driver};
 use self::wire::{Outer, Wire};
 
@@ -95,18 +97,27 @@ pub struct Network {
     pub proxy: Option<Proxy>,
     /// What WebSocket listeners show; made at the start where it is left out.
     pub certificate: Option<OuterCertificate>,
+    /// Relays to be reached through, each `<address>/p2p/<peer id>`.
+    pub relays: Vec<String>,
+    /// Be a relay for the peers of [`Transport::set_served`].
+    pub relays_others: bool,
 }
 
 impl Clone for Network {
     fn clone(&self) -> Self {
         let certificate = self.certificate.as_ref().map(|(chain, key)| (chain.clone(), key.clone_key()));
-        Self { proxy: self.proxy.clone(), certificate }
+        let (proxy, relays) = (self.proxy.clone(), self.relays.clone());
+        Self { proxy, certificate, relays, relays_others: self.relays_others }
     }
 }
 
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Network").field("proxy", &self.proxy).finish_non_exhaustive()
+        f.debug_struct("Network")
+            .field("proxy", &self.proxy)
+            .field("relays", &self.relays)
+            .field("relays_others", &self.relays_others)
+            .finish_non_exhaustive()
     }
 }
 
@@ -213,6 +224,8 @@ pub struct Counters {
     pub refused_connections: u64,
     /// Requests answered 429.
     pub refused_requests: u64,
+    /// Reservations refused to peers that this node does not serve.
+    pub refused_relays: u64,
 }
 
 /// A node on the wire. Cheap to clone; the last clone that is dropped closes everything.
@@ -254,7 +267,8 @@ impl Transport {
             outer = outer.listening(network.certificate)?;
         }
         let proxied = network.proxy.is_some();
-        let wire = Wire::new(outer, network.proxy.map(Arc::new));
+        let relays = network.relays.iter().map(|text| Relay::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        let wire = (Wire::new(outer, network.proxy.map(Arc::new)), network.relays_others);
         let mut driver =
             Driver::new(&identity, agent, wire, links.clone(), accept, receiver, events.clone())?;
         driver.listen(&listen).await?;
@@ -262,7 +276,11 @@ impl Transport {
         let incoming = Incoming { streams: accepted, counters: links.counters.clone() };
         let peer = identity.public().to_peer_id().to_string();
         let node = Node { peer, links, commands, events, proxied, connecting: Mutex::default() };
-        Ok((Self { node: Arc::new(node) }, incoming))
+        let node = Arc::new(node);
+        for relay in relays {
+            tokio::spawn(relay::keep(Arc::downgrade(&node), relay));
+        }
+        Ok((Self { node }, incoming))
     }
 
     /// This node's peer id.
@@ -288,6 +306,7 @@ impl Transport {
     /// [`TransportError::DialSelf`].
     pub async fn dial(&self, address: &str) -> Result<ConnInfo, TransportError> {
         let target = Target::parse(address)?;
+        self.reach_relay(&target).await?;
         let found = target.resolve(self.node.proxied).await?;
         if target.peer.is_some() {
             return self.open(target.peer, found).await;
@@ -337,6 +356,10 @@ impl Transport {
                 let (expected, obtained) = (peer.to_string(), other.to_string());
                 return Err(TransportError::PeerMismatch { expected, obtained });
             }
+            if let Err(error) = self.reach_relay(&target).await {
+                failed = Some(error);
+                continue;
+            }
             match target.resolve(self.node.proxied).await {
                 Ok(more) => found.extend(more),
                 Err(error) => failed = Some(error),
@@ -347,6 +370,21 @@ impl Transport {
             (true, Some(error)) => Err(error),
             (true, None) => Err(TransportError::NotConnected { peer: peer.to_string() }),
             (false, _) => self.open(Some(peer), found).await,
+        }
+    }
+
+    /// A connection with the relay that an address leads through, where it does; the circuit is made over it.
+    async fn reach_relay(&self, target: &Target) -> Result<(), TransportError> {
+        let Some((relay, way)) = target.to_relay() else { return Ok(()) };
+        if target.peer.is_some_and(|peer| peer == relay) || self.node.links.choose(relay).is_some() {
+            return Ok(());
+        }
+        let found = way.resolve(self.node.proxied).await?;
+        match self.open(Some(relay), found).await {
+            Ok(_) => Ok(()),
+            // Of two at a time one is enough.
+            Err(_) if self.node.links.choose(relay).is_some() => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -406,6 +444,12 @@ impl Transport {
     pub fn set_known<'a>(&self, peers: impl IntoIterator<Item = &'a str>) {
         let known: BTreeSet<PeerId> = peers.into_iter().filter_map(|peer| peer_id(peer).ok()).collect();
         self.node.links.set_known(known);
+    }
+
+    /// Says whom this node is a relay for, where it is one. Texts that are no peer ids are passed over.
+    pub fn set_served<'a>(&self, peers: impl IntoIterator<Item = &'a str>) {
+        let served: BTreeSet<PeerId> = peers.into_iter().filter_map(|peer| peer_id(peer).ok()).collect();
+        self.node.links.set_served(served);
     }
 
     /// What happens from now on.
@@ -472,6 +516,7 @@ impl Transport {
             refused_waiting: counters.refused_waiting.get(),
             refused_connections: counters.refused_connections.get(),
             refused_requests: counters.refused_requests.get(),
+            refused_relays: counters.refused_relays.get(),
         }
     }
 
@@ -482,6 +527,14 @@ impl Transport {
             let _ = stopped.await;
         }
     }
+}
+
+/// Checks the address of a relay, `<address>/p2p/<peer id>`.
+///
+/// # Errors
+/// [`TransportError::BadAddress`].
+pub fn relay_address(text: &str) -> Result<(), TransportError> {
+    Relay::parse(text).map(drop)
 }
 
 /// The peer id of a transport key, from its 32-byte Ed25519 public key.

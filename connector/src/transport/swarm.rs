@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::io::BufReader;
-use libp2p::core::transport::TransportError as ListenError;
+use libp2p::core::transport::{ListenerId, TransportError as ListenError};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
+use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, Transport as _, identify, ping, swarm};
+use libp2p::{Multiaddr, PeerId, Swarm, Transport as _, identify, ping, relay, swarm};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use super::address::{listen_failed, shown};
@@ -23,9 +24,10 @@ use super::error::{TransportError, Waiting, chain};
 use super::gate::{Full, Gate};
 use super::links::{Link, Links};
 use super::muxer::Yamux;
+use super::relay::{Client, Server};
 use super::streams::{Accepted, Streams};
 use super::tls::Security;
-use super::wire::{SAYS, Wire};
+use super::wire::{Pipe, SAYS, Wire};
 use super::{ConnInfo, Event};
 
 /// Bytes read from a socket at once.
@@ -44,6 +46,9 @@ pub(super) struct Behaviour {
     streams: Streams,
     ping: ping::Behaviour,
     identify: identify::Behaviour,
+    relays: Client,
+    /// Only where this node is a relay.
+    relay: Toggle<Server>,
 }
 
 type Answer = oneshot::Sender<Result<Arc<Link>, TransportError>>;
@@ -52,6 +57,9 @@ type Answer = oneshot::Sender<Result<Arc<Link>, TransportError>>;
 pub(super) enum Command {
     /// Open a connection to one of these addresses.
     Dial { peer: Option<PeerId>, addresses: Vec<Multiaddr>, answer: Answer },
+    /// Keep a reservation at a relay, whose address with `/p2p-circuit` this is. The first is told when it is taken, the second
+    /// when it is gone.
+    Reserve { circuit: Multiaddr, accept: oneshot::Sender<()>, end: oneshot::Sender<()> },
     /// Close all connections with a peer.
     Disconnect(PeerId),
     /// Close one connection.
@@ -68,6 +76,15 @@ struct Dialling {
     answer: Answer,
 }
 
+/// A reservation at a relay. Dropping it tells its end.
+struct Reservation {
+    listener: ListenerId,
+    /// Where others reach us by it.
+    circuit: Multiaddr,
+    accept: Option<oneshot::Sender<()>>,
+    _end: oneshot::Sender<()>,
+}
+
 /// The task that owns the swarm.
 pub(super) struct Driver {
     swarm: Swarm<Behaviour>,
@@ -75,18 +92,22 @@ pub(super) struct Driver {
     commands: mpsc::Receiver<Command>,
     events: broadcast::Sender<Event>,
     dialling: BTreeMap<ConnectionId, Dialling>,
+    reservations: Vec<Reservation>,
 }
 
 fn stack(
     identity: &Keypair,
     links: &Arc<Links>,
     wire: Wire,
+    circuits: relay::client::Transport,
 ) -> Result<libp2p::core::transport::Boxed<(PeerId, libp2p::core::muxing::StreamMuxerBox)>, TransportError> {
     let security = Security::new(identity, links.records.notes.clone())?;
     let links = links.clone();
     let timeout = links.limits.handshake;
-    Ok(wire
-        .map(|socket, _| BufReader::with_capacity(READ_BUFFER, socket))
+    Ok(circuits
+        .map(|circuit, _| Pipe::of(circuit))
+        .or_transport(wire)
+        .map(|socket, _| BufReader::with_capacity(READ_BUFFER, socket.into_inner()))
         .upgrade(Version::V1Lazy)
         .authenticate(security)
         .multiplex_ext(move |peer, endpoint| {
@@ -102,12 +123,14 @@ impl Driver {
     pub(super) fn new(
         identity: &Keypair,
         agent: &str,
-        wire: Wire,
+        (wire, relays_others): (Wire, bool),
         links: Arc<Links>,
         accept: mpsc::Sender<Accepted>,
         commands: mpsc::Receiver<Command>,
         events: broadcast::Sender<Event>,
     ) -> Result<Self, TransportError> {
+        let own = identity.public().to_peer_id();
+        let (circuits, relays) = relay::client::new(own);
         let behaviour = Behaviour {
             gate: Gate::new(links.clone()),
             streams: Streams::new(links.clone(), accept),
@@ -121,14 +144,15 @@ impl Driver {
                     .with_cache_size(0)
                     .with_hide_listen_addrs(true),
             ),
+            relays: super::relay::client(relays),
+            relay: Toggle::from(relays_others.then(|| super::relay::server(own, &links))),
         };
         let config = swarm::Config::with_tokio_executor()
             .with_idle_connection_timeout(links.limits.idle_connection)
             .with_per_connection_event_buffer_size(32)
             .with_max_negotiating_inbound_streams(64);
-        let swarm =
-            Swarm::new(stack(identity, &links, wire)?, behaviour, identity.public().to_peer_id(), config);
-        Ok(Self { swarm, links, commands, events, dialling: BTreeMap::new() })
+        let swarm = Swarm::new(stack(identity, &links, wire, circuits)?, behaviour, own, config);
+        Ok(Self { swarm, links, commands, events, dialling: BTreeMap::new(), reservations: Vec::new() })
     }
 
     /// Listens and waits until the addresses are known, so that port 0 has a number.
@@ -192,6 +216,7 @@ impl Driver {
     fn command(&mut self, command: Command) {
         match command {
             Command::Dial { peer, addresses, answer } => self.dial(peer, addresses, answer),
+            Command::Reserve { circuit, accept, end } => self.reserve(circuit, accept, end),
             Command::Disconnect(peer) => {
                 let _ = self.swarm.disconnect_peer_id(peer);
             }
@@ -206,6 +231,34 @@ impl Driver {
             Command::Stop(done) => {
                 let _ = done.send(());
             }
+        }
+    }
+
+    fn reserve(&mut self, circuit: Multiaddr, accept: oneshot::Sender<()>, end: oneshot::Sender<()>) {
+        match self.swarm.listen_on(circuit.clone()) {
+            Ok(listener) => {
+                self.reservations.push(Reservation { listener, circuit, accept: Some(accept), _end: end });
+            }
+            Err(error) => tracing::warn!(relay = %shown(&circuit), error = %chain(&error), "no reservation"),
+        }
+    }
+
+    /// A relay has taken a reservation. The addresses that it says are not looked at. // NET-2.4
+    fn reserved(&mut self, listener: ListenerId) -> bool {
+        let Some(at) = self.reservations.iter_mut().find(|found| found.listener == listener) else {
+            return false;
+        };
+        if let Some(accept) = at.accept.take() {
+            let _ = accept.send(());
+            self.links.add_listening(at.circuit.clone());
+            let _ = self.events.send(Event::Listening { address: at.circuit.to_string() });
+        }
+        true
+    }
+
+    fn not_reserved(&mut self, listener: ListenerId) {
+        for gone in self.reservations.extract_if(.., |found| found.listener == listener) {
+            self.links.remove_listening(&gone.circuit);
         }
     }
 
@@ -289,12 +342,19 @@ impl Driver {
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 tracing::debug!(address = %send_back_addr, error = %chain(&error), "incoming connection failed");
             }
-            SwarmEvent::NewListenAddr { address, .. } => {
+            SwarmEvent::NewListenAddr { listener_id, address } => {
+                if self.reserved(listener_id) {
+                    return;
+                }
                 self.links.add_listening(address.clone());
                 let _ = self.events.send(Event::Listening { address: address.to_string() });
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => self.links.remove_listening(&address),
-            SwarmEvent::ListenerClosed { addresses, .. } => {
+            SwarmEvent::ListenerClosed { listener_id, addresses, reason } => {
+                if let Err(error) = reason {
+                    tracing::debug!(error = %chain(&error), "a listener ended");
+                }
+                self.not_reserved(listener_id);
                 addresses.iter().for_each(|address| self.links.remove_listening(address));
             }
             // A peer that vanished without a word is found by its silence. // NET-5.10

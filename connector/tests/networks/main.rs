@@ -5,6 +5,7 @@
 
 mod middle;
 mod proxy;
+mod relay;
 
 use std::{
     sync::atomic::{AtomicU8, Ordering},

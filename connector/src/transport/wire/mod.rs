@@ -24,7 +24,7 @@ use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use futures::{AsyncRead, AsyncWrite, FutureExt as _};
-use libp2p::core::transport::{DialOpts, ListenerId, TransportError, TransportEvent};
+use libp2p::core::transport::{DialOpts, ListenerId, PortUse, TransportError, TransportEvent};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, Transport, tcp};
 use rustls::pki_types::ServerName;
@@ -241,11 +241,13 @@ impl Transport for Wire {
     fn dial(
         &mut self,
         address: Multiaddr,
-        options: DialOpts,
+        mut options: DialOpts,
     ) -> Result<Self::Dial, TransportError<io::Error>> {
         let Some(route) = Route::of(&address) else {
             return Err(TransportError::MultiaddrNotSupported(address));
         };
+        // A relay behaviour dials as it likes; the port listened on is for others to come to.
+        options.port_use = PortUse::New;
         let reached: BoxFuture<'static, io::Result<Pipe>> =
             match self.proxy.clone().filter(|_| !route.is_here()) {
                 Some(proxy) => {

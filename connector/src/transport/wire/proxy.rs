@@ -81,24 +81,19 @@ impl Proxy {
         let mut builder = hyper::client::conn::http1::Builder::new();
         builder.max_buf_size(OUTER_HEAD);
         let (mut sender, connection) = builder.handshake(TokioIo::new(socket)).await.map_err(broken)?;
-        let mut connection = std::pin::pin!(connection.with_upgrades());
-        let answer = tokio::select! {
-            answer = sender.send_request(request) => answer.map_err(broken)?,
-            ended = &mut connection => {
-                ended.map_err(broken)?;
-                return Err(self.failed("ended the connection without an answer"));
+        let asked = async move {
+            let answer = sender.send_request(request).await.map_err(broken)?;
+            match answer.status() {
+                status if status.is_success() => hyper::upgrade::on(answer).await.map_err(broken),
+                StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+                    Err(self.failed("wants other credentials (407)"))
+                }
+                status => Err(self.failed(&format!("does not connect to {authority} ({status})"))),
             }
         };
-        match answer.status() {
-            status if status.is_success() => {}
-            StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-                return Err(self.failed("wants other credentials (407)"));
-            }
-            status => return Err(self.failed(&format!("does not connect to {authority} ({status})"))),
-        }
-        let (upgraded, ended) = futures::join!(hyper::upgrade::on(answer), connection);
-        ended.map_err(broken)?;
-        Ok(Pipe::of(TokioIo::new(upgraded.map_err(broken)?).compat()))
+        // The connection is at its end when what it turned into is there; its own error is that of the request.
+        let (upgraded, _) = futures::join!(asked, connection.with_upgrades());
+        Ok(Pipe::of(TokioIo::new(upgraded?).compat()))
     }
 }
 

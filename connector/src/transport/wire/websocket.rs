@@ -62,24 +62,20 @@ pub(super) async fn open(socket: Pipe, authority: String) -> io::Result<Pipe> {
     builder.max_buf_size(OUTER_HEAD);
     let io = TokioIo::new(socket.compat());
     let (mut sender, connection) = builder.handshake(io).await.map_err(io::Error::other)?;
-    let mut connection = std::pin::pin!(connection.with_upgrades());
-    let answer = tokio::select! {
-        answer = sender.send_request(request) => answer.map_err(io::Error::other)?,
-        ended = &mut connection => {
-            ended.map_err(io::Error::other)?;
-            return Err(refused("no answer to the WebSocket handshake"));
+    let asked = async move {
+        let answer = sender.send_request(request).await.map_err(io::Error::other)?;
+        let accept = answer.headers().get(SEC_WEBSOCKET_ACCEPT).map(|value| value.as_bytes().to_vec());
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS
+            || !says(answer.headers(), &UPGRADE, "websocket")
+            || accept.is_none_or(|accept| accept != accept_of(&key).as_bytes())
+        {
+            return Err(refused("the server there speaks no WebSocket: its handshake failed"));
         }
+        hyper::upgrade::on(answer).await.map_err(io::Error::other)
     };
-    let accept = answer.headers().get(SEC_WEBSOCKET_ACCEPT).map(|value| value.as_bytes().to_vec());
-    if answer.status() != StatusCode::SWITCHING_PROTOCOLS
-        || !says(answer.headers(), &UPGRADE, "websocket")
-        || accept.is_none_or(|accept| accept != accept_of(&key).as_bytes())
-    {
-        return Err(refused("the server there speaks no WebSocket: its handshake failed"));
-    }
-    let (upgraded, ended) = futures::join!(hyper::upgrade::on(answer), connection);
-    ended.map_err(io::Error::other)?;
-    Ok(framed(upgraded.map_err(io::Error::other)?, Side::Client))
+    // The connection is at its end when what it turned into is there; its own error is that of the request.
+    let (upgraded, _) = futures::join!(asked, connection.with_upgrades());
+    Ok(framed(upgraded?, Side::Client))
 }
 
 /// Answers who asks for one; whoever asks for anything else is told so and let go.

@@ -30,7 +30,7 @@ use super::{Node, Transport};
 const CIRCUITS_AT_ONCE: NonZeroU32 = NonZeroU32::new(30).unwrap();
 const CIRCUIT_EVERY: Duration = Duration::from_secs(30);
 /// The first and the longest pause before a lost reservation is asked for again.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
 
 /// A behaviour of libp2p that tells others nothing of where this node is: what it takes for external addresses stays here, or
 /// identify would send it to every peer. // NET-2.4
@@ -160,9 +160,14 @@ pub(super) async fn keep(node: Weak<Node>, relay: Relay) {
                 if accepted.await.is_ok() {
                     pause = PAUSES.0;
                     tracing::info!(relay = %relay.address, "reached through this relay");
+                    let _ = ended.await;
+                    tracing::warn!(relay = %relay.address, "no longer reached through this relay");
+                } else {
+                    tracing::warn!(
+                        relay = %relay.address,
+                        "the relay takes no reservation of this node: it is none, is full, or has not accepted this node"
+                    );
                 }
-                let _ = ended.await;
-                tracing::warn!(relay = %relay.address, "no longer reached through this relay");
             }
             Err(TransportError::Closed) => return,
             Err(error) => tracing::warn!(relay = %relay.address, %error, "the relay was not reached"),

@@ -226,7 +226,9 @@ impl Config {
         let kind = if self.listen.host.contains(':') { "ip6" } else { "ip4" };
         let tcp =
             (self.listen.port != 0).then(|| format!("/{kind}/{}/tcp/{}", self.listen.host, self.listen.port));
-        tcp.into_iter().chain(self.network.websocket()).collect()
+        let udp = (self.network.quic && self.listen.port != 0)
+            .then(|| format!("/{kind}/{}/udp/{}/quic-v1", self.listen.host, self.listen.port));
+        tcp.into_iter().chain(udp).chain(self.network.websocket()).collect()
     }
 }
 

@@ -23,6 +23,9 @@ documented! {
         /// certificate of [https] is shown if there is one; another one is made at each start otherwise.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         websocket: Option<SocketAddr> = "\"0.0.0.0:443\"" optional;
+        /// Listen and dial by QUIC too, at the UDP port of the same number. Not through a proxy.
+        #[serde(default, skip_serializing_if = "is_false")]
+        quic: bool = "false" default;
         /// Addresses that tickets name instead of those that this node listens on: where a router or a firewall passes
         /// connections on to it.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]

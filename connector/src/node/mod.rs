@@ -249,6 +249,7 @@ impl Node {
             proxy: config.network.proxy(folder)?,
             certificate: https.as_ref().map(|(_, shown)| (shown.chain.clone(), shown.key.clone_key())),
             relays: config.network.relay.clone(),
+            quic: config.network.quic,
             relays_others: config.network.relay_for == RelayFor::Accepted,
         };
         let beside = (config.approval.clone().unwrap_or_default(), seams);

@@ -1,11 +1,11 @@
 //! Addresses: which multiaddrs are used, names resolved by the operating system, ports picked and checked.
 //!
-//! TCP over IP, with names, and WebSocket over TLS on it (`[NET-2.1]`). A name is resolved once for each dial and the addresses
+//! TCP over IP, with names, WebSocket over TLS on it, and QUIC (`[NET-2.1]`). A name is resolved once for each dial and the addresses
 //! found are the only ones dialled; where a proxy dials, it is the one that resolves (`[NET-2.2]`). No DNS library, no
 //! `/dnsaddr`.
 
 use std::iter::Peekable;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 use libp2p::multiaddr::Protocol;
@@ -45,6 +45,7 @@ enum Kind {
     Tcp,
     /// WebSocket over TLS, with the name that TLS says where the address has one.
     WebSocket(Option<String>),
+    Quic,
 }
 
 fn bad(address: &str, reason: &str) -> TransportError {
@@ -75,6 +76,11 @@ impl Target {
         let (port, kind) = spoken(&mut parts).map_err(|reason| bad(text, reason))?;
         let (relay, peer) = ends(&mut parts).map_err(|reason| bad(text, reason))?;
         Ok(Self { host, port, kind, relay, peer })
+    }
+
+    /// Whether this is one of QUIC.
+    pub(super) fn is_quic(&self) -> bool {
+        self.kind == Kind::Quic
     }
 
     /// The way to the relay, where this leads through one.
@@ -113,6 +119,10 @@ impl Target {
         let tcp = Multiaddr::empty().with(host.clone()).with(Protocol::Tcp(self.port));
         let first = match &self.kind {
             Kind::Tcp => tcp,
+            Kind::Quic => {
+                let udp = Multiaddr::empty().with(host.clone()).with(Protocol::Udp(self.port));
+                udp.with(Protocol::QuicV1)
+            }
             Kind::WebSocket(said) => match said.as_deref().or(name) {
                 Some(name) => tcp
                     .with(Protocol::Tls)
@@ -130,8 +140,12 @@ impl Target {
 
 /// What follows the host: a port and what is spoken there.
 fn spoken<'a>(parts: &mut Peekable<impl Iterator<Item = Protocol<'a>>>) -> Result<(u16, Kind), &'static str> {
-    let Some(Protocol::Tcp(port)) = parts.next() else {
-        return Err("only TCP is used: /tcp/<port> must follow the host");
+    let port = match parts.next() {
+        Some(Protocol::Tcp(port)) => port,
+        Some(Protocol::Udp(port)) if matches!(parts.next(), Some(Protocol::QuicV1)) => {
+            return Ok((port, Kind::Quic));
+        }
+        Some(_) | None => return Err("/tcp/<port> or /udp/<port>/quic-v1 must follow the host"),
     };
     let secure = match parts.peek() {
         Some(Protocol::Tls | Protocol::Wss(_)) => parts.next(),
@@ -203,7 +217,7 @@ pub(super) fn is_relayed(address: &Multiaddr) -> bool {
         || address.iter().any(|part| matches!(part, Protocol::P2pCircuit))
 }
 
-/// Reads a listen address, `/ip4|ip6/<ip>/tcp/<port>[/tls/ws]`, and checks that nobody holds the port. // NET-2.3
+/// Reads a listen address, `/ip4|ip6/<ip>/tcp/<port>[/tls/ws]` or `/ip4|ip6/<ip>/udp/<port>/quic-v1`, and checks that nobody holds the port. // NET-2.3
 ///
 /// The TCP listener below shares its port with any other that allows it, so that two nodes of one user would share
 /// one port unnoticed; a plain bind before it finds the other one.
@@ -215,10 +229,10 @@ pub(super) fn listen_address(text: &str) -> Result<Multiaddr, TransportError> {
     if target.peer.is_some() || target.relay.is_some() {
         return Err(bad(text, "a listen address has no peer id"));
     }
-    match TcpListener::bind(SocketAddr::new(ip, target.port)) {
-        Ok(probe) => drop(probe),
-        Err(error) => return Err(listen_failed(text, &error)),
-    }
+    let at = SocketAddr::new(ip, target.port);
+    let probed =
+        if target.is_quic() { UdpSocket::bind(at).map(drop) } else { TcpListener::bind(at).map(drop) };
+    probed.map_err(|error| listen_failed(text, &error))?;
     Ok(target.at(&Protocol::from(ip), None))
 }
 
@@ -283,6 +297,7 @@ mod tests {
             "/dns4/a/tcp/1",
             "/dns6/a/tcp/1",
             "/dns4/a.example/tcp/443/tls/ws",
+            "/dns4/a.example/udp/4801/quic-v1",
             "/dns/a.example/tcp/443/wss",
             "/ip4/192.0.2.1/tcp/443/tls/sni/a.example/ws",
         ] {
@@ -300,7 +315,9 @@ mod tests {
             "",
             "x",
             "/ip4/1.2.3.4",
-            "/ip4/1.2.3.4/udp/1/quic-v1",
+            "/ip4/1.2.3.4/udp/1",
+            "/ip4/1.2.3.4/udp/1/quic",
+            "/ip4/1.2.3.4/udp/1/quic-v1/webtransport",
             "/ip4/1.2.3.4/tcp/1/ws",
             "/ip4/1.2.3.4/tcp/1/tls",
             "/ip4/1.2.3.4/tcp/1/wss/ws",

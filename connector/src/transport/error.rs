@@ -12,8 +12,8 @@ const REASON_CHARS: usize = 300;
 /// URL.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TransportError {
-    /// The text is no address that this transport can use: `/ip4|ip6|dns|dns4|dns6/<host>/tcp/<port>[/tls/ws][/p2p/<peer>]`, or
-    /// a URL at the HTTPS door.
+    /// The text is no address that this transport can use: `/ip4|ip6|dns|dns4|dns6/<host>/tcp/<port>[/tls/ws][/p2p/<peer>]`,
+    /// one of QUIC or through a relay, or a URL at the HTTPS door.
     #[error("address {address} cannot be used: {reason}")]
     BadAddress {
         /// The address as given, cut.

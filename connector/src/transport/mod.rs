@@ -29,6 +29,7 @@ mod limits;
 mod links;
 mod muxer;
 mod pool;
+mod quic;
 mod relay;
 mod serve;
 mod streams;
@@ -74,7 +75,7 @@ const ADDRESSES: usize = 32;
 pub struct Config {
     /// The Ed25519 transport key, as its 32-byte seed. The peer id follows from it.
     pub seed: [u8; 32],
-    /// Where to listen: `/ip4|ip6/<ip>/tcp/<port>[/tls/ws]`, port 0 for any. Empty: dial only.
+    /// Where to listen: `/ip4|ip6/<ip>/tcp/<port>[/tls/ws]` or `/ip4|ip6/<ip>/udp/<port>/quic-v1`, port 0 for any. Empty: dial only.
     pub listen: Vec<String>,
     /// The ways beyond plain TCP.
     pub network: Network,
@@ -99,6 +100,8 @@ pub struct Network {
     pub certificate: Option<OuterCertificate>,
     /// Relays to be reached through, each `<address>/p2p/<peer id>`.
     pub relays: Vec<String>,
+    /// Dial and listen by QUIC too.
+    pub quic: bool,
     /// Be a relay for the peers of [`Transport::set_served`].
     pub relays_others: bool,
 }
@@ -107,7 +110,7 @@ impl Clone for Network {
     fn clone(&self) -> Self {
         let certificate = self.certificate.as_ref().map(|(chain, key)| (chain.clone(), key.clone_key()));
         let (proxy, relays) = (self.proxy.clone(), self.relays.clone());
-        Self { proxy, certificate, relays, relays_others: self.relays_others }
+        Self { proxy, certificate, relays, quic: self.quic, relays_others: self.relays_others }
     }
 }
 
@@ -116,6 +119,7 @@ impl std::fmt::Debug for Network {
         f.debug_struct("Network")
             .field("proxy", &self.proxy)
             .field("relays", &self.relays)
+            .field("quic", &self.quic)
             .field("relays_others", &self.relays_others)
             .finish_non_exhaustive()
     }
@@ -242,6 +246,8 @@ struct Node {
     events: broadcast::Sender<Event>,
     /// Names are resolved by a proxy.
     proxied: bool,
+    /// Addresses of QUIC are dialled.
+    by_quic: bool,
     /// One lock for each peer that is being connected to, so that two callers share one connection.
     connecting: Mutex<BTreeMap<PeerId, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -268,14 +274,19 @@ impl Transport {
         }
         let proxied = network.proxy.is_some();
         let relays = network.relays.iter().map(|text| Relay::parse(text)).collect::<Result<Vec<_>, _>>()?;
-        let wire = (Wire::new(outer, network.proxy.map(Arc::new)), network.relays_others);
+        if network.quic {
+            quic::allowed()?;
+        }
+        // A proxy takes no datagrams, and nothing goes around it. // NET-10.4
+        let by_quic = network.quic && !proxied;
+        let wire = (Wire::new(outer, network.proxy.map(Arc::new)), network.relays_others, network.quic);
         let mut driver =
             Driver::new(&identity, agent, wire, links.clone(), accept, receiver, events.clone())?;
         driver.listen(&listen).await?;
         tokio::spawn(driver.run());
         let incoming = Incoming { streams: accepted, counters: links.counters.clone() };
         let peer = identity.public().to_peer_id().to_string();
-        let node = Node { peer, links, commands, events, proxied, connecting: Mutex::default() };
+        let node = Node { peer, links, commands, events, proxied, by_quic, connecting: Mutex::default() };
         let node = Arc::new(node);
         for relay in relays {
             tokio::spawn(relay::keep(Arc::downgrade(&node), relay));
@@ -306,6 +317,7 @@ impl Transport {
     /// [`TransportError::DialSelf`].
     pub async fn dial(&self, address: &str) -> Result<ConnInfo, TransportError> {
         let target = Target::parse(address)?;
+        self.usable(&target, address)?;
         self.reach_relay(&target).await?;
         let found = target.resolve(self.node.proxied).await?;
         if target.peer.is_some() {
@@ -356,6 +368,11 @@ impl Transport {
                 let (expected, obtained) = (peer.to_string(), other.to_string());
                 return Err(TransportError::PeerMismatch { expected, obtained });
             }
+            // Of a peer's addresses some may be of no use here.
+            if let Err(error) = self.usable(&target, text) {
+                failed = Some(error);
+                continue;
+            }
             if let Err(error) = self.reach_relay(&target).await {
                 failed = Some(error);
                 continue;
@@ -371,6 +388,15 @@ impl Transport {
             (true, None) => Err(TransportError::NotConnected { peer: peer.to_string() }),
             (false, _) => self.open(Some(peer), found).await,
         }
+    }
+
+    fn usable(&self, target: &Target, address: &str) -> Result<(), TransportError> {
+        if target.is_quic() && !self.node.by_quic {
+            let reason =
+                if self.node.proxied { "a proxy carries no QUIC" } else { "QUIC is not switched on here" };
+            return Err(TransportError::BadAddress { address: cut(address), reason: reason.to_owned() });
+        }
+        Ok(())
     }
 
     /// A connection with the relay that an address leads through, where it does; the circuit is made over it.

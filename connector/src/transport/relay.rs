@@ -110,6 +110,7 @@ impl<B: NetworkBehaviour> NetworkBehaviour for Quiet<B> {
         self.0.on_connection_handler_event(peer, id, event);
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what a behaviour asks for, open to growth")]
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
         loop {
             match ready!(self.0.poll(cx)) {

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::io::BufReader;
-use libp2p::core::transport::{ListenerId, TransportError as ListenError};
+use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::{Boxed, ListenerId, OptionalTransport, TransportError as ListenError};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::swarm::behaviour::toggle::Toggle;
@@ -50,6 +51,9 @@ pub(super) struct Behaviour {
     /// Only where this node is a relay.
     relay: Toggle<Server>,
 }
+
+/// A transport that yields connections.
+type Connected = Boxed<(PeerId, StreamMuxerBox)>;
 
 type Answer = oneshot::Sender<Result<Arc<Link>, TransportError>>;
 
@@ -100,7 +104,8 @@ fn stack(
     links: &Arc<Links>,
     wire: Wire,
     circuits: relay::client::Transport,
-) -> Result<libp2p::core::transport::Boxed<(PeerId, libp2p::core::muxing::StreamMuxerBox)>, TransportError> {
+    quic: OptionalTransport<Connected>,
+) -> Result<Connected, TransportError> {
     let security = Security::new(identity, links.records.notes.clone())?;
     let links = links.clone();
     let timeout = links.limits.handshake;
@@ -116,6 +121,9 @@ fn stack(
             Yamux::new(&links.limits, record, links.counters.clone())
         })
         .timeout(timeout)
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
+        .or_transport(quic)
+        .map(|connected, _| connected.into_inner())
         .boxed())
 }
 
@@ -123,7 +131,7 @@ impl Driver {
     pub(super) fn new(
         identity: &Keypair,
         agent: &str,
-        (wire, relays_others): (Wire, bool),
+        (wire, relays_others, speaks_quic): (Wire, bool, bool),
         links: Arc<Links>,
         accept: mpsc::Sender<Accepted>,
         commands: mpsc::Receiver<Command>,
@@ -131,6 +139,7 @@ impl Driver {
     ) -> Result<Self, TransportError> {
         let own = identity.public().to_peer_id();
         let (circuits, relays) = relay::client::new(own);
+        let quic = super::quic::transport(speaks_quic, identity, &links);
         let behaviour = Behaviour {
             gate: Gate::new(links.clone()),
             streams: Streams::new(links.clone(), accept),
@@ -151,7 +160,7 @@ impl Driver {
             .with_idle_connection_timeout(links.limits.idle_connection)
             .with_per_connection_event_buffer_size(32)
             .with_max_negotiating_inbound_streams(64);
-        let swarm = Swarm::new(stack(identity, &links, wire, circuits)?, behaviour, own, config);
+        let swarm = Swarm::new(stack(identity, &links, wire, circuits, quic)?, behaviour, own, config);
         Ok(Self { swarm, links, commands, events, dialling: BTreeMap::new(), reservations: Vec::new() })
     }
 

@@ -9,6 +9,7 @@ mod forwarder;
 mod link;
 mod middle;
 mod proxy;
+mod quic;
 mod relay;
 
 use std::{

@@ -15,7 +15,7 @@ async fn behind(relay: &Transport) -> Transport {
     start(by(network, &[])).await
 }
 
-async fn reserved(node: &Transport) -> String {
+pub(crate) async fn reserved(node: &Transport) -> String {
     until("the reservation", || !node.listen_addrs().is_empty()).await;
     node.listen_addrs()[0].clone()
 }

@@ -35,7 +35,7 @@ async fn two_that_nothing_gets_in_to_meet_at_a_relay() {
     relay.set_served([a.peer_id()]);
     let address = reserved(&a).await;
     assert_eq!(address, format!("{}/p2p-circuit/p2p/{}", relay.listen_addrs()[0], a.peer_id()));
-    b.connect(a.peer_id(), &[address.clone()]).await.unwrap();
+    b.connect(a.peer_id(), std::slice::from_ref(&address)).await.unwrap();
     until("the circuit", || circuit(&a, &b).is_some()).await;
     // Each end proved itself to the other, and not to the relay.
     assert_eq!(
@@ -66,7 +66,7 @@ async fn a_relay_serves_whom_it_is_told_and_nobody_else() {
     until("a refusal", || futures::executor::block_on(relay.counters()).refused_relays > 0).await;
     assert!(a.listen_addrs().is_empty());
     let address = format!("{}/p2p-circuit/p2p/{}", relay.listen_addrs()[0], a.peer_id());
-    let none = b.connect(a.peer_id(), &[address.clone()]).await;
+    let none = b.connect(a.peer_id(), std::slice::from_ref(&address)).await;
     assert!(none.is_err(), "{none:?}");
     // It asks again by itself.
     relay.set_served([a.peer_id()]);

@@ -12,6 +12,7 @@
 //! | `approval` | the table `[approval]` |
 //! | `management` | the table `[management]` |
 //! | `sealed` | key files under a passphrase |
+//! | `network` | the table `[network]` |
 //! | `https` | the table `[https]` and its certificate |
 
 mod approval;
@@ -21,6 +22,7 @@ mod folder;
 mod https;
 mod layers;
 mod management;
+mod network;
 pub mod sealed;
 
 use std::path::PathBuf;
@@ -35,6 +37,7 @@ pub use self::{
     https::{Https, Shown},
     layers::{Flags, Resolved, Setting, Source, fields, resolve, variable},
     management::Management,
+    network::{Network, RelayFor},
 };
 
 /// What is wrong with the folder, in words for the person who runs the node.
@@ -145,6 +148,9 @@ documented! {
         tables {
             /// Where peers reach this node.
             listen: Listen;
+            /// How this node gets out of its firm's network, and in.
+            #[serde(default, skip_serializing_if = "Network::is_default")]
+            network: Network;
             /// Where they reach it by HTTPS; without it, that door stays closed.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             https: Option<Https>;
@@ -175,6 +181,15 @@ pub const TABLES: &[Table] = &[
         doc: &[" Where peers reach this node."],
         fields: Listen::FIELDS,
         optional: false,
+    },
+    Table {
+        name: "network",
+        doc: &[
+            " How this node gets out of its firm's network, and how others get in. `HTTPS_PROXY` is not looked at: a node that a",
+            " person starts and one that the system starts go the same way.",
+        ],
+        fields: Network::FIELDS,
+        optional: true,
     },
     Table {
         name: "https",
@@ -212,14 +227,19 @@ impl Config {
             return value("size", "one of sme, mid, large");
         }
         self.approval.as_ref().map_or(Ok(()), Approvals::check)?;
+        self.network.check()?;
         self.https.as_ref().map_or(Ok(()), Https::check)
     }
 
-    /// The multiaddr to bind, none when the node only dials out.
+    /// The multiaddrs to bind, none when the node only dials out.
     #[must_use]
-    pub fn multiaddr(&self) -> Option<String> {
+    pub fn multiaddrs(&self) -> Vec<String> {
         let kind = if self.listen.host.contains(':') { "ip6" } else { "ip4" };
-        (self.listen.port != 0).then(|| format!("/{kind}/{}/tcp/{}", self.listen.host, self.listen.port))
+        let tcp =
+            (self.listen.port != 0).then(|| format!("/{kind}/{}/tcp/{}", self.listen.host, self.listen.port));
+        let udp = (self.network.quic && self.listen.port != 0)
+            .then(|| format!("/{kind}/{}/udp/{}/quic-v1", self.listen.host, self.listen.port));
+        tcp.into_iter().chain(udp).chain(self.network.websocket()).collect()
     }
 }
 
@@ -237,6 +257,7 @@ mod tests {
             size: "sme".into(),
             shard: 1,
             listen: Listen { host: "127.0.0.1".into(), port: 4100 },
+            network: Network::default(),
             https: Some(Https::of_init("127.0.0.1:4443".parse().unwrap(), "localhost")),
             approval: None,
             management: None,

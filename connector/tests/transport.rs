@@ -37,7 +37,8 @@ fn router() -> Router {
 
 async fn node_with(listen: bool, limits: Limits, serving: ServeLimits, router: Router) -> Transport {
     let listen = if listen { vec!["/ip4/127.0.0.1/tcp/0".to_owned()] } else { Vec::new() };
-    let (transport, incoming) = Transport::start(Config { seed: seed(), listen, limits }).await.unwrap();
+    let (transport, incoming) =
+        Transport::start(Config { limits, ..Config::new(seed(), listen) }).await.unwrap();
     tokio::spawn(serve(incoming, router, serving));
     transport
 }

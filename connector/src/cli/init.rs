@@ -82,6 +82,7 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
         size: args.size.clone(),
         shard: 1,
         listen: Listen { host: args.host.clone(), port },
+        network: crate::config::Network::default(),
         https: https.as_ref().map(|(https, _)| https.clone()),
         approval: None,
         management: None,

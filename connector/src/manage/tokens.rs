@@ -212,6 +212,7 @@ mod tests {
             size: "sme".into(),
             shard: 1,
             listen: Listen { host: "127.0.0.1".into(), port: 0 },
+            network: crate::config::Network::default(),
             https: None,
             management: None,
             approval: None,

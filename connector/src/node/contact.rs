@@ -1,6 +1,6 @@
 //! Staying in contact: where only this side can dial, or where an exchange is open, a lost connection is opened again
-//! (spec chapter 06, NEG-12.5: no loss of a connection changes how a deal ends), and in quiet moments what peers have shown
-//! of their logs is compared (LOG-5.6).
+//! (spec chapter 06, NEG-12.5: no loss of a connection changes how a deal ends; chapter 10, NET-12), and in quiet moments what
+//! peers have shown of their logs is compared (LOG-5.6).
 //!
 //! Sends nothing: what is unanswered is the outbox's, which is told when a peer is here again. A peer without addresses is
 //! waited for.
@@ -8,29 +8,79 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::PoisonError,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
+use futures::StreamExt as _;
+
 use super::{Node, NodeError, events::Happened, now_ms, peers::Peer};
+use crate::config;
 use crate::store::{Batch, ExchangeQuery, MAX_ROWS, OutboxState, PeerStatus, Reschedule};
 
 /// How often connections are looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// The longest pause between two attempts with one peer.
-const PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause between two attempts with one peer: a link that is back is used soon after.
+const PAUSE: Duration = Duration::from_secs(15);
+/// Peers that are dialled at once.
+const AT_ONCE: usize = 16;
+/// This much more on the wall clock than on the other, and the machine has slept.
+const SLEPT: Duration = Duration::from_secs(10);
 /// States in which an act of the peer may come at any time.
 pub(super) const OPEN: [&str; 7] =
     ["REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "STARTED", "SUSPENDED"];
 
-/// Looks after connections until the node stops.
-pub(super) async fn run(node: Node) {
+/// Opens connections that are wanted until the node stops; apart, for a peer that does not answer not to hold up others.
+pub(super) async fn reach(node: Node) {
     let mut stop = node.stop.subscribe();
     let mut failed: BTreeMap<String, (u32, Instant)> = BTreeMap::new();
-    let mut here = BTreeSet::new();
+    let mut clocks = Clocks::now();
     loop {
+        if clocks.slept() {
+            tracing::info!("this machine has slept: connections are made anew");
+            failed.clear();
+            for connection in node.transport.connected() {
+                let _ = node.transport.close(&connection.connection).await;
+            }
+        }
         if let Err(error) = node.reconnect(&mut failed).await {
             tracing::error!(%error, "connections could not be looked after");
         }
+        tokio::select! {
+            () = tokio::time::sleep(INTERVAL) => {}
+            _ = stop.wait_for(|s| *s) => return,
+        }
+    }
+}
+
+/// Two clocks, one of which stands still while the machine sleeps. What was connected before is not any more, and would be found
+/// so by its silence only. // NET-12.2
+struct Clocks {
+    wall: SystemTime,
+    awake: Instant,
+}
+
+impl Clocks {
+    fn now() -> Self {
+        Self { wall: SystemTime::now(), awake: Instant::now() }
+    }
+
+    /// Whether the machine slept since this was last asked.
+    fn slept(&mut self) -> bool {
+        let before = std::mem::replace(self, Self::now());
+        before.slept_until(self)
+    }
+
+    fn slept_until(&self, later: &Self) -> bool {
+        let wall = later.wall.duration_since(self.wall).unwrap_or_default();
+        wall.saturating_sub(later.awake.saturating_duration_since(self.awake)) > SLEPT
+    }
+}
+
+/// Tells who came and went, and sends what waited, until the node stops.
+pub(super) async fn run(node: Node) {
+    let mut stop = node.stop.subscribe();
+    let mut here = BTreeSet::new();
+    loop {
         if let Err(error) = node.resume_with(&mut here).await {
             tracing::error!(%error, "what waits for peers that are here again could not be resumed");
         }
@@ -63,7 +113,8 @@ impl Node {
         let query = ExchangeQuery { states, limit: MAX_ROWS, ..ExchangeQuery::default() };
         let mut wanted: BTreeSet<String> =
             self.store.exchanges(query).await?.into_iter().map(|row| row.peer).collect();
-        if self.transport.listen_addrs().is_empty() {
+        let stays = self.network.get().is_some_and(config::Network::stays_connected);
+        if stays || self.transport.listen_addrs().is_empty() {
             let peers = self.store.peers(None, MAX_ROWS).await?;
             let accepted = peers.into_iter().filter(|row| row.status == PeerStatus::Accepted);
             wanted.extend(accepted.map(|row| row.did));
@@ -129,6 +180,7 @@ impl Node {
     }
 
     async fn reconnect(&self, failed: &mut BTreeMap<String, (u32, Instant)>) -> Result<(), NodeError> {
+        let mut due = Vec::new();
         for did in self.wanted().await? {
             let Some(peer) = self.peer(&did).await? else { continue };
             let (Some(id), addresses) = (peer.peer_id(), peer.multiaddrs()) else { continue };
@@ -136,11 +188,17 @@ impl Node {
                 failed.remove(&did);
                 continue;
             }
-            let due = failed.get(&did).is_none_or(|(_, next)| *next <= Instant::now());
-            if addresses.is_empty() || !due {
-                continue;
+            if !addresses.is_empty() && failed.get(&did).is_none_or(|(_, next)| *next <= Instant::now()) {
+                due.push((did, id, addresses));
             }
-            match self.transport.connect(&id, &addresses).await {
+        }
+        let dials = due.into_iter().map(|(did, id, addresses)| async move {
+            let dialled = self.transport.connect(&id, &addresses).await;
+            (did, id, dialled)
+        });
+        let mut dials = futures::stream::iter(dials).buffer_unordered(AT_ONCE);
+        while let Some((did, id, dialled)) = dials.next().await {
+            match dialled {
                 Ok(_) => {
                     failed.remove(&did);
                     self.wake.notify_one();
@@ -154,5 +212,25 @@ impl Node {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_slept_is_told_from_one_that_was_busy() {
+        // NET-12.2
+        let before = Clocks::now();
+        let later = |wall: u64, awake: u64| Clocks {
+            wall: before.wall + Duration::from_secs(wall),
+            awake: before.awake + Duration::from_secs(awake),
+        };
+        assert!(before.slept_until(&later(3600, 1)));
+        assert!(!before.slept_until(&later(300, 300)), "a loop that was held up");
+        assert!(!before.slept_until(&later(1, 1)));
+        let set_back = Clocks { wall: before.wall - Duration::from_secs(900), awake: before.awake };
+        assert!(!before.slept_until(&set_back), "a clock that was set back");
     }
 }

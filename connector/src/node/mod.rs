@@ -108,7 +108,7 @@ use self::{
 };
 pub(crate) use self::{me::Me, out::free};
 use crate::{
-    config::{Approvals, Config, Folder},
+    config::{self, Approvals, Config, Folder, RelayFor},
     store::{
         ExchangeQuery, ExchangeRow, FolderLock, LogSigner, SqliteOptions, SqliteStore, Store,
         wrapping::Wrapping,
@@ -136,6 +136,8 @@ pub struct Inner {
     transport: Transport,
     /// Our HTTPS door, if there is one.
     https: OnceLock<Door>,
+    /// How this node gets out of its firm's network, and in.
+    network: OnceLock<config::Network>,
     /// Requests to the HTTPS doors of others.
     client: HttpsClient,
     ways: Ways,
@@ -246,9 +248,17 @@ impl Node {
         let https =
             config.https.as_ref().map(|https| Ok::<_, NodeError>((https.listen, https.read(folder)?)));
         let https = https.transpose()?;
-        let listen = config.multiaddr().into_iter().collect();
+        let mut wire = transport::Config::new(me.secret().transport.0, config.multiaddrs());
+        wire.network = transport::Network {
+            proxy: config.network.proxy(folder)?,
+            certificate: https.as_ref().map(|(_, shown)| (shown.chain.clone(), shown.key.clone_key())),
+            relays: config.network.relay.clone(),
+            quic: config.network.quic,
+            relays_others: config.network.relay_for == RelayFor::Accepted,
+        };
         let beside = (config.approval.clone().unwrap_or_default(), seams);
-        let (node, incoming) = Self::assemble(folder, lock, me, listen, latches, beside).await?;
+        let (node, incoming) = Self::assemble(folder, lock, me, wire, latches, beside).await?;
+        let _ = node.network.set(config.network);
         node.genesis().await?;
         node.know_plain_peers().await?;
         node.resume_leaving().await?;
@@ -262,6 +272,7 @@ impl Node {
         tokio::spawn(deadlines::run(node.clone()));
         tokio::spawn(deadlines::make_sure(node.clone()));
         tokio::spawn(contact::run(node.clone()));
+        tokio::spawn(contact::reach(node.clone()));
         tokio::spawn(contact::watch(node.clone()));
         transfer::resume_all(&node).await?;
         Ok(node)
@@ -272,7 +283,8 @@ impl Node {
         let lock = FolderLock::acquire(folder.path())?;
         let me = Me::read(folder, shard)?;
         let beside = (Approvals::default(), Seams::default());
-        Ok(Self::assemble(folder, lock, me, Vec::new(), &Latches::default(), beside).await?.0)
+        let wire = transport::Config::new(me.secret().transport.0, Vec::new());
+        Ok(Self::assemble(folder, lock, me, wire, &Latches::default(), beside).await?.0)
     }
 
     /// Everything that a node is made of; nothing of it works yet but the store and the transport.
@@ -280,7 +292,7 @@ impl Node {
         folder: &Folder,
         lock: FolderLock,
         me: Me,
-        listen: Vec<String>,
+        wire: transport::Config,
         latches: &Latches,
         beside: (Approvals, Seams),
     ) -> Result<(Self, Incoming), NodeError> {
@@ -294,8 +306,7 @@ impl Node {
         let store = SqliteStore::open(lock, options, signer).await?;
         latches.close(Latch::Store);
         let wrapping = Wrapping::open(&folder.join("erasable.keys"))?;
-        let started = Transport::start(transport::Config::new(me.secret().transport.0, listen)).await?;
-        let (transport, incoming) = started;
+        let (transport, incoming) = Transport::start(wire).await?;
         Ok((Self::of(folder, me, Arc::new(store), wrapping, transport, engine, beside), incoming))
     }
 
@@ -317,6 +328,7 @@ impl Node {
             wrapping,
             transport,
             https: OnceLock::new(),
+            network: OnceLock::new(),
             client: HttpsClient::new(Limits::default()),
             ways: Ways::default(),
             engine,

@@ -175,14 +175,20 @@ impl Node {
         }
     }
 
-    /// Tells the transport which peers are known, so that their connections are kept.
+    /// Tells the transport which peers are known, so that their connections are kept, and which are accepted, so that this node
+    /// is a relay for them if it is one.
     pub(super) async fn introduce(&self) -> Result<(), NodeError> {
-        let mut known = Vec::new();
+        let (mut known, mut accepted) = (Vec::new(), Vec::new());
         let rows = self.store.peers(None, MAX_ROWS).await?;
         for row in rows.into_iter().filter(|row| row.status != PeerStatus::Blocked) {
-            known.extend(self.peer(&row.did).await?.and_then(|p| p.peer_id()));
+            let Some(id) = self.peer(&row.did).await?.and_then(|p| p.peer_id()) else { continue };
+            if row.status == PeerStatus::Accepted {
+                accepted.push(id.clone());
+            }
+            known.push(id);
         }
         self.transport.set_known(known.iter().map(String::as_str));
+        self.transport.set_served(accepted.iter().map(String::as_str));
         Ok(())
     }
 
@@ -227,11 +233,15 @@ impl Node {
     /// Where others reach this node, with its peer id, and last by HTTPS.
     pub(super) fn addresses(&self) -> Vec<String> {
         let suffix = format!("/p2p/{}", self.me.peer_id());
-        let listen = self.transport.listen_addrs().into_iter();
+        let advertised = self.network.get().map(|network| network.advertise.clone()).unwrap_or_default();
+        // What a router passes on to an address of this machine is of no use to anybody but the router.
+        let named = |address: &String| advertised.is_empty() || address.contains("/p2p-circuit");
+        let listen =
+            advertised.clone().into_iter().chain(self.transport.listen_addrs().into_iter().filter(named));
         let https = self.https_address().map(str::to_owned);
         // However many addresses this machine has, a ticket has room for the door.
         let room = limits::TICKET_ADDRESSES - usize::from(https.is_some());
-        let listen = listen.map(|a| if a.contains("/p2p/") { a } else { format!("{a}{suffix}") });
+        let listen = listen.map(|a| if a.ends_with(&suffix) { a } else { format!("{a}{suffix}") });
         listen.take(room).chain(https).collect()
     }
 

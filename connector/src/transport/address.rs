@@ -1,15 +1,18 @@
 //! Addresses: which multiaddrs are used, names resolved by the operating system, ports picked and checked.
 //!
-//! Only TCP over IP, with names (`[NET-2.1]`). A name is resolved once for each dial and the addresses found are
-//! the only ones dialled (`[NET-2.2]`). No DNS library, no `/dnsaddr`.
+//! TCP over IP, with names, WebSocket over TLS on it, and QUIC (`[NET-2.1]`). A name is resolved once for each dial and the addresses
+//! found are the only ones dialled; where a proxy dials, it is the one that resolves (`[NET-2.2]`). No DNS library, no
+//! `/dnsaddr`.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::iter::Peekable;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 
 use super::error::{TransportError, Waiting, cut};
+use super::wire::websocket_address;
 
 /// Longest address text looked at.
 const ADDRESS_CHARS: usize = 512;
@@ -23,6 +26,9 @@ const RESOLVE: Duration = Duration::from_secs(10);
 pub(super) struct Target {
     host: Host,
     port: u16,
+    kind: Kind,
+    /// The relay that the address leads to, where it goes on through one.
+    pub(super) relay: Option<PeerId>,
     /// The peer id at the end of the address, where there is one.
     pub(super) peer: Option<PeerId>,
 }
@@ -31,6 +37,15 @@ pub(super) struct Target {
 enum Host {
     Ip(IpAddr),
     Name { name: String, v4: bool, v6: bool },
+}
+
+/// What is spoken at the port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    Tcp,
+    /// WebSocket over TLS, with the name that TLS says where the address has one.
+    WebSocket(Option<String>),
+    Quic,
 }
 
 fn bad(address: &str, reason: &str) -> TransportError {
@@ -47,35 +62,40 @@ pub(super) fn peer_id(text: &str) -> Result<PeerId, TransportError> {
 }
 
 impl Target {
-    /// Reads `/ip4|ip6|dns|dns4|dns6/<host>/tcp/<port>[/p2p/<peer>]`. // NET-2.1
+    /// Reads `/ip4|ip6|dns|dns4|dns6/<host>/tcp/<port>[/tls/ws][/p2p/<relay>/p2p-circuit][/p2p/<peer>]`. // NET-2.1
     pub(super) fn parse(text: &str) -> Result<Self, TransportError> {
         if text.len() > ADDRESS_CHARS {
             return Err(bad(text, "longer than 512 characters"));
         }
         let address: Multiaddr = text.parse().map_err(|_| bad(text, "not a multiaddr"))?;
-        let mut parts = address.iter();
+        let mut parts = address.iter().peekable();
         let host = parts
             .next()
             .and_then(host)
             .ok_or_else(|| bad(text, "does not begin with an IP address or a name"))?;
-        let Some(Protocol::Tcp(port)) = parts.next() else {
-            return Err(bad(text, "only TCP is used: /tcp/<port> must follow the host"));
-        };
-        let peer = match parts.next() {
-            None => None,
-            Some(Protocol::P2p(peer)) => Some(peer),
-            Some(_) => return Err(bad(text, "nothing but /p2p/<peer id> may follow the port")),
-        };
-        if parts.next().is_some() {
-            return Err(bad(text, "nothing may follow the peer id"));
-        }
-        Ok(Self { host, port, peer })
+        let (port, kind) = spoken(&mut parts).map_err(|reason| bad(text, reason))?;
+        let (relay, peer) = ends(&mut parts).map_err(|reason| bad(text, reason))?;
+        Ok(Self { host, port, kind, relay, peer })
     }
 
-    /// The socket addresses to dial, resolved now. // NET-2.2
-    pub(super) async fn resolve(&self) -> Result<Vec<SocketAddr>, TransportError> {
+    /// Whether this is one of QUIC.
+    pub(super) fn is_quic(&self) -> bool {
+        self.kind == Kind::Quic
+    }
+
+    /// The way to the relay, where this leads through one.
+    pub(super) fn to_relay(&self) -> Option<(PeerId, Self)> {
+        let relay = self.relay?;
+        Some((relay, Self { relay: None, peer: Some(relay), ..self.clone() }))
+    }
+
+    /// What to dial: the addresses that a name has now, or the name itself where a proxy finds it. // NET-2.2
+    pub(super) async fn resolve(&self, proxied: bool) -> Result<Vec<Multiaddr>, TransportError> {
         let (name, v4, v6) = match &self.host {
-            Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, self.port)]),
+            Host::Ip(ip) => return Ok(vec![self.at(&Protocol::from(*ip), None)]),
+            Host::Name { name, .. } if proxied && name != "localhost" => {
+                return Ok(vec![self.at(&Protocol::Dns(name.into()), None)]);
+            }
             Host::Name { name, v4, v6 } => (name, *v4, *v6),
         };
         let failed = |reason: &str| TransportError::Resolve { host: cut(name), reason: cut(reason) };
@@ -83,14 +103,86 @@ impl Target {
             .await
             .map_err(|_| TransportError::timeout(name.clone(), Waiting::Name, RESOLVE))?
             .map_err(|error| failed(&error.to_string()))?;
-        let mut addresses: Vec<SocketAddr> = Vec::new();
+        let mut addresses: Vec<Multiaddr> = Vec::new();
         for address in found {
             let wanted = if address.is_ipv4() { v4 } else { v6 };
+            let address = self.at(&Protocol::from(address.ip()), Some(name));
             if wanted && !addresses.contains(&address) && addresses.len() < ADDRESSES_PER_NAME {
                 addresses.push(address);
             }
         }
         if addresses.is_empty() { Err(failed("it has none of the wanted kind")) } else { Ok(addresses) }
+    }
+
+    /// The address of this target with its host given; `name` is what the host was resolved from.
+    fn at(&self, host: &Protocol<'_>, name: Option<&str>) -> Multiaddr {
+        let tcp = Multiaddr::empty().with(host.clone()).with(Protocol::Tcp(self.port));
+        let first = match &self.kind {
+            Kind::Tcp => tcp,
+            Kind::Quic => {
+                let udp = Multiaddr::empty().with(host.clone()).with(Protocol::Udp(self.port));
+                udp.with(Protocol::QuicV1)
+            }
+            Kind::WebSocket(said) => match said.as_deref().or(name) {
+                Some(name) => tcp
+                    .with(Protocol::Tls)
+                    .with(Protocol::Sni(name.to_owned().into()))
+                    .with(Protocol::Ws("/".into())),
+                None => websocket_address(tcp),
+            },
+        };
+        match self.relay {
+            None => first,
+            Some(relay) => first.with(Protocol::P2p(relay)).with(Protocol::P2pCircuit),
+        }
+    }
+}
+
+/// What follows the host: a port and what is spoken there.
+fn spoken<'a>(parts: &mut Peekable<impl Iterator<Item = Protocol<'a>>>) -> Result<(u16, Kind), &'static str> {
+    let port = match parts.next() {
+        Some(Protocol::Tcp(port)) => port,
+        Some(Protocol::Udp(port)) if matches!(parts.next(), Some(Protocol::QuicV1)) => {
+            return Ok((port, Kind::Quic));
+        }
+        Some(_) | None => return Err("/tcp/<port> or /udp/<port>/quic-v1 must follow the host"),
+    };
+    let secure = match parts.peek() {
+        Some(Protocol::Tls | Protocol::Wss(_)) => parts.next(),
+        Some(_) | None => return Ok((port, Kind::Tcp)),
+    };
+    if matches!(&secure, Some(Protocol::Wss(path)) if path == "/") {
+        return Ok((port, Kind::WebSocket(None)));
+    }
+    let mut said = None;
+    if let Some(Protocol::Sni(name)) = parts.peek() {
+        said = Some(name.to_string());
+        parts.next();
+    }
+    match parts.next() {
+        Some(Protocol::Ws(path)) if path == "/" && matches!(secure, Some(Protocol::Tls)) => {
+            Ok((port, Kind::WebSocket(said)))
+        }
+        Some(_) | None => Err("after the port only /tls/ws is used, without a path"),
+    }
+}
+
+/// What follows that: the relay and the peer, where the address names them.
+fn ends<'a>(
+    parts: &mut impl Iterator<Item = Protocol<'a>>,
+) -> Result<(Option<PeerId>, Option<PeerId>), &'static str> {
+    let first = match parts.next() {
+        None => return Ok((None, None)),
+        Some(Protocol::P2p(peer)) => peer,
+        Some(_) => return Err("nothing but /tls/ws and /p2p/<peer id> may follow the port"),
+    };
+    match (parts.next(), parts.next(), parts.next()) {
+        (None, _, _) => Ok((None, Some(first))),
+        (Some(Protocol::P2pCircuit), None, _) => Ok((Some(first), None)),
+        (Some(Protocol::P2pCircuit), Some(Protocol::P2p(peer)), None) => Ok((Some(first), Some(peer))),
+        (Some(_), _, _) => {
+            Err("nothing but /p2p-circuit[/p2p/<peer id>] may follow a peer id, and only once")
+        }
     }
 }
 
@@ -111,17 +203,21 @@ fn host(part: Protocol<'_>) -> Option<Host> {
     }
 }
 
-/// The multiaddr of a socket address.
-pub(super) fn multiaddr(address: SocketAddr) -> Multiaddr {
-    Multiaddr::from(address.ip()).with(Protocol::Tcp(address.port()))
-}
-
 /// An address as shown to people: without the peer id at its end.
 pub(super) fn shown(address: &Multiaddr) -> String {
-    address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect::<Multiaddr>().to_string()
+    let shown: Multiaddr = address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect();
+    // Of who comes through a relay, the relay alone has an address.
+    if shown.is_empty() { "/p2p-circuit".to_owned() } else { shown.to_string() }
 }
 
-/// Reads a listen address, `/ip4|ip6/<ip>/tcp/<port>`, and checks that nobody holds the port. // NET-2.3
+/// True for the address of a peer behind a relay, as dialled and as seen when it comes.
+pub(super) fn is_relayed(address: &Multiaddr) -> bool {
+    let first = address.iter().next();
+    matches!(first, None | Some(Protocol::P2p(_)))
+        || address.iter().any(|part| matches!(part, Protocol::P2pCircuit))
+}
+
+/// Reads a listen address, `/ip4|ip6/<ip>/tcp/<port>[/tls/ws]` or `/ip4|ip6/<ip>/udp/<port>/quic-v1`, and checks that nobody holds the port. // NET-2.3
 ///
 /// The TCP listener below shares its port with any other that allows it, so that two nodes of one user would share
 /// one port unnoticed; a plain bind before it finds the other one.
@@ -130,15 +226,31 @@ pub(super) fn listen_address(text: &str) -> Result<Multiaddr, TransportError> {
     let Host::Ip(ip) = target.host else {
         return Err(bad(text, "a listen address needs an IP address, not a name"));
     };
-    if target.peer.is_some() {
+    if target.peer.is_some() || target.relay.is_some() {
         return Err(bad(text, "a listen address has no peer id"));
     }
-    let address = SocketAddr::new(ip, target.port);
-    match TcpListener::bind(address) {
-        Ok(probe) => drop(probe),
-        Err(error) => return Err(listen_failed(text, &error)),
+    let at = SocketAddr::new(ip, target.port);
+    let probed =
+        if target.is_quic() { UdpSocket::bind(at).map(drop) } else { TcpListener::bind(at).map(drop) };
+    probed.map_err(|error| listen_failed(text, &error))?;
+    Ok(target.at(&Protocol::from(ip), None))
+}
+
+/// True for the address of a WebSocket listener.
+pub(super) fn is_websocket(address: &Multiaddr) -> bool {
+    address.iter().any(|part| matches!(part, Protocol::Ws(_) | Protocol::Wss(_)))
+}
+
+/// An address that this node is told to name, `/ip4|ip6|dns…/<host>/tcp/<port>[/tls/ws]`.
+///
+/// # Errors
+/// [`TransportError::BadAddress`].
+pub fn advertised(text: &str) -> Result<String, TransportError> {
+    let target = Target::parse(text)?;
+    if target.peer.is_some() || target.relay.is_some() || target.port == 0 {
+        return Err(bad(text, "an address to advertise has a port and no peer id"));
     }
-    Ok(multiaddr(address))
+    Ok(text.to_owned())
 }
 
 /// Why listening on an address failed.
@@ -184,6 +296,10 @@ mod tests {
             "/dns/a.example/tcp/443",
             "/dns4/a/tcp/1",
             "/dns6/a/tcp/1",
+            "/dns4/a.example/tcp/443/tls/ws",
+            "/dns4/a.example/udp/4801/quic-v1",
+            "/dns/a.example/tcp/443/wss",
+            "/ip4/192.0.2.1/tcp/443/tls/sni/a.example/ws",
         ] {
             assert_eq!(Target::parse(good).map(|t| t.peer), Ok(None), "{good}");
             let with_peer = Target::parse(&format!("{good}/p2p/{PEER}")).unwrap();
@@ -199,15 +315,20 @@ mod tests {
             "",
             "x",
             "/ip4/1.2.3.4",
-            "/ip4/1.2.3.4/udp/1/quic-v1",
+            "/ip4/1.2.3.4/udp/1",
+            "/ip4/1.2.3.4/udp/1/quic",
+            "/ip4/1.2.3.4/udp/1/quic-v1/webtransport",
             "/ip4/1.2.3.4/tcp/1/ws",
+            "/ip4/1.2.3.4/tcp/1/tls",
+            "/ip4/1.2.3.4/tcp/1/wss/ws",
+            "/ip4/1.2.3.4/tcp/1/tls/http",
             "/tcp/1",
             "/p2p/x",
             "/dnsaddr/a.example",
             "/unix/tmp",
             "/ip4/1.2.3.4/tcp/1/p2p/QmX",
             long.as_str(),
-            "/ip4/1.2.3.4/tcp/1/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN/p2p-circuit",
+            "/ip4/1.2.3.4/tcp/1/p2p-circuit",
         ] {
             assert!(matches!(Target::parse(wrong), Err(TransportError::BadAddress { .. })), "{wrong}");
         }
@@ -216,10 +337,22 @@ mod tests {
     #[tokio::test]
     async fn resolves_names_by_the_operating_system() {
         // NET-2.2
-        let found = Target::parse("/dns4/localhost/tcp/7").unwrap().resolve().await.unwrap();
-        assert!(found.iter().all(SocketAddr::is_ipv4) && !found.is_empty());
-        let none = Target::parse("/dns4/does-not-exist.invalid/tcp/7").unwrap().resolve().await;
+        let resolve = async |text: &str, proxied| Target::parse(text).unwrap().resolve(proxied).await;
+        let found = resolve("/dns4/localhost/tcp/7", false).await.unwrap();
+        assert_eq!(found, ["/ip4/127.0.0.1/tcp/7".parse().unwrap()]);
+        let found = resolve("/dns4/localhost/tcp/7/tls/ws", false).await.unwrap();
+        assert_eq!(found, ["/ip4/127.0.0.1/tcp/7/tls/sni/localhost/ws".parse().unwrap()]);
+        let none = resolve("/dns4/does-not-exist.invalid/tcp/7", false).await;
         assert!(matches!(none, Err(TransportError::Resolve { .. } | TransportError::Timeout { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_proxy_resolves_the_names_of_others() {
+        // NET-2.2, NET-10.4
+        let resolve = async |text: &str| Target::parse(text).unwrap().resolve(true).await.unwrap();
+        let name = "/dns/does-not-exist.invalid/tcp/443/tls/ws";
+        assert_eq!(resolve(name).await, [name.parse().unwrap()]);
+        assert_eq!(resolve("/dns4/localhost/tcp/7").await, ["/ip4/127.0.0.1/tcp/7".parse().unwrap()]);
     }
 
     #[test]

@@ -12,8 +12,8 @@ const REASON_CHARS: usize = 300;
 /// URL.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TransportError {
-    /// The text is no address that this transport can use: `/ip4|ip6|dns|dns4|dns6/<host>/tcp/<port>[/p2p/<peer>]`, or a
-    /// URL at the HTTPS door.
+    /// The text is no address that this transport can use: `/ip4|ip6|dns|dns4|dns6/<host>/tcp/<port>[/tls/ws][/p2p/<peer>]`,
+    /// one of QUIC or through a relay, or a URL at the HTTPS door.
     #[error("address {address} cannot be used: {reason}")]
     BadAddress {
         /// The address as given, cut.
@@ -75,6 +75,14 @@ pub enum TransportError {
         /// The addresses tried, comma separated.
         address: String,
         /// What the last layers said.
+        reason: String,
+    },
+    /// The proxy that this node goes through did not connect.
+    #[error("cannot reach {address}: {reason}")]
+    Proxy {
+        /// The addresses tried, comma separated.
+        address: String,
+        /// What the proxy said. Never its credentials.
         reason: String,
     },
     /// Somebody listens there, but the handshake failed: it speaks something else, or no common security.
@@ -220,6 +228,7 @@ impl TransportError {
             | Self::DialFailed { .. }
             | Self::NotConnected { .. }
             | Self::UnsupportedProtocol { .. } => Code::Unreachable,
+            Self::Proxy { .. } => Code::ProxyRefused,
             Self::Handshake { .. } => Code::TlsFailed,
             Self::PeerMismatch { .. } => Code::PeerMismatch,
             Self::ConnectionLost { .. } | Self::StreamReset { .. } => Code::ConnectionLost,
@@ -238,6 +247,7 @@ impl TransportError {
         match self {
             Self::Resolve { .. }
             | Self::DialFailed { .. }
+            | Self::Proxy { .. }
             | Self::Handshake { .. }
             | Self::NotConnected { .. }
             | Self::ConnectionLost { .. }

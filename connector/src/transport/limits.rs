@@ -5,6 +5,11 @@
 
 use std::time::Duration;
 
+/// Bytes of the head that a proxy answers with, or either side of a WebSocket handshake sends.
+pub(super) const OUTER_HEAD: usize = 16 << 10;
+/// Bytes of data in one WebSocket frame that is sent.
+pub(super) const OUTER_FRAME: usize = 64 << 10;
+
 /// Limits of connections, streams and requests. All counts are of this node, all times wall clock.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -51,6 +56,19 @@ pub struct Limits {
     /// Largest data frame sent, in bytes.
     pub frame: usize,
 
+    /// Peers that this node may be a relay for at once, where it is one.
+    pub relay_reservations: usize,
+    /// How long a reservation holds until it is renewed.
+    pub relay_reservation: Duration,
+    /// Connections through this node, together.
+    pub relay_circuits: usize,
+    /// Of these, opened by one peer.
+    pub relay_circuits_per_peer: usize,
+    /// How long one lasts. Its ends make a new one.
+    pub relay_circuit: Duration,
+    /// Bytes that one carries in each direction. Never 0, which is no limit to some.
+    pub relay_circuit_bytes: u64,
+
     /// Time from sending a request to the head of the answer.
     pub answer: Duration,
     /// Longest pause within the body of an answer.
@@ -84,6 +102,12 @@ impl Default for Limits {
             // larger window makes no link faster.
             window_growth: 8 << 20,
             frame: 64 << 10,
+            relay_reservations: 64,
+            relay_reservation: Duration::from_secs(3600),
+            relay_circuits: 64,
+            relay_circuits_per_peer: 4,
+            relay_circuit: Duration::from_secs(6 * 3600),
+            relay_circuit_bytes: 16 << 30,
             answer: Duration::from_secs(naru_protocol::limits::ANSWER_SECONDS),
             answer_pause: Duration::from_secs(30),
             answer_head: naru_protocol::limits::REQUEST_HEAD,

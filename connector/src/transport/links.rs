@@ -12,6 +12,7 @@ use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId, Stream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use super::address::is_relayed;
 use super::error::TransportError;
 use super::limits::Limits;
 use super::pool::Pool;
@@ -52,6 +53,8 @@ pub(super) struct Counters {
     pub(super) refused_connections: Count,
     /// Requests answered 429.
     pub(super) refused_requests: Count,
+    /// Requests to be a relay for somebody whom this node does not serve.
+    pub(super) refused_relays: Count,
     /// Requests sent on a stream that had been used before.
     pub(super) reused: Count,
 }
@@ -188,6 +191,7 @@ pub(super) struct Link {
 struct Inner {
     peers: BTreeMap<PeerId, Vec<Arc<Link>>>,
     known: BTreeSet<PeerId>,
+    served: BTreeSet<PeerId>,
     listening: Vec<Multiaddr>,
 }
 
@@ -255,14 +259,15 @@ impl Links {
         lock(&self.inner).peers.values().flatten().cloned().collect()
     }
 
-    /// The connection with the fewest requests of ours, the oldest of these. // NET-5.4
+    /// The connection with the fewest requests of ours, the oldest of these; none through a relay where there is another.
+    /// // NET-5.4
     pub(super) fn choose(&self, peer: PeerId) -> Option<Arc<Link>> {
         lock(&self.inner)
             .peers
             .get(&peer)?
             .iter()
             .filter(|link| !link.open.is_closed())
-            .min_by_key(|link| link.busy.load(Ordering::Relaxed))
+            .min_by_key(|link| (is_relayed(&link.address), link.busy.load(Ordering::Relaxed)))
             .cloned()
     }
 
@@ -274,6 +279,15 @@ impl Links {
             }
         }
         inner.known = peers;
+    }
+
+    pub(super) fn set_served(&self, peers: BTreeSet<PeerId>) {
+        lock(&self.inner).served = peers;
+    }
+
+    /// Whether this node is a relay for that peer.
+    pub(super) fn serves(&self, peer: &PeerId) -> bool {
+        lock(&self.inner).served.contains(peer)
     }
 
     pub(super) fn is_known(&self, peer: &PeerId) -> bool {

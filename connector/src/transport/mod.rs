@@ -5,7 +5,7 @@
 //!                                       ├─ streams (/http/1.1) ──┤
 //!   dial, connect, events ─ swarm ──────┘   gate: who may        └─ Incoming
 //!                             │             connect at all
-//!        TCP → tls (or Noise) → muxer (Yamux)
+//!       wire → tls (or Noise) → muxer (Yamux)        wire: TCP, or WebSocket over TLS, through a proxy or not
 //! ```
 //!
 //! One connection carries requests in both directions, whoever dialled. Peers are named by the text of their peer id,
@@ -14,7 +14,7 @@
 //!
 //! The second door, HTTPS, is in [`https`]: the same router, the same rules of heads, bodies and time.
 //!
-//! Not here: QUIC, relays, hole punching, discovery.
+//! Not here: hole punching, discovery.
 
 mod address;
 mod body;
@@ -29,34 +29,39 @@ mod limits;
 mod links;
 mod muxer;
 mod pool;
+mod quic;
+mod relay;
 mod serve;
 mod streams;
 mod swarm;
 mod tls;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use axum::body::Body;
 use hyper::{Request, Response};
-use libp2p::PeerId;
 use libp2p::identity::Keypair;
+use libp2p::{Multiaddr, PeerId};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use self::address::{Target, listen_address, peer_id};
+use self::address::{Target, is_websocket, listen_address, peer_id};
 use self::error::cut;
 use self::links::{Link, Links, lock};
+use self::relay::Relay;
 use self::swarm::{Command, Driver};
+use self::wire::{Outer, Wire};
 
-pub use self::address::free_port;
+pub use self::address::{advertised, free_port};
 pub use self::client::{AnswerBody, RequestTimes};
 pub use self::error::{TransportError, Waiting};
 pub(crate) use self::io::{Ending, StreamIo};
 pub use self::limits::{Limits, ServeLimits};
 pub use self::serve::{Door, Incoming, Peer, serve};
+pub use self::wire::{OuterCertificate, Proxy};
 
 /// Events kept for a subscriber that does not read; older ones are lost to it.
 const EVENTS: usize = 256;
@@ -70,8 +75,10 @@ const ADDRESSES: usize = 32;
 pub struct Config {
     /// The Ed25519 transport key, as its 32-byte seed. The peer id follows from it.
     pub seed: [u8; 32],
-    /// Where to listen: `/ip4|ip6/<ip>/tcp/<port>`, port 0 for any. Empty: dial only.
+    /// Where to listen: `/ip4|ip6/<ip>/tcp/<port>[/tls/ws]` or `/ip4|ip6/<ip>/udp/<port>/quic-v1`, port 0 for any. Empty: dial only.
     pub listen: Vec<String>,
+    /// The ways beyond plain TCP.
+    pub network: Network,
     /// The limits.
     pub limits: Limits,
 }
@@ -80,7 +87,41 @@ impl Config {
     /// With the default limits.
     #[must_use]
     pub fn new(seed: [u8; 32], listen: Vec<String>) -> Self {
-        Self { seed, listen, limits: Limits::default() }
+        Self { seed, listen, network: Network::default(), limits: Limits::default() }
+    }
+}
+
+/// What a firm's network asks for (spec chapter 10, `[NET-10.*]`).
+#[derive(Default)]
+pub struct Network {
+    /// The proxy that every dial goes through, but those to this machine.
+    pub proxy: Option<Proxy>,
+    /// What WebSocket listeners show; made at the start where it is left out.
+    pub certificate: Option<OuterCertificate>,
+    /// Relays to be reached through, each `<address>/p2p/<peer id>`.
+    pub relays: Vec<String>,
+    /// Dial and listen by QUIC too.
+    pub quic: bool,
+    /// Be a relay for the peers of [`Transport::set_served`].
+    pub relays_others: bool,
+}
+
+impl Clone for Network {
+    fn clone(&self) -> Self {
+        let certificate = self.certificate.as_ref().map(|(chain, key)| (chain.clone(), key.clone_key()));
+        let (proxy, relays) = (self.proxy.clone(), self.relays.clone());
+        Self { proxy, certificate, relays, quic: self.quic, relays_others: self.relays_others }
+    }
+}
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network")
+            .field("proxy", &self.proxy)
+            .field("relays", &self.relays)
+            .field("quic", &self.quic)
+            .field("relays_others", &self.relays_others)
+            .finish_non_exhaustive()
     }
 }
 
@@ -88,6 +129,7 @@ impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Config")
             .field("listen", &self.listen)
+            .field("network", &self.network)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }
@@ -186,6 +228,8 @@ pub struct Counters {
     pub refused_connections: u64,
     /// Requests answered 429.
     pub refused_requests: u64,
+    /// Reservations refused to peers that this node does not serve.
+    pub refused_relays: u64,
 }
 
 /// A node on the wire. Cheap to clone; the last clone that is dropped closes everything.
@@ -200,6 +244,10 @@ struct Node {
     links: Arc<Links>,
     commands: mpsc::Sender<Command>,
     events: broadcast::Sender<Event>,
+    /// Names are resolved by a proxy.
+    proxied: bool,
+    /// Addresses of QUIC are dialled.
+    by_quic: bool,
     /// One lock for each peer that is being connected to, so that two callers share one connection.
     connecting: Mutex<BTreeMap<PeerId, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -211,7 +259,7 @@ impl Transport {
     /// [`TransportError::PortInUse`], [`TransportError::Listen`], [`TransportError::BadAddress`] for a listen address,
     /// [`TransportError::Key`] when no certificate can be made.
     pub async fn start(config: Config) -> Result<(Self, Incoming), TransportError> {
-        let Config { seed, listen, limits } = config;
+        let Config { seed, listen, network, limits } = config;
         let identity = Keypair::ed25519_from_bytes(seed)
             .map_err(|error| TransportError::Key { reason: cut(&error.to_string()) })?;
         let listen = listen.iter().map(|text| listen_address(text)).collect::<Result<Vec<_>, _>>()?;
@@ -220,13 +268,30 @@ impl Transport {
         let (events, _) = broadcast::channel(EVENTS);
         let links = Arc::new(Links::new(limits));
         let agent = concat!("naru/", env!("CARGO_PKG_VERSION"));
-        let mut driver = Driver::new(&identity, agent, links.clone(), accept, receiver, events.clone())?;
+        let mut outer = Outer::new()?;
+        if listen.iter().any(is_websocket) {
+            outer = outer.listening(network.certificate)?;
+        }
+        let proxied = network.proxy.is_some();
+        let relays = network.relays.iter().map(|text| Relay::parse(text)).collect::<Result<Vec<_>, _>>()?;
+        if network.quic {
+            quic::allowed()?;
+        }
+        // A proxy takes no datagrams, and nothing goes around it. // NET-10.4
+        let by_quic = network.quic && !proxied;
+        let wire = (Wire::new(outer, network.proxy.map(Arc::new)), network.relays_others, network.quic);
+        let mut driver =
+            Driver::new(&identity, agent, wire, links.clone(), accept, receiver, events.clone())?;
         driver.listen(&listen).await?;
         tokio::spawn(driver.run());
         let incoming = Incoming { streams: accepted, counters: links.counters.clone() };
         let peer = identity.public().to_peer_id().to_string();
-        let node = Node { peer, links, commands, events, connecting: Mutex::default() };
-        Ok((Self { node: Arc::new(node) }, incoming))
+        let node = Node { peer, links, commands, events, proxied, by_quic, connecting: Mutex::default() };
+        let node = Arc::new(node);
+        for relay in relays {
+            tokio::spawn(relay::keep(Arc::downgrade(&node), relay));
+        }
+        Ok((Self { node }, incoming))
     }
 
     /// This node's peer id.
@@ -248,11 +313,13 @@ impl Transport {
     ///
     /// # Errors
     /// [`TransportError::BadAddress`], [`TransportError::Resolve`], [`TransportError::PeerMismatch`],
-    /// [`TransportError::DialFailed`], [`TransportError::Timeout`], [`TransportError::Limit`],
+    /// [`TransportError::DialFailed`], [`TransportError::Proxy`], [`TransportError::Timeout`], [`TransportError::Limit`],
     /// [`TransportError::DialSelf`].
     pub async fn dial(&self, address: &str) -> Result<ConnInfo, TransportError> {
         let target = Target::parse(address)?;
-        let found = target.resolve().await?;
+        self.usable(&target, address)?;
+        self.reach_relay(&target).await?;
+        let found = target.resolve(self.node.proxied).await?;
         if target.peer.is_some() {
             return self.open(target.peer, found).await;
         }
@@ -293,7 +360,7 @@ impl Transport {
     }
 
     async fn open_any(&self, peer: PeerId, addresses: &[String]) -> Result<ConnInfo, TransportError> {
-        let mut found: Vec<SocketAddr> = Vec::new();
+        let mut found: Vec<Multiaddr> = Vec::new();
         let mut failed = None;
         for text in addresses.iter().take(ADDRESSES) {
             let target = Target::parse(text)?;
@@ -301,7 +368,16 @@ impl Transport {
                 let (expected, obtained) = (peer.to_string(), other.to_string());
                 return Err(TransportError::PeerMismatch { expected, obtained });
             }
-            match target.resolve().await {
+            // Of a peer's addresses some may be of no use here.
+            if let Err(error) = self.usable(&target, text) {
+                failed = Some(error);
+                continue;
+            }
+            if let Err(error) = self.reach_relay(&target).await {
+                failed = Some(error);
+                continue;
+            }
+            match target.resolve(self.node.proxied).await {
                 Ok(more) => found.extend(more),
                 Err(error) => failed = Some(error),
             }
@@ -314,10 +390,34 @@ impl Transport {
         }
     }
 
+    fn usable(&self, target: &Target, address: &str) -> Result<(), TransportError> {
+        if target.is_quic() && !self.node.by_quic {
+            let reason =
+                if self.node.proxied { "a proxy carries no QUIC" } else { "QUIC is not switched on here" };
+            return Err(TransportError::BadAddress { address: cut(address), reason: reason.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// A connection with the relay that an address leads through, where it does; the circuit is made over it.
+    async fn reach_relay(&self, target: &Target) -> Result<(), TransportError> {
+        let Some((relay, way)) = target.to_relay() else { return Ok(()) };
+        if target.peer.is_some_and(|peer| peer == relay) || self.node.links.choose(relay).is_some() {
+            return Ok(());
+        }
+        let found = way.resolve(self.node.proxied).await?;
+        match self.open(Some(relay), found).await {
+            Ok(_) => Ok(()),
+            // Of two at a time one is enough.
+            Err(_) if self.node.links.choose(relay).is_some() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn open(
         &self,
         peer: Option<PeerId>,
-        addresses: Vec<SocketAddr>,
+        addresses: Vec<Multiaddr>,
     ) -> Result<ConnInfo, TransportError> {
         let (answer, opened) = oneshot::channel();
         self.command(Command::Dial { peer, addresses, answer }).await?;
@@ -370,6 +470,12 @@ impl Transport {
     pub fn set_known<'a>(&self, peers: impl IntoIterator<Item = &'a str>) {
         let known: BTreeSet<PeerId> = peers.into_iter().filter_map(|peer| peer_id(peer).ok()).collect();
         self.node.links.set_known(known);
+    }
+
+    /// Says whom this node is a relay for, where it is one. Texts that are no peer ids are passed over.
+    pub fn set_served<'a>(&self, peers: impl IntoIterator<Item = &'a str>) {
+        let served: BTreeSet<PeerId> = peers.into_iter().filter_map(|peer| peer_id(peer).ok()).collect();
+        self.node.links.set_served(served);
     }
 
     /// What happens from now on.
@@ -436,6 +542,7 @@ impl Transport {
             refused_waiting: counters.refused_waiting.get(),
             refused_connections: counters.refused_connections.get(),
             refused_requests: counters.refused_requests.get(),
+            refused_relays: counters.refused_relays.get(),
         }
     }
 
@@ -446,6 +553,14 @@ impl Transport {
             let _ = stopped.await;
         }
     }
+}
+
+/// Checks the address of a relay, `<address>/p2p/<peer id>`.
+///
+/// # Errors
+/// [`TransportError::BadAddress`].
+pub fn relay_address(text: &str) -> Result<(), TransportError> {
+    Relay::parse(text).map(drop)
 }
 
 /// The peer id of a transport key, from its 32-byte Ed25519 public key.

@@ -1,6 +1,6 @@
 //! The swarm: its transport stack, its behaviours and the task that drives it.
 //!
-//! Stack (spec chapter 10, `[NET-3.*]`, `[NET-4.*]`): TCP with a read buffer of 256 KiB below the encryption (three system
+//! Stack (spec chapter 10, `[NET-3.*]`, `[NET-4.*]`): a byte stream of [`super::wire`] with a read buffer of 256 KiB below the encryption (three system
 //! calls less for each 16 KiB), TLS or Noise, Yamux. The driver turns events into the table of [`super::links`], answers
 //! dials, and closes connections whose pings fail.
 
@@ -10,21 +10,25 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::io::BufReader;
-use libp2p::core::transport::TransportError as ListenError;
+use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::{Boxed, ListenerId, OptionalTransport, TransportError as ListenError};
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
+use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, Transport as _, identify, ping, swarm, tcp};
+use libp2p::{Multiaddr, PeerId, Swarm, Transport as _, identify, ping, relay, swarm};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use super::address::{listen_failed, multiaddr, shown};
+use super::address::{listen_failed, shown};
 use super::error::{TransportError, Waiting, chain};
 use super::gate::{Full, Gate};
 use super::links::{Link, Links};
 use super::muxer::Yamux;
+use super::relay::{Client, Server};
 use super::streams::{Accepted, Streams};
 use super::tls::Security;
+use super::wire::{Pipe, SAYS, Wire};
 use super::{ConnInfo, Event};
 
 /// Bytes read from a socket at once.
@@ -43,14 +47,23 @@ pub(super) struct Behaviour {
     streams: Streams,
     ping: ping::Behaviour,
     identify: identify::Behaviour,
+    relays: Client,
+    /// Only where this node is a relay.
+    relay: Toggle<Server>,
 }
+
+/// A transport that yields connections.
+type Connected = Boxed<(PeerId, StreamMuxerBox)>;
 
 type Answer = oneshot::Sender<Result<Arc<Link>, TransportError>>;
 
 /// What the handle asks the driver for.
 pub(super) enum Command {
     /// Open a connection to one of these addresses.
-    Dial { peer: Option<PeerId>, addresses: Vec<std::net::SocketAddr>, answer: Answer },
+    Dial { peer: Option<PeerId>, addresses: Vec<Multiaddr>, answer: Answer },
+    /// Keep a reservation at a relay, whose address with `/p2p-circuit` this is. The first is told when it is taken, the second
+    /// when it is gone.
+    Reserve { circuit: Multiaddr, accept: oneshot::Sender<()>, end: oneshot::Sender<()> },
     /// Close all connections with a peer.
     Disconnect(PeerId),
     /// Close one connection.
@@ -67,6 +80,15 @@ struct Dialling {
     answer: Answer,
 }
 
+/// A reservation at a relay. Dropping it tells its end.
+struct Reservation {
+    listener: ListenerId,
+    /// Where others reach us by it.
+    circuit: Multiaddr,
+    accept: Option<oneshot::Sender<()>>,
+    _end: oneshot::Sender<()>,
+}
+
 /// The task that owns the swarm.
 pub(super) struct Driver {
     swarm: Swarm<Behaviour>,
@@ -74,17 +96,23 @@ pub(super) struct Driver {
     commands: mpsc::Receiver<Command>,
     events: broadcast::Sender<Event>,
     dialling: BTreeMap<ConnectionId, Dialling>,
+    reservations: Vec<Reservation>,
 }
 
 fn stack(
     identity: &Keypair,
     links: &Arc<Links>,
-) -> Result<libp2p::core::transport::Boxed<(PeerId, libp2p::core::muxing::StreamMuxerBox)>, TransportError> {
+    wire: Wire,
+    circuits: relay::client::Transport,
+    quic: OptionalTransport<Connected>,
+) -> Result<Connected, TransportError> {
     let security = Security::new(identity, links.records.notes.clone())?;
     let links = links.clone();
     let timeout = links.limits.handshake;
-    Ok(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
-        .map(|socket, _| BufReader::with_capacity(READ_BUFFER, socket))
+    Ok(circuits
+        .map(|circuit, _| Pipe::of(circuit))
+        .or_transport(wire)
+        .map(|socket, _| BufReader::with_capacity(READ_BUFFER, socket.into_inner()))
         .upgrade(Version::V1Lazy)
         .authenticate(security)
         .multiplex_ext(move |peer, endpoint| {
@@ -93,6 +121,9 @@ fn stack(
             Yamux::new(&links.limits, record, links.counters.clone())
         })
         .timeout(timeout)
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
+        .or_transport(quic)
+        .map(|connected, _| connected.into_inner())
         .boxed())
 }
 
@@ -100,11 +131,15 @@ impl Driver {
     pub(super) fn new(
         identity: &Keypair,
         agent: &str,
+        (wire, relays_others, speaks_quic): (Wire, bool, bool),
         links: Arc<Links>,
         accept: mpsc::Sender<Accepted>,
         commands: mpsc::Receiver<Command>,
         events: broadcast::Sender<Event>,
     ) -> Result<Self, TransportError> {
+        let own = identity.public().to_peer_id();
+        let (circuits, relays) = relay::client::new(own);
+        let quic = super::quic::transport(speaks_quic, identity, &links);
         let behaviour = Behaviour {
             gate: Gate::new(links.clone()),
             streams: Streams::new(links.clone(), accept),
@@ -118,13 +153,15 @@ impl Driver {
                     .with_cache_size(0)
                     .with_hide_listen_addrs(true),
             ),
+            relays: super::relay::client(relays),
+            relay: Toggle::from(relays_others.then(|| super::relay::server(own, &links))),
         };
         let config = swarm::Config::with_tokio_executor()
             .with_idle_connection_timeout(links.limits.idle_connection)
             .with_per_connection_event_buffer_size(32)
             .with_max_negotiating_inbound_streams(64);
-        let swarm = Swarm::new(stack(identity, &links)?, behaviour, identity.public().to_peer_id(), config);
-        Ok(Self { swarm, links, commands, events, dialling: BTreeMap::new() })
+        let swarm = Swarm::new(stack(identity, &links, wire, circuits, quic)?, behaviour, own, config);
+        Ok(Self { swarm, links, commands, events, dialling: BTreeMap::new(), reservations: Vec::new() })
     }
 
     /// Listens and waits until the addresses are known, so that port 0 has a number.
@@ -187,7 +224,8 @@ impl Driver {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Dial { peer, addresses, answer } => self.dial(peer, &addresses, answer),
+            Command::Dial { peer, addresses, answer } => self.dial(peer, addresses, answer),
+            Command::Reserve { circuit, accept, end } => self.reserve(circuit, accept, end),
             Command::Disconnect(peer) => {
                 let _ = self.swarm.disconnect_peer_id(peer);
             }
@@ -205,8 +243,35 @@ impl Driver {
         }
     }
 
-    fn dial(&mut self, peer: Option<PeerId>, addresses: &[std::net::SocketAddr], answer: Answer) {
-        let mut wanted: Vec<Multiaddr> = addresses.iter().copied().map(multiaddr).collect();
+    fn reserve(&mut self, circuit: Multiaddr, accept: oneshot::Sender<()>, end: oneshot::Sender<()>) {
+        match self.swarm.listen_on(circuit.clone()) {
+            Ok(listener) => {
+                self.reservations.push(Reservation { listener, circuit, accept: Some(accept), _end: end });
+            }
+            Err(error) => tracing::warn!(relay = %shown(&circuit), error = %chain(&error), "no reservation"),
+        }
+    }
+
+    /// A relay has taken a reservation. The addresses that it says are not looked at. // NET-2.4
+    fn reserved(&mut self, listener: ListenerId) -> bool {
+        let Some(at) = self.reservations.iter_mut().find(|found| found.listener == listener) else {
+            return false;
+        };
+        if let Some(accept) = at.accept.take() {
+            let _ = accept.send(());
+            self.links.add_listening(at.circuit.clone());
+            let _ = self.events.send(Event::Listening { address: at.circuit.to_string() });
+        }
+        true
+    }
+
+    fn not_reserved(&mut self, listener: ListenerId) {
+        for gone in self.reservations.extract_if(.., |found| found.listener == listener) {
+            self.links.remove_listening(&gone.circuit);
+        }
+    }
+
+    fn dial(&mut self, peer: Option<PeerId>, mut wanted: Vec<Multiaddr>, answer: Answer) {
         let address = wanted.iter().map(shown).collect::<Vec<_>>().join(", ");
         // A new port each time: several connections to one address are wanted, and reusing the listening port forbids it.
         let options: DialOpts = match (peer, wanted.pop()) {
@@ -254,6 +319,7 @@ impl Driver {
                         TransportError::timeout(address, Waiting::Connection, self.links.limits.handshake)
                     }
                     Some(Failed::Handshake) => TransportError::Handshake { address, reason },
+                    Some(Failed::Proxy) => TransportError::Proxy { address, reason },
                     Some(Failed::Reaching) | None => TransportError::DialFailed { address, reason },
                 }
             }
@@ -285,12 +351,19 @@ impl Driver {
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 tracing::debug!(address = %send_back_addr, error = %chain(&error), "incoming connection failed");
             }
-            SwarmEvent::NewListenAddr { address, .. } => {
+            SwarmEvent::NewListenAddr { listener_id, address } => {
+                if self.reserved(listener_id) {
+                    return;
+                }
                 self.links.add_listening(address.clone());
                 let _ = self.events.send(Event::Listening { address: address.to_string() });
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => self.links.remove_listening(&address),
-            SwarmEvent::ListenerClosed { addresses, .. } => {
+            SwarmEvent::ListenerClosed { listener_id, addresses, reason } => {
+                if let Err(error) = reason {
+                    tracing::debug!(error = %chain(&error), "a listener ended");
+                }
+                self.not_reserved(listener_id);
                 addresses.iter().for_each(|address| self.links.remove_listening(address));
             }
             // A peer that vanished without a word is found by its silence. // NET-5.10
@@ -322,6 +395,7 @@ impl Driver {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Failed {
     Reaching,
+    Proxy,
     Time,
     Handshake,
 }
@@ -329,7 +403,7 @@ enum Failed {
 impl Failed {
     fn of(error: &ListenError<std::io::Error>) -> Self {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-        let mut upgrade = false;
+        let (mut upgrade, mut proxy) = (false, false);
         while let Some(error) = cause {
             if let Some(io) = error.downcast_ref::<std::io::Error>() {
                 if io.kind() == std::io::ErrorKind::TimedOut {
@@ -343,9 +417,14 @@ impl Failed {
                 return Self::Time;
             }
             upgrade |= names_upgrade(error);
+            proxy |= error.to_string().contains(SAYS);
             cause = error.source();
         }
-        if upgrade { Self::Handshake } else { Self::Reaching }
+        match (proxy, upgrade) {
+            (true, _) => Self::Proxy,
+            (false, true) => Self::Handshake,
+            (false, false) => Self::Reaching,
+        }
     }
 }
 

@@ -575,6 +575,11 @@ codes! {
         "Nothing was sent. If the peer is in your own network, allow local addresses for it."
         "상대의 주소가 공용 인터넷 주소가 아닙니다"
         "아무것도 보내지 않았습니다. 상대가 내부망에 있다면 그 상대에게 로컬 주소를 허용하세요.";
+    ProxyRefused "proxy_refused" 500 Transport
+        "Proxy of this network did not connect"
+        "The message says why. Check `network.proxy` and its credentials (`naru config show`), and that the proxy allows this port."
+        "이 네트워크의 프록시가 연결하지 않았습니다"
+        "이유가 메시지에 있습니다. `network.proxy`와 인증 정보(`naru config show`), 프록시가 이 포트를 허용하는지 확인하세요.";
     TlsFailed "tls_failed" 500 Transport
         "Secure connection failed"
         "Certificate or peer id is not the expected one. A proxy may be inspecting the traffic."

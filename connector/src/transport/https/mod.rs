@@ -8,7 +8,7 @@
 //! | `trust` | whose certificates are believed, on either side |
 //!
 //! TLS 1.2 and 1.3 by rustls on aws-lc; HTTP/1.1 alone. Heads, bodies and times are those of the libp2p door.
-//! Not here: who a certificate or a token belongs to; redirects, which nobody follows; proxies.
+//! Not here: who a certificate or a token belongs to; redirects, which nobody follows; proxies, which would hide the addresses that are looked at (NET-8.6).
 
 mod address;
 mod client;
@@ -26,10 +26,10 @@ pub use self::server::{DoorCounters, HttpsConfig, HttpsDoor};
 pub use self::trust::{Identity, certificates};
 
 /// What is negotiated inside TLS: HTTP/1.1 and nothing else.
-const ALPN: &[u8] = b"http/1.1";
+pub(super) const ALPN: &[u8] = b"http/1.1";
 
 /// Cipher suites with those of TLS 1.3 in the order of the other door (NET-3.3), then those of TLS 1.2 with forward secrecy.
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     let provider = default_provider();
     let mut cipher_suites = super::tls::suites();
     cipher_suites.extend(provider.cipher_suites.iter().filter(|suite| suite.tls13().is_none()));

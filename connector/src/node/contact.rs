@@ -16,8 +16,8 @@ use crate::store::{Batch, ExchangeQuery, MAX_ROWS, OutboxState, PeerStatus, Resc
 
 /// How often connections are looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
-/// The longest pause between two attempts with one peer.
-const PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause between two attempts with one peer: a peer that is back is found well within half a minute.
+const PAUSE: Duration = Duration::from_secs(15);
 /// States in which an act of the peer may come at any time.
 pub(super) const OPEN: [&str; 7] =
     ["REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "STARTED", "SUSPENDED"];
@@ -63,6 +63,9 @@ impl Node {
         let query = ExchangeQuery { states, limit: MAX_ROWS, ..ExchangeQuery::default() };
         let mut wanted: BTreeSet<String> =
             self.store.exchanges(query).await?.into_iter().map(|row| row.peer).collect();
+        // The first act of an exchange is open before there is a state, the last after: the outbox alone would wait for minutes.
+        let unanswered = self.store.outbox(None, MAX_ROWS).await?;
+        wanted.extend(unanswered.into_iter().filter(|r| r.state == OutboxState::Waiting).map(|r| r.peer));
         if self.transport.listen_addrs().is_empty() {
             let peers = self.store.peers(None, MAX_ROWS).await?;
             let accepted = peers.into_iter().filter(|row| row.status == PeerStatus::Accepted);

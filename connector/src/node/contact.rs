@@ -113,6 +113,9 @@ impl Node {
         let query = ExchangeQuery { states, limit: MAX_ROWS, ..ExchangeQuery::default() };
         let mut wanted: BTreeSet<String> =
             self.store.exchanges(query).await?.into_iter().map(|row| row.peer).collect();
+        // The first act of an exchange is open before there is a state, the last after: the outbox alone would wait for minutes.
+        let unanswered = self.store.outbox(None, MAX_ROWS).await?;
+        wanted.extend(unanswered.into_iter().filter(|r| r.state == OutboxState::Waiting).map(|r| r.peer));
         let stays = self.network.get().is_some_and(config::Network::stays_connected);
         if stays || self.transport.listen_addrs().is_empty() {
             let peers = self.store.peers(None, MAX_ROWS).await?;

@@ -10,6 +10,7 @@ use naru::{
     node::{Node, verbs::ExchangeView},
 };
 use naru_protocol::error::Code;
+use sqlx::{Connection as _, SqliteConnection, query, sqlite::SqliteConnectOptions};
 
 /// Numbers that are the same in every run.
 struct Seeded(u64);
@@ -213,4 +214,23 @@ async fn a_database_from_before_the_newest_checkpoint_is_not_opened() {
     fs::copy(temp.join("old.db"), temp.join("one").join("naru.db")).unwrap();
     let error = Node::open(&Folder::new(temp.join("one"))).await.unwrap_err();
     assert_eq!(error.code(), Code::StoreRolledBack, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_act_does_not_wait_out_its_pause_once_its_peer_is_there() {
+    // ACT-6.8, found by .ci/kill.py: an exchange that has no state yet was no reason to dial, and its act went out minutes late.
+    let mut pair = Pair::new(Dials::Both, harmless()).await;
+    pair.buyer.stop().await;
+    let asked = pair.seller.node().offer(proposal(&pair.buyer.did, &pair.dataset, None)).await.unwrap();
+    pair.seller.until(&asked.id, |view| view.trouble.is_some()).await;
+    pair.seller.stop().await;
+    let options = SqliteConnectOptions::new().filename(pair.seller.dir.join("naru.db"));
+    let mut database = SqliteConnection::connect_with(&options).await.unwrap();
+    let later = "UPDATE outbox SET next_at_ms = next_at_ms + 3600000, attempts = 12";
+    assert_eq!(query(later).execute(&mut database).await.unwrap().rows_affected(), 1);
+    database.close().await.unwrap();
+    pair.seller.open().await;
+    pair.buyer.open().await;
+    pair.seller.until(&asked.id, |view| view.state == "OFFERED").await;
+    pair.close().await;
 }

@@ -154,9 +154,12 @@ async fn underway(wish: &Wish) -> Result<Option<Value>, Failure> {
     let view = control::call(&wish.dir, "underway", Some(&wish.request)).await?;
     let Some(id) = view["id"].as_str() else { return Ok(None) };
     if !wish.json {
+        let how = match view["state"] == "COMPLETED" {
+            true => pick("has arrived already, with exchange", "이미 받았습니다. 거래"),
+            false => pick("goes on with exchange", "이어지는 거래"),
+        };
         eprintln!(
-            "{} {id}: {}",
-            pick("goes on with exchange", "이어지는 거래"),
+            "{how} {id}: {}",
             pick("nothing new is asked or signed", "새로 요청하거나 서명하지 않습니다")
         );
     }

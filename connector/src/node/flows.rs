@@ -70,17 +70,28 @@ impl Course {
     }
 }
 
-/// Keeps a dataset from being published twice at a time. Dropping it stops what is under way.
-pub(super) struct Publication {
+/// Keeps a dataset from being published twice at a time, for as long as anybody has it: the thread that hashes may end a moment
+/// after whoever asked for it.
+pub(super) struct Taken {
     all: Arc<Mutex<BTreeMap<String, Arc<Course>>>>,
     dataset: String,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        lock(&self.all).remove(&self.dataset);
+    }
+}
+
+/// A publication in the hands of whoever asked for it. Dropping it stops what is under way.
+pub(super) struct Publication {
+    pub(super) taken: Arc<Taken>,
     pub(super) course: Arc<Course>,
 }
 
 impl Drop for Publication {
     fn drop(&mut self) {
         self.course.stop.store(true, Relaxed);
-        lock(&self.all).remove(&self.dataset);
     }
 }
 
@@ -104,7 +115,8 @@ impl Flows {
         let course = Arc::new(Course { path: path.to_owned(), files, bytes, hashed, stop });
         all.insert(dataset.to_owned(), Arc::clone(&course));
         drop(all);
-        Some(Publication { all: Arc::clone(&self.publishing), dataset: dataset.to_owned(), course })
+        let taken = Taken { all: Arc::clone(&self.publishing), dataset: dataset.to_owned() };
+        Some(Publication { taken: Arc::new(taken), course })
     }
 
     /// What is received of a transfer; counted from anew.
@@ -253,9 +265,11 @@ mod tests {
         let first = flows.publish("urn:dxp:1", Path::new("/a")).unwrap();
         assert!(flows.publish("urn:dxp:1", Path::new("/a")).is_none());
         assert!(flows.publish("urn:dxp:2", Path::new("/a")).is_some());
-        let course = Arc::clone(&first.course);
+        let (course, thread) = (Arc::clone(&first.course), Arc::clone(&first.taken));
         drop(first);
         assert!(course.stop().load(Relaxed));
+        assert!(flows.publish("urn:dxp:1", Path::new("/a")).is_none(), "its thread is not done");
+        drop(thread);
         assert!(flows.publish("urn:dxp:1", Path::new("/a")).is_some());
     }
 

@@ -4,7 +4,10 @@
 //! of its own and stays what it was, for the agreements that rest on it (CAT-6.3); the newest is the one that is offered. Whether
 //! anybody may see it is decided when somebody asks.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::Ordering::Relaxed,
+};
 
 use naru_protocol::{
     dsp::odrl::Offer,
@@ -131,9 +134,16 @@ impl Node {
         }
         let (path, place, course) = (draft.path.clone(), index.to_owned(), under_way.course.clone());
         let options = PublishOptions { copy: draft.copy };
+        let taken = under_way.taken.clone();
         let hashing = tokio::task::spawn_blocking(move || {
             let note = &mut |event: publish::PublishEvent<'_>| course.note(event);
-            publish::publish_until(&path, &place, &options, course.stop(), note)
+            let hashed = publish::publish_until(&path, &place, &options, course.stop(), note);
+            if course.stop().load(Relaxed) {
+                // Nobody lists it any more.
+                let _ = std::fs::remove_dir_all(&place);
+            }
+            drop(taken);
+            hashed
         });
         let hashed = hashing.await.map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
         hashed.map_err(|e| NodeError::refused(e.code(), e.to_string()))

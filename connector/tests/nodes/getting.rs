@@ -80,7 +80,7 @@ async fn two_gets_of_the_same_thing_are_one_deal_and_a_third_signs_nothing() {
     let third = run(get(&pair, &pair.dataset, text, &[])).await;
     let (stdout, stderr) = said(&third);
     assert!(third.status.success() && stdout.contains("COMPLETED"), "{stdout}{stderr}");
-    assert!(stderr.contains("goes on with exchange") && !stdout.contains("our rules"), "{stdout}{stderr}");
+    assert!(stderr.contains("has arrived already") && !stdout.contains("our rules"), "{stdout}{stderr}");
     assert_eq!(node.status().await.unwrap().log_size, size);
 
     // Another purpose, other places or another folder are another wish.

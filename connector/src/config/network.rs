@@ -20,7 +20,7 @@ documented! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         proxy_credentials: Option<PathBuf> = "\"proxy.credentials\"" optional;
         /// The address and port to listen on for WebSocket over TLS, for partners whose firewall lets nothing else out. The
-        /// certificate of [https] is shown if there is one; another one is made at each start otherwise.
+        /// certificate of `https` is shown if there is one; another one is made at each start otherwise.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         websocket: Option<SocketAddr> = "\"0.0.0.0:443\"" optional;
         /// Listen and dial by QUIC too, at the UDP port of the same number. Not through a proxy.

@@ -2,10 +2,10 @@
 //! 04, CAT-4 to CAT-6).
 //!
 //! One pass computes SHA-256, the chunk hashes, the media type and the columns, in bounded memory and on several cores
-//! ([`super::hashing`]). A file that changes or goes while it is read is named and nothing is published. The published files
+//! (`hashing`). A file that changes or goes while it is read is named and nothing is published. The published files
 //! stay where they are; with [`PublishOptions::copy`] the same pass writes a copy of them into the index.
 //!
-//! Names that a list cannot carry are refused, and so are two names that many systems take for one ([`super::names`]): whoever
+//! Names that a list cannot carry are refused, and so are two names that many systems take for one (`names`): whoever
 //! receives them could not keep both.
 //!
 //! The index holds `filelist` (its text), `chunks` (the chunk hashes of all files in list order), `publication.json` and,

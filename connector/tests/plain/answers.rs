@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::common::{
-    foreign::{Content, Foreign, Say},
+    foreign::{Content, Foreign, Say, answered_pid, negotiation},
     proposal, settled,
     trade::Market,
 };
@@ -119,5 +119,30 @@ async fn what_is_answered_404_or_409_for_ever_is_refused_after_a_few_times() {
         assert!((3..=12).contains(&tries), "{tries}");
     }
     assert!(began.elapsed() > Duration::from_secs(2), "a connector that stores slowly has time");
+    market.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_may_ask_for_an_exchange_before_its_answer_has_been_read() {
+    // PLN-4.9
+    let market = Market::new().await;
+    let dataset = market.dataset().await;
+    let partner = &market.partner;
+    for (pause, status) in [(Duration::from_millis(400), 200), (Duration::from_secs(4), 404)] {
+        partner.desk.always("/negotiations/offers", move |heard| {
+            let ours = heard.json()["providerPid"].as_str().unwrap().to_owned();
+            Say::json(201, &negotiation(&ours, &answered_pid(&ours), "OFFERED")).after(pause)
+        });
+        let view = market.firm.node().offer(proposal(&partner.id, &dataset, None)).await.unwrap();
+        let heard = partner.desk.next("/negotiations/offers").await.json();
+        let path = format!("/negotiations/{}", heard["providerPid"].as_str().unwrap());
+        let reply = partner.get(&path).await;
+        assert_eq!(reply.status, status, "{}", reply.text());
+        if status == 200 {
+            assert_eq!(reply.json()["state"], "OFFERED");
+        }
+        market.firm.until(&view.id, |v| v.state == "OFFERED").await;
+        assert_eq!(partner.state(&path).await, "OFFERED");
+    }
     market.close().await;
 }

@@ -3,7 +3,11 @@
 //!
 //! Who is not recognised was turned away before. What is unknown and what is somebody else's look alike.
 
-use std::{io::Write as _, sync::Arc};
+use std::{
+    io::Write as _,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{body::Body, extract::Request, response::Response};
 use http_body_util::BodyExt as _;
@@ -40,6 +44,10 @@ use crate::{
     store::{ExchangeKind, ExchangeRow, OurRole},
     transport::Peer as Connected,
 };
+
+/// How long our reading of an answer is waited for by the peer that gave it, and how often it is looked.
+const STATE_WAIT: Duration = Duration::from_secs(1);
+const STATE_LOOK: Duration = Duration::from_millis(10);
 
 /// Both pids as far as they are known, for error bodies.
 #[derive(Default)]
@@ -275,8 +283,7 @@ impl Node {
             }
             Route::State(kind, pid) => {
                 self.budgets.read(peer.id())?;
-                let row = self.plain_owned(peer, *kind, pid).await?;
-                return state_body(&row).map(Reply::ok);
+                return self.state_for_plain(peer, *kind, pid).await.map(Reply::ok);
             }
             Route::Version
             | Route::Tickets
@@ -354,6 +361,26 @@ impl Node {
         let answered = turn.answer(status, body).await?;
         after.spawn(self);
         Ok(answered)
+    }
+}
+
+impl Node {
+    /// Where an exchange stands. Its peer may ask as soon as it has answered our first message, before we have read that answer
+    /// (`[PLN-4.9]`).
+    async fn state_for_plain(
+        &self,
+        peer: &Arc<PlainPeer>,
+        kind: ExchangeKind,
+        pid: &str,
+    ) -> Result<Vec<u8>, NodeError> {
+        let began = Instant::now();
+        loop {
+            let row = self.plain_owned(peer, kind, pid).await?;
+            if machine_of(&row)?.state().is_some() || began.elapsed() > STATE_WAIT {
+                return state_body(&row);
+            }
+            tokio::time::sleep(STATE_LOOK).await;
+        }
     }
 }
 

@@ -101,10 +101,18 @@ impl Firm {
         if let Ok(filter) = tracing_subscriber::EnvFilter::try_from_env("NARU_LOG") {
             let _ = tracing_subscriber::fmt().with_env_filter(filter).try_init();
         }
-        let made = init::create(&init).unwrap();
-        let dir = init.dir;
-        let node = Node::open(&Folder::new(&dir)).await.unwrap();
-        Self { dir, did: made.did, node: Some(node) }
+        // The port that `init` found free may be a connection's of somebody else by the time that the node listens.
+        for _ in 0..8 {
+            let made = init::create(&init).unwrap();
+            match Node::open(&Folder::new(&init.dir)).await {
+                Ok(node) => return Self { dir: init.dir, did: made.did, node: Some(node) },
+                Err(error) if error.code() == Code::PortInUse && init.port.is_none() => {
+                    fs::remove_dir_all(&init.dir).unwrap();
+                }
+                Err(error) => panic!("{}: {error}", init.dir.display()),
+            }
+        }
+        panic!("{}: no port stays free", init.dir.display());
     }
 
     /// A folder that is there; opened by [`Self::open`].

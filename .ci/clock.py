@@ -108,6 +108,7 @@ class Campaign:
         self.exports.append(made)
 
     def run(self):
+        started = time.monotonic()
         for node in self.nodes:
             node.start()
         self.dataset = nodes.meet(self.seller, self.buyer, self.source)
@@ -118,27 +119,14 @@ class Campaign:
         print(nodes.audit(args.naru, self.work, self.nodes, self.exports[-1]))
         for node in self.nodes:
             node.stop()
+        ends = ", ".join(f"{count} {end}" for end, count in sorted(self.ends.items()))
+        print(f"clock: {args.rounds} rounds, seed {args.seed}: {ends}; both agree; {time.monotonic() - started:.0f} s")
 
 
 def main():
     print(f"clock: seed {args.seed}", flush=True)
     args.naru, args.work = str(pathlib.Path(args.naru).resolve()), args.work.resolve()
-    shutil.rmtree(args.work, ignore_errors=True)
-    args.work.mkdir(parents=True)
-    campaign, began = Campaign(args.work), time.monotonic()
-    try:
-        campaign.run()
-    except (AssertionError, OSError, ValueError, subprocess.SubprocessError) as error:
-        print(f"FAILED (seed {args.seed}, {args.work} is kept): {error}", file=sys.stderr)
-        for node in campaign.nodes:
-            print(f"--- {node.name}\n{node.tail()}", file=sys.stderr)
-        return 1
-    finally:
-        for node in campaign.nodes:
-            node.kill()
-    ends = ", ".join(f"{count} {end}" for end, count in sorted(campaign.ends.items()))
-    print(f"clock: {args.rounds} rounds, seed {args.seed}: {ends}; both agree; {time.monotonic() - began:.0f} s")
-    return 0
+    return nodes.play(Campaign, args.work, f" (seed {args.seed}, {args.work} is kept)")
 
 
 sys.exit(main())

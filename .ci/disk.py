@@ -198,6 +198,7 @@ class Campaign:
         self.exports.append(made)
 
     def run(self):
+        started = time.monotonic()
         self.init()
         for node in self.nodes:
             node.start()
@@ -219,6 +220,7 @@ class Campaign:
         print(nodes.audit(args.naru, self.work, self.nodes, self.exports[-1]))
         for node in self.nodes:
             node.stop()
+        print(f"disk: full in each phase, nothing lost; {time.monotonic() - started:.0f} s")
 
 
 def main():
@@ -230,21 +232,7 @@ def main():
             print("SKIPPED: a full disk needs root or user namespaces to mount a small one")
             return 0
         return subprocess.run([*own, *inside]).returncode
-    shutil.rmtree(args.work, ignore_errors=True)
-    args.work.mkdir(parents=True)
-    campaign, began = Campaign(args.work), time.monotonic()
-    try:
-        campaign.run()
-    except (AssertionError, OSError, ValueError, subprocess.SubprocessError) as error:
-        print(f"FAILED: {error}", file=sys.stderr)
-        for node in campaign.nodes:
-            print(f"--- {node.name}\n{node.tail()}", file=sys.stderr)
-        return 1
-    finally:
-        for node in campaign.nodes:
-            node.kill()
-    print(f"disk: full in each phase, nothing lost; {time.monotonic() - began:.0f} s")
-    return 0
+    return nodes.play(Campaign, args.work, "")
 
 
 sys.exit(main())

@@ -187,22 +187,8 @@ class Campaign:
 
 def main():
     print(f"kill: seed {args.seed}", flush=True)
-    args.naru = str(pathlib.Path(args.naru).resolve())
-    args.work = args.work.resolve()
-    shutil.rmtree(args.work, ignore_errors=True)
-    args.work.mkdir(parents=True)
-    campaign = Campaign(args.work)
-    try:
-        campaign.run()
-    except (AssertionError, OSError, ValueError, subprocess.SubprocessError) as error:
-        print(f"FAILED (seed {args.seed}, {args.work} is kept): {error}", file=sys.stderr)
-        for node in campaign.nodes:
-            print(f"--- {node.name}\n{node.tail()}", file=sys.stderr)
-        return 1
-    finally:
-        for node in campaign.nodes:
-            node.kill()
-    return 0
+    args.naru, args.work = str(pathlib.Path(args.naru).resolve()), args.work.resolve()
+    return nodes.play(Campaign, args.work, f" (seed {args.seed}, {args.work} is kept)")
 
 
 sys.exit(main())

@@ -7,6 +7,7 @@ import filecmp
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -199,3 +200,21 @@ def audit(naru, work, nodes, exports):
     done = subprocess.run([naru, "audit", "verify", *folders, "--trust", anchors], capture_output=True, text=True)
     assert done.returncode == 0, f"audit: {done.stdout[-3000:]}{done.stderr[-1000:]}"
     return done.stdout.strip().splitlines()[-1]
+
+
+def play(make, work, what):
+    """Plays a campaign, made by `make` in an empty folder; its exit code. What fails is told with the ends of the nodes' logs."""
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    campaign = make(work)
+    try:
+        campaign.run()
+    except (AssertionError, OSError, ValueError, subprocess.SubprocessError) as error:
+        print(f"FAILED{what}: {error}", file=sys.stderr)
+        for node in campaign.nodes:
+            print(f"--- {node.name}\n{node.tail()}", file=sys.stderr)
+        return 1
+    finally:
+        for node in campaign.nodes:
+            node.kill()
+    return 0

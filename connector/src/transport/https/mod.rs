@@ -23,6 +23,7 @@ use rustls::crypto::aws_lc_rs::default_provider;
 pub use self::address::not_public;
 pub use self::client::{HttpsClient, Reach};
 pub use self::server::{DoorCounters, HttpsConfig, HttpsDoor};
+pub(super) use self::trust::{AnyServer, unusable};
 pub use self::trust::{Identity, certificates};
 
 /// What is negotiated inside TLS: HTTP/1.1 and nothing else.

@@ -7,13 +7,11 @@ use std::io;
 use std::sync::Arc;
 
 use futures_rustls::{TlsAcceptor, TlsConnector};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, ServerConfig, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::{ClientConfig, ServerConfig};
 
-use super::super::error::{TransportError, chain};
-use super::super::https;
+use super::super::error::TransportError;
+use super::super::https::{self, AnyServer, unusable};
 use super::Pipe;
 
 /// What a WebSocket listener shows: a chain, the own certificate first, and its key.
@@ -24,10 +22,6 @@ pub type OuterCertificate = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static
 pub(in super::super) struct Outer {
     connector: TlsConnector,
     acceptor: Option<TlsAcceptor>,
-}
-
-fn unusable(error: &(dyn std::error::Error + 'static)) -> TransportError {
-    TransportError::Certificate { reason: chain(error) }
 }
 
 /// A certificate of nobody, made for one run.
@@ -46,7 +40,7 @@ impl Outer {
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
             .map_err(|error| unusable(&error))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anyone(provider)))
+            .with_custom_certificate_verifier(Arc::new(AnyServer(provider)))
             .with_no_client_auth();
         config.alpn_protocols = vec![https::ALPN.to_vec()];
         config.resumption = rustls::client::Resumption::disabled();
@@ -80,44 +74,5 @@ impl Outer {
         let acceptor = self.acceptor.as_ref();
         let acceptor = acceptor.ok_or_else(|| io::Error::other("no certificate to listen with"))?;
         Ok(Pipe::of(acceptor.accept(socket).await?))
-    }
-}
-
-/// Takes any certificate whose key the server has.
-#[derive(Debug)]
-struct Anyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -29,7 +29,7 @@ use std::path::PathBuf;
 
 use naru_protocol::error::Code;
 
-use self::documented::{Documented as _, Table, documented};
+use self::documented::{Documented, Table, documented};
 pub use self::{
     approval::Approvals,
     example::example,
@@ -176,43 +176,16 @@ documented! {
 
 /// The tables of `naru.toml`, in the order of the example.
 pub const TABLES: &[Table] = &[
-    Table {
-        name: "listen",
-        doc: &[" Where peers reach this node."],
-        fields: Listen::FIELDS,
-        optional: false,
-    },
-    Table {
-        name: "network",
-        doc: &[
-            " How this node gets out of its firm's network, and how others get in. `HTTPS_PROXY` is not looked at: a node that a",
-            " person starts and one that the system starts go the same way.",
-        ],
-        fields: Network::FIELDS,
-        optional: true,
-    },
-    Table {
-        name: "https",
-        doc: &[" Where others reach this node by HTTPS. Relative paths are below the node's folder."],
-        fields: Https::FIELDS,
-        optional: true,
-    },
-    Table {
-        name: "approval",
-        doc: &[" What happens when a deal waits for a person."],
-        fields: Approvals::FIELDS,
-        optional: true,
-    },
-    Table {
-        name: "management",
-        doc: &[
-            " The management API, always on 127.0.0.1: to reach it from elsewhere, a proxy with its own access control",
-            " stands before it.",
-        ],
-        fields: Management::FIELDS,
-        optional: true,
-    },
+    table::<Listen>("listen", false),
+    table::<Network>("network", true),
+    table::<Https>("https", true),
+    table::<Approvals>("approval", true),
+    table::<Management>("management", true),
 ];
+
+const fn table<T: Documented>(name: &'static str, optional: bool) -> Table {
+    Table { name, doc: T::ABOUT, fields: T::FIELDS, optional }
+}
 
 impl Config {
     fn check(&self) -> Result<(), ConfigError> {

@@ -42,6 +42,8 @@ pub struct Table {
 
 /// A struct with its settings.
 pub trait Documented {
+    /// Its doc comment, line by line.
+    const ABOUT: &'static [&'static str];
     /// The settings, in order.
     const FIELDS: &'static [Field];
 }
@@ -65,6 +67,7 @@ macro_rules! documented {
         }
 
         impl $crate::config::documented::Documented for $name {
+            const ABOUT: &'static [&'static str] = &[$($about),+];
             const FIELDS: &'static [$crate::config::documented::Field] = &[$($crate::config::documented::Field {
                 name: stringify!($field),
                 doc: &[$($doc),+],

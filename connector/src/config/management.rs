@@ -3,7 +3,8 @@
 use super::documented::documented;
 
 documented! {
-    /// The management API. Always on 127.0.0.1: to reach it from elsewhere, a proxy with its own access control stands before it.
+    /// The management API, always on 127.0.0.1: to reach it from elsewhere, a proxy with its own access control
+    /// stands before it.
     #[derive(Default)]
     pub struct Management {
         /// The port; without it the system chooses one at each start.

@@ -10,7 +10,8 @@ use crate::transport::{self, Proxy};
 const CREDENTIALS: &str = "NARU_PROXY_CREDENTIALS";
 
 documented! {
-    /// How this node gets out of its firm's network, and how others get in.
+    /// How this node gets out of its firm's network, and how others get in. `HTTPS_PROXY` is not looked at: a node that a
+    /// person starts and one that the system starts go the same way.
     #[derive(Default)]
     pub struct Network {
         /// `http://host:port` of the proxy that connections go out through, by CONNECT. Without credentials.

@@ -11,7 +11,7 @@ use super::{
     super::{StoreError, highwater, rows::CheckpointRow},
     columns::Columns,
     tree,
-    writer::{Database, NEWEST},
+    writer::{Database, NEWEST, version_of},
 };
 
 /// Entries that are hashed between two looks at the database.
@@ -64,14 +64,7 @@ impl Inspector {
 
     /// The version of the tables, and the one that this program makes; refuses tables of a newer program.
     pub async fn schema(&mut self) -> Result<(i64, i64), StoreError> {
-        let found: Option<i64> = query_scalar("SELECT max(version) FROM _sqlx_migrations WHERE success")
-            .fetch_one(&mut self.conn)
-            .await
-            .map_err(failed)?;
-        match found.unwrap_or_default() {
-            found if found > NEWEST => Err(StoreError::Newer(found)),
-            found => Ok((found, NEWEST)),
-        }
+        Ok((version_of(&mut self.conn).await?, NEWEST))
     }
 
     /// Hashes every entry again up to the root under the newest checkpoint, and compares the high-water file. The signature of

@@ -5,24 +5,22 @@
 
 use std::path::Path;
 
-use sqlx::{SqlitePool, query_scalar, sqlite::SqlitePoolOptions};
+use sqlx::{SqlitePool, sqlite::SqlitePoolOptions};
 
-use super::{super::StoreError, READERS, writer::Database, writer::NEWEST};
+use super::{
+    super::StoreError,
+    READERS,
+    writer::{Database, NEWEST, version_of},
+};
 
 pub(super) async fn open(path: &Path) -> Result<SqlitePool, StoreError> {
     let database = Database { path: path.to_owned(), max_pages: None };
     let pool = SqlitePoolOptions::new().max_connections(READERS).connect_with(database.reader()).await;
     let pool = pool.map_err(|e| StoreError::database(&e))?;
-    let sql = "SELECT max(version) FROM _sqlx_migrations WHERE success";
-    let found: Result<Option<i64>, _> = query_scalar(sql).fetch_one(&pool).await;
-    match found.map_err(|e| StoreError::database(&e))? {
-        Some(NEWEST) => Ok(pool),
-        Some(newer) if newer > NEWEST => Err(StoreError::Newer(newer)),
-        older => {
-            let older = older.unwrap_or(0);
-            Err(StoreError::Migration(format!(
-                "its tables are of version {older}, this program reads version {NEWEST}; `naru run` brings them up to date"
-            )))
-        }
+    match version_of(&pool).await? {
+        NEWEST => Ok(pool),
+        older => Err(StoreError::Migration(format!(
+            "its tables are of version {older}, this program reads version {NEWEST}; `naru run` brings them up to date"
+        ))),
     }
 }

@@ -71,6 +71,19 @@ const MIGRATIONS: [(i64, &str, &str); 1] =
 /// The form that this program reads and writes.
 pub(super) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
+/// The form of the tables of a database that was opened; 0 before the first. One of a newer program is refused.
+pub(super) async fn version_of(
+    database: impl sqlx::Executor<'_, Database = sqlx::Sqlite>,
+) -> Result<i64, StoreError> {
+    let sql = "SELECT max(version) FROM _sqlx_migrations WHERE success";
+    let found: Option<i64> =
+        sqlx::query_scalar(sql).fetch_one(database).await.map_err(|e| StoreError::database(&e))?;
+    match found.unwrap_or_default() {
+        found if found > NEWEST => Err(StoreError::Newer(found)),
+        found => Ok(found),
+    }
+}
+
 impl Writer {
     /// Opens the database, made if missing and then readable by this user only.
     pub(crate) async fn open(database: &Database) -> Result<Self, StoreError> {

@@ -49,8 +49,9 @@ async fn a_folder_in_order_is_found_so_before_while_and_after_its_node_runs() {
     assert!(said(&during, "address").contains("answers"), "{during:#?}");
     assert!(said(&during, "log").starts_with("3 entries, hashed again"), "{during:#?}");
     assert!(said(&during, "from outside").contains("cannot be known"), "{during:#?}");
-    // 127.0.0.1 is said to be what it is.
-    assert_eq!(during.checks.iter().filter(|i| i.outcome == Outcome::Warning).count(), 1, "{during:#?}");
+    // 127.0.0.1 is said to be what it is; how full the disk is, is this machine's matter.
+    let warned = during.checks.iter().filter(|i| i.outcome == Outcome::Warning && i.name != "disk");
+    assert_eq!(warned.map(|i| i.name).collect::<Vec<_>>(), ["address"], "{during:#?}");
     stop.send(true).unwrap();
     node.close().await.unwrap();
     let after = looked(&dir, &[]).await;

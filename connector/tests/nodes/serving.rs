@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::common::{Dials, Pair, approval, core_technology, harmless, private, publish};
-use naru::node::verbs::ExchangeView;
+use naru::node::verbs::{ExchangeView, LimitRate};
 use naru_protocol::{
     error::Code,
     identity::Role,
@@ -16,8 +16,10 @@ use naru_protocol::{
 };
 use serde_json::{Value, json};
 
-/// Bytes of the file that takes long enough; sparse at its source.
-const LARGE: u64 = 1 << 30;
+/// Bytes of the file, sparse at its source, and how many of them come in a second: long enough to be stopped in the middle,
+/// on any machine, and no more on its disk than this.
+const LARGE: u64 = 256 << 20;
+const RATE: u64 = 16 << 20;
 
 /// The file below `.naru-part` that is growing.
 fn growing(out: &Path) -> Option<PathBuf> {
@@ -31,6 +33,11 @@ fn growing(out: &Path) -> Option<PathBuf> {
 
 fn received(out: &Path) -> u64 {
     growing(out).and_then(|path| fs::metadata(path).ok()).map_or(0, |file| file.len())
+}
+
+async fn pace(pair: &Pair, id: &str, bytes_per_second: Option<u64>) {
+    let ask = LimitRate { id: id.to_owned(), bytes_per_second };
+    pair.buyer.node().limit_rate(ask).await.unwrap();
 }
 
 /// Publishes a large file beside the usual ones.
@@ -47,6 +54,7 @@ async fn stopped(pair: &Pair, whose: Role, dataset: &str, before: &Value, after:
     pair.seller.facts(before);
     let out = pair.temp.join("out");
     let asked = pair.buyer.request(&pair.seller.did, dataset, Some(out.clone())).await.unwrap();
+    pace(pair, &asked.id, Some(RATE)).await;
     let transfer = pair.buyer.until(&asked.id, |v| v.other.is_some()).await.other.unwrap();
     let started = Instant::now();
     while received(&out) == 0 {
@@ -135,9 +143,10 @@ async fn an_approval_that_is_withdrawn_stops_a_transfer_that_runs() {
 async fn facts_that_change_without_forbidding_or_cannot_be_read_for_a_while_stop_nothing() {
     // TRF-7.4: refused while they cannot be judged, and taken up by itself when they can.
     let pair = Pair::new(Dials::Buyer, harmless()).await;
-    let dataset = large(&pair, LARGE / 2, harmless()).await;
+    let dataset = large(&pair, LARGE, harmless()).await;
     let out = pair.temp.join("out");
     let asked = pair.buyer.request(&pair.seller.did, &dataset, Some(out.clone())).await.unwrap();
+    pace(&pair, &asked.id, Some(RATE)).await;
     let transfer = pair.buyer.until(&asked.id, |v| v.other.is_some()).await.other.unwrap();
     while received(&out) == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -153,13 +162,14 @@ async fn facts_that_change_without_forbidding_or_cannot_be_read_for_a_while_stop
         }
     }
     let state = pair.buyer.view(&transfer).await.unwrap().state;
-    assert!(state == "STARTED" && last > 0 && last < LARGE / 2, "it did not stop: {state}, {last}");
+    assert!(state == "STARTED" && last > 0 && last < LARGE, "it did not stop: {state}, {last}");
     let mut facts = private(&[&pair.buyer.did], &[]);
     facts["stop_orders"] = json!([{"ref": "S-2", "dataset": "urn:dxp:another"}]);
     pair.seller.facts(&facts);
+    pace(&pair, &asked.id, None).await;
     let (gave, got) = pair.settled(&transfer).await;
     assert_eq!((gave.state.as_str(), got.state.as_str()), ("COMPLETED", "COMPLETED"), "{gave:#?} {got:#?}");
     assert!(got.receipt.is_some() && got.receipt == gave.receipt && got.refusal.is_none());
-    assert_eq!(fs::metadata(out.join("large.bin")).unwrap().len(), LARGE / 2);
+    assert_eq!(fs::metadata(out.join("large.bin")).unwrap().len(), LARGE);
     pair.close().await;
 }

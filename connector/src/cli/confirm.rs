@@ -7,10 +7,17 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use naru_protocol::{error::Code, identity::fingerprint, ticket::Ticket};
+use naru_protocol::{
+    error::{Code, Lang},
+    identity::fingerprint,
+    ticket::Ticket,
+};
 use serde_json::Value;
 
-use super::{lang::pick, words};
+use super::{
+    lang::{self, pick},
+    words,
+};
 use crate::control::{self, Failure};
 
 /// The fingerprint that was told of a ticket's issuer.
@@ -41,7 +48,10 @@ pub(super) async fn of_peer(dir: &Path, peer: &str, told: Option<String>) -> Res
 /// Shows who it says it is, and asks whether the partner told the same fingerprint.
 fn compare(name: &str, country: &str, fingerprint: String) -> Result<String, Failure> {
     if !std::io::stdin().is_terminal() {
-        let why = format!("nobody is here to confirm who {name:?} ({country}) is");
+        let why = match lang::lang() {
+            Lang::En => format!("nobody is here to confirm who {name:?} ({country}) is"),
+            Lang::Ko => format!("{name:?} ({country}) 가 누구인지 확인할 사람이 없습니다"),
+        };
         let hint = pick(
             "Ask the partner for its fingerprint by telephone and pass it with --fingerprint.",
             "상대에게 전화로 지문을 물어 --fingerprint 로 넣으세요.",
@@ -57,14 +67,25 @@ fn compare(name: &str, country: &str, fingerprint: String) -> Result<String, Fai
     );
     let (digits, told) = (pick("fingerprint", "지문"), pick("in words", "낱말로"));
     let words = words::of(&fingerprint);
-    eprint!("{name} ({country}; {declared})\n{digits} {fingerprint}\n{told} {words}\n{question} ");
-    let mut answer = String::new();
-    let read = std::io::stderr().flush().and_then(|()| std::io::stdin().lock().read_line(&mut answer));
-    if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
+    eprint!("{name} ({country}; {declared})\n{digits} {fingerprint}\n{told} {words}\n");
+    if agrees(question)? {
         return Ok(fingerprint);
     }
-    Err(Failure::new(Code::Cancelled, "not confirmed; nothing was sent or pinned").hint(pick(
+    let why = pick(
+        "not confirmed; nothing was sent or pinned",
+        "확인하지 않았습니다. 보내거나 저장한 것이 없습니다",
+    );
+    Err(Failure::new(Code::Cancelled, why).hint(pick(
         "Ask the partner for its fingerprint by telephone, then run this again.",
         "상대에게 전화로 지문을 물은 뒤 다시 실행하세요.",
     )))
+}
+
+/// Asks on the terminal; whatever is no yes is a no.
+pub(super) fn agrees(question: &str) -> Result<bool, Failure> {
+    eprint!("{question} ");
+    let mut answer = String::new();
+    let read = std::io::stderr().flush().and_then(|()| std::io::stdin().lock().read_line(&mut answer));
+    read.map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", pick("the terminal", "터미널"))))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "예" | "네"))
 }

@@ -2,20 +2,24 @@
 //! was begun before goes on instead: it asks nothing and signs nothing new.
 
 use std::{
-    fmt::Write as _,
-    io::{BufRead as _, IsTerminal as _, Write as _},
+    io::IsTerminal as _,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use naru_protocol::{error::Code, identity::fingerprint, ticket};
+use naru_protocol::{
+    error::{Code, Lang},
+    identity::fingerprint,
+    ticket,
+};
 use serde_json::{Value, json};
 
 use super::{
     absolute,
     args::{Get, Trust},
+    asked::asked,
     confirm,
-    lang::pick,
+    lang::{self, pick},
     output, publish, show,
     show::{Goal, Teller},
     tell,
@@ -49,7 +53,11 @@ fn read(text: &str) -> Result<ticket::Ticket, Failure> {
 fn taken(text: &str, json: bool) -> Result<String, Failure> {
     let fingerprint = fingerprint(read(text)?.peer().did());
     if !json {
-        eprintln!("fingerprint {fingerprint}: taken as compared with the partner (--yes)");
+        let (of, how) = (
+            pick("fingerprint", "지문"),
+            pick("taken as compared with the partner (--yes)", "상대와 비교한 것으로 봅니다 (--yes)"),
+        );
+        eprintln!("{of} {fingerprint}: {how}");
     }
     Ok(fingerprint)
 }
@@ -101,10 +109,11 @@ impl Wish {
 
 pub(super) async fn get(args: Get, json: bool) -> Result<bool, Failure> {
     let usage = || {
-        Failure::new(
-            Code::ArgumentInvalid,
+        let why = pick(
             "name the dataset as PEER/DATASET, as `naru catalog` prints it (ref)",
-        )
+            "데이터셋은 PEER/DATASET 으로 적으세요. `naru catalog` 가 ref 로 보여 줍니다",
+        );
+        Failure::new(Code::ArgumentInvalid, why)
     };
     let (peer, dataset) = args.dataset.split_once('/').ok_or_else(usage)?;
     let declared = args.declare.as_deref().map(|given| publish::named(Kind::Facts, given)).transpose()?;
@@ -174,98 +183,40 @@ async fn underway(wish: &Wish) -> Result<Option<Value>, Failure> {
 /// Shows what is asked, has a person agree, and asks for it.
 async fn begin(wish: &Wish) -> Result<Value, Failure> {
     if !wish.is_attended() {
-        let why = "nobody is here to agree to what is asked";
-        let hint =
-            "Run it on a terminal, or say --yes: what is asked is then signed and sent without a question.";
+        let why = pick("nobody is here to agree to what is asked", "요청 내용에 동의할 사람이 없습니다");
+        let hint = pick(
+            "Run it on a terminal, or say --yes: what is asked is then signed and sent without a question.",
+            "터미널에서 실행하거나 --yes 를 붙이세요. 그러면 묻지 않고 서명하여 보냅니다.",
+        );
         return Err(Failure::new(Code::ArgumentInvalid, why).hint(hint));
     }
     let preview = control::call(&wish.dir, "preview", Some(&wish.request)).await?;
     if let Some(files) = preview["files"].as_u64().filter(|files| wish.aside && *files != 1) {
-        let why = format!("it has {files} files, and standard output takes one; name a folder with --out");
+        let why = match lang::lang() {
+            Lang::En => {
+                format!("it has {files} files, and standard output takes one; name a folder with --out")
+            }
+            Lang::Ko => format!(
+                "파일이 {files}개인데 표준 출력에는 하나만 쓸 수 있습니다. --out 으로 폴더를 지정하세요"
+            ),
+        };
         return Err(Failure::new(Code::ArgumentInvalid, why));
     }
     if !wish.json && !wish.aside {
-        print!("{}", asked(&preview));
+        print!("{}", asked(&preview, lang::lang()));
     } else if !wish.json || !wish.yes {
-        eprint!("{}", asked(&preview));
+        eprint!("{}", asked(&preview, lang::lang()));
     }
     // What our own rules forbid needs no answer: asking ends with the rule, its law and the way out.
-    if !wish.yes && preview["allowed"] != false && !agrees()? {
-        return Err(Failure::new(Code::Cancelled, "not agreed to; nothing was signed or sent"));
+    let question = pick("Sign this and ask for it? [y/N]", "이대로 서명하고 요청할까요? [y/N]");
+    if !wish.yes && preview["allowed"] != false && !confirm::agrees(question)? {
+        let why = pick(
+            "not agreed to; nothing was signed or sent",
+            "동의하지 않았습니다. 서명하거나 보낸 것이 없습니다",
+        );
+        return Err(Failure::new(Code::Cancelled, why));
     }
     control::call(&wish.dir, "request", Some(&wish.request)).await
-}
-
-fn agrees() -> Result<bool, Failure> {
-    eprint!("Sign this and ask for it? [y/N] ");
-    let mut answer = String::new();
-    let read = std::io::stderr().flush().and_then(|()| std::io::stdin().lock().read_line(&mut answer));
-    read.map_err(|e| Failure::new(Code::FileUnusable, format!("the terminal: {e}")))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
-}
-
-/// What is asked, under which terms, and what is known of both decisions.
-fn asked(preview: &Value) -> String {
-    // Names and titles are the partner's own words.
-    let clean = |text: &str| show::plain(&Value::from(text));
-    let word = |name: &str| clean(preview[name].as_str().unwrap_or_default());
-    let list = |value: &Value| {
-        let items: Vec<&str> = value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        clean(&items.join(", "))
-    };
-    let mut out = String::new();
-    let title = ["ko", "en"].iter().find_map(|lang| preview["title"][lang].as_str()).unwrap_or_default();
-    let _ = writeln!(out, "dataset   {} {}", word("dataset"), clean(title));
-    if let (Some(files), Some(bytes)) = (preview["files"].as_u64(), preview["bytes"].as_u64()) {
-        let _ = writeln!(out, "          {files} files, {bytes} bytes");
-    }
-    let _ =
-        writeln!(out, "from      {}: {} ({}, by its own word)", word("peer"), word("name"), word("country"));
-    let terms = &preview["terms"];
-    if terms.is_object() {
-        let limit =
-            |name: &str, none: &str| terms[name].as_u64().map_or_else(|| none.to_owned(), |n| n.to_string());
-        let countries = match terms["countries"].is_array() {
-            true => list(&terms["countries"]),
-            false => "those that you state".to_owned(),
-        };
-        let _ = writeln!(out, "terms     for {}; in {countries}", list(&terms["purposes"]));
-        let _ = writeln!(
-            out,
-            "          deleted after {} days; transfers: {}; forbidden: {}",
-            limit("retention_days", "-"),
-            limit("transfers", "no limit"),
-            list(&terms["prohibited"])
-        );
-    } else {
-        let _ = writeln!(out, "terms     those of its offer, which it signs nothing of");
-    }
-    let _ = writeln!(
-        out,
-        "you ask   for {}; kept and processed in {}",
-        word("purpose"),
-        list(&preview["countries"])
-    );
-    let _ = writeln!(out, "          the files go to {}", word("out"));
-    let ours = match preview["allowed"].as_bool() {
-        Some(true) => "allow it".to_owned(),
-        Some(false) => format!("do not allow it: {}", findings(preview)),
-        None => "are asked when the partner has made its offer".to_owned(),
-    };
-    let _ = writeln!(out, "our rules {ours}");
-    let _ = writeln!(out, "theirs    {}", word("peer_decision"));
-    out
-}
-
-fn findings(preview: &Value) -> String {
-    let found = preview.pointer("/decision/explained").and_then(Value::as_array);
-    let word = |rule: &Value, name: &str| rule[name].as_str().unwrap_or_default().to_owned();
-    let found: Vec<String> = found
-        .into_iter()
-        .flatten()
-        .map(|rule| format!("{} ({})", word(rule, "id"), word(rule, "detail")))
-        .collect();
-    found.join(", ")
 }
 
 #[cfg(test)]
@@ -282,35 +233,5 @@ mod tests {
         {
             assert!(rate(text).is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn what_is_asked_is_told_whole_and_nothing_in_it_moves_the_cursor() {
-        let terms = json!({"purposes": ["research"], "countries": null, "retention_days": 365, "transfers": 10,
-            "prohibited": ["distribute"]});
-        let preview = json!({"peer": "hangang", "name": "Han\u{1b}[2K", "country": "KR", "dataset": "urn:dxp:1",
-            "title": {"en": "Press"}, "files": 2, "bytes": 10, "terms": terms, "purpose": "research",
-            "countries": ["SG"], "out": "/in", "allowed": true, "peer_decision": "later"});
-        let text = asked(&preview);
-        for part in [
-            "urn:dxp:1 Press",
-            "2 files, 10 bytes",
-            "hangang: Han\u{fffd}[2K (KR",
-            "for research; in those that you state",
-            "deleted after 365 days; transfers: 10; forbidden: distribute",
-            "kept and processed in SG",
-            "the files go to /in",
-            "our rules allow it",
-            "theirs    later",
-        ] {
-            assert!(text.contains(part), "{part}: {text}");
-        }
-        let mut refused = preview;
-        refused["allowed"] = json!(false);
-        refused["decision"] = json!({"explained": [{"id": "POST-PUR-001", "detail": "marketing"}]});
-        assert!(asked(&refused).contains("do not allow it: POST-PUR-001 (marketing)"));
-        refused["allowed"] = Value::Null;
-        refused["terms"] = Value::Null;
-        assert!(asked(&refused).contains("our rules are asked when"));
     }
 }

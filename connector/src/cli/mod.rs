@@ -8,6 +8,7 @@
 #[macro_use]
 mod print;
 mod args;
+mod asked;
 mod backup;
 mod bar;
 mod check;
@@ -31,6 +32,7 @@ mod queue;
 mod run;
 mod show;
 mod token;
+mod usage;
 mod watch;
 mod words;
 
@@ -56,10 +58,10 @@ use crate::{control, control::Failure, demo};
 pub fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => run(cli),
-        Err(error) if error.use_stderr() && std::env::args_os().any(|arg| arg == "--json") => {
-            let said = error.to_string();
-            let said = said.lines().next().unwrap_or_default().trim_start_matches("error: ");
-            complain(&Failure::new(Code::ArgumentInvalid, said), true)
+        Err(error) if error.use_stderr() => {
+            let (lang, json) = usage::told(&std::env::args_os().collect::<Vec<_>>());
+            lang::choose(lang);
+            complain(&usage::failure(&error, lang::lang()), json)
         }
         Err(error) => error.exit(),
     }

@@ -7,10 +7,16 @@ use std::{
     time::Duration,
 };
 
-use naru_protocol::error::Code;
+use naru_protocol::error::{Code, Lang};
 use serde_json::{Value, json};
 
-use super::{absolute, args::Dir, bar::Bar, lang::pick, read_json, show, watch};
+use super::{
+    absolute,
+    args::Dir,
+    bar::Bar,
+    lang::{lang, pick},
+    read_json, show, watch,
+};
 use crate::{
     control::{self, Failure},
     node::verbs::Approval,
@@ -98,12 +104,18 @@ pub(super) fn named(kind: Kind, given: &str) -> Result<Value, Failure> {
         return read_json(given.as_ref());
     }
     let names: Vec<&str> = templates::ALL.iter().filter(|t| t.kind == kind).map(|t| t.name).collect();
-    let hint = format!(
-        "Templates of {} are {}. A file is named with its path: ./{given}",
-        kind.as_str(),
-        names.join(", ")
-    );
-    Err(invalid(format!("no template of {} is named {given:?}", kind.as_str())).hint(hint))
+    let (kind, names) = (kind.as_str(), names.join(", "));
+    let (why, hint) = match lang() {
+        Lang::En => (
+            format!("no template of {kind} is named {given:?}"),
+            format!("Templates of {kind} are {names}. A file is named with its path: ./{given}"),
+        ),
+        Lang::Ko => (
+            format!("{kind} 서식 가운데 {given:?} 는 없습니다"),
+            format!("{kind} 서식은 {names} 입니다. 파일은 경로로 적습니다: ./{given}"),
+        ),
+    };
+    Err(invalid(why).hint(hint))
 }
 
 /// Terms with what the command line changes in them.
@@ -124,10 +136,13 @@ fn terms(args: &Publish) -> Result<Value, Failure> {
 fn facts(declare: Option<&str>, more: &[String]) -> Result<Value, Failure> {
     let mut facts = declare.map_or_else(|| Ok(json!({})), |given| named(Kind::Facts, given))?;
     if !facts.is_object() {
-        return Err(invalid("what is declared is no JSON object"));
+        return Err(invalid(pick("what is declared is no JSON object", "선언한 것이 JSON 객체가 아닙니다")));
     }
     for fact in more {
-        let hint = "`naru templates --facts` lists what can be declared.";
+        let hint = pick(
+            "`naru templates --facts` lists what can be declared.",
+            "선언할 수 있는 것은 `naru templates --facts` 로 봅니다.",
+        );
         templates::set(&mut facts, fact).map_err(|e| invalid(format!("--fact {e}")).hint(hint))?;
     }
     Ok(facts)
@@ -178,7 +193,7 @@ async fn one(dir: &Path, request: &Value, json: bool) -> Result<Value, Failure> 
         made["refusals"] = said["refusals"].clone();
         println!("{made}");
     } else {
-        print!("{}{}", show::text(&made), advice(said.get("wanted"), said.get("refusals")));
+        print!("{}{}", show::text(&made), advice(said.get("wanted"), said.get("refusals"), lang()));
     }
     Ok(made)
 }
@@ -208,43 +223,52 @@ async fn hashed(dir: &Path, request: &Value, json: bool) -> Result<Value, Failur
 }
 
 /// What rules would ask for, and how it is supplied.
-fn advice(wanted: Option<&Value>, refusals: Option<&Value>) -> String {
+fn advice(wanted: Option<&Value>, refusals: Option<&Value>, lang: Lang) -> String {
     let mut out = String::new();
     let Some(wanted) = wanted.and_then(Value::as_array) else {
-        return "the rules could not be asked what they would want: `naru status` says why\n".to_owned();
+        let unknown = lang.pick(
+            "the rules could not be asked what they would want: `naru status` says why",
+            "규칙이 무엇을 요구하는지 알 수 없었습니다. 까닭은 `naru status` 로 봅니다",
+        );
+        return format!("{unknown}\n");
     };
     let word = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
     let known = vocabulary();
     if !wanted.is_empty() {
-        out.push_str("rules want facts that are not declared; until they are, no deal comes about:\n");
+        let missing = lang.pick(
+            "rules want facts that are not declared; until they are, no deal comes about:",
+            "규칙이 요구하지만 선언하지 않은 사실이 있습니다. 선언하기 전에는 거래가 이루어지지 않습니다:",
+        );
+        let _ = writeln!(out, "{missing}");
     }
     for fact in wanted {
         let path = word(fact, "fact");
         let rules: Vec<&str> =
             fact["rules"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let how = match path.strip_prefix("dataset.").and_then(|path| Some((path, known.get(path)?))) {
-            Some((path, fact)) => format!("--fact {path}=…: {}", fact.wanted()),
-            None => "no declaration states it".to_owned(),
+            Some((path, fact)) => format!("--fact {path}=…: {}", fact.wanted(lang)),
+            None => lang.pick("no declaration states it", "선언으로 밝힐 수 없습니다").to_owned(),
         };
         let _ = writeln!(out, "  {path} ({}): {how}", rules.join(", "));
     }
     if !wanted.is_empty() {
-        out.push_str(
+        out.push_str(lang.pick(
             "supply them with a next version (--version-of), with a template (`naru templates`), a file or --fact;\n\
              `naru unpublish` takes this one out of the catalog\n",
-        );
+            "다음 판(--version-of)에서 서식(`naru templates`), 파일 또는 --fact 로 선언하세요.\n\
+             `naru unpublish` 는 이 판을 목록에서 내립니다\n",
+        ));
     }
     for rule in refusals.and_then(Value::as_array).into_iter().flatten() {
+        let own = lang.pick("en", "ko");
         let of =
-            |name: &str| rule.pointer(&format!("/en/{name}")).and_then(Value::as_str).unwrap_or_default();
-        let _ = writeln!(
-            out,
-            "as things are, {} lets no deal through: {}: {}",
-            word(rule, "id"),
-            of("law"),
-            of("reason")
-        );
-        let _ = writeln!(out, "    remedy: {}", of("remedy"));
+            |name: &str| rule.pointer(&format!("/{own}/{name}")).and_then(Value::as_str).unwrap_or_default();
+        let (id, law, reason) = (word(rule, "id"), of("law"), of("reason"));
+        let _ = match lang {
+            Lang::En => writeln!(out, "as things are, {id} lets no deal through: {law}: {reason}"),
+            Lang::Ko => writeln!(out, "지금으로서는 {id} 때문에 거래할 수 없습니다: {law}: {reason}"),
+        };
+        let _ = writeln!(out, "    {}: {}", lang.pick("remedy", "조치"), of("remedy"));
     }
     out
 }
@@ -259,20 +283,24 @@ pub(super) fn list(args: &Templates, json: bool) -> Result<bool, Failure> {
                 .map(|(path, fact)| (path.clone(), json!({"type": fact.kind, "values": fact.values})));
             println!("{}", Value::Object(members.collect()));
         } else {
-            known.iter().for_each(|(path, fact)| println!("{path}: {}", fact.wanted()));
+            known.iter().for_each(|(path, fact)| println!("{path}: {}", fact.wanted(lang())));
         }
         return Ok(true);
     }
     let Some(name) = &args.name else {
         match json {
             true => println!("{}", Value::Array(templates::ALL.iter().map(Template::described).collect())),
-            false => print!("{}", table()),
+            false => print!("{}", table(lang())),
         }
         return Ok(true);
     };
     let found = templates::ALL.iter().find(|template| template.name == name.as_str());
     let found = found.ok_or_else(|| {
-        invalid(format!("no template is named {name:?}")).hint("`naru templates` lists them.")
+        let why = match lang() {
+            Lang::En => format!("no template is named {name:?}"),
+            Lang::Ko => format!("{name:?} 라는 서식은 없습니다"),
+        };
+        invalid(why).hint(pick("`naru templates` lists them.", "`naru templates` 로 목록을 봅니다."))
     })?;
     match json {
         true => println!("{}", found.described()),
@@ -281,15 +309,14 @@ pub(super) fn list(args: &Templates, json: bool) -> Result<bool, Failure> {
     Ok(true)
 }
 
-fn table() -> String {
+fn table(lang: Lang) -> String {
     let mut out = String::new();
-    for (kind, what) in [
-        (Kind::Terms, "what the other may do: naru publish --terms NAME"),
-        (Kind::Facts, "what the data are, on your word: naru publish --declare NAME"),
-    ] {
-        let _ = writeln!(out, "{what}");
+    let terms = lang.pick("what the other may do", "상대가 할 수 있는 것");
+    let facts = lang.pick("what the data are, on your word", "데이터가 무엇인지, 스스로 밝히는 것");
+    for (kind, what, option) in [(Kind::Terms, terms, "terms"), (Kind::Facts, facts, "declare")] {
+        let _ = writeln!(out, "{what}: naru publish --{option} NAME");
         for template in templates::ALL.iter().filter(|template| template.kind == kind) {
-            let _ = writeln!(out, "  {:<18} {}", template.name, template.en);
+            let _ = writeln!(out, "  {:<18} {}", template.name, lang.pick(template.en, template.ko));
         }
     }
     out
@@ -325,12 +352,19 @@ mod tests {
             {"fact": "dataset.rights.basis", "rules": ["KR-IDX-001"], "kind": "string", "values": []},
             {"fact": "transfer.legal_basis.kind", "rules": ["KR-PIPA-001"], "kind": "string", "values": []}]);
         let en = json!({"law": "Act 1", "reason": "No.", "remedy": "Ask."});
-        let text = advice(Some(&wanted), Some(&json!([{"id": "X-1", "en": en}])));
+        let ko = json!({"law": "법 1", "reason": "안 됩니다.", "remedy": "물으십시오."});
+        let refusals = json!([{"id": "X-1", "en": en, "ko": ko}]);
+        let text = advice(Some(&wanted), Some(&refusals), Lang::En);
         assert!(text.contains("--fact rights.basis=…: one of generator, co_generator, recipient"), "{text}");
         assert!(text.contains("transfer.legal_basis.kind (KR-PIPA-001): no declaration states it"), "{text}");
         assert!(text.contains("X-1 lets no deal through: Act 1: No.\n    remedy: Ask."), "{text}");
-        assert_eq!(advice(Some(&json!([])), None), "");
-        assert!(advice(Some(&Value::Null), None).contains("could not be asked"));
-        assert!(table().contains("research-only") && table().contains("machine-sound"));
+        let text = advice(Some(&wanted), Some(&refusals), Lang::Ko);
+        assert!(text.contains("다음 중 하나: generator, co_generator, recipient"), "{text}");
+        assert!(text.contains("법 1: 안 됩니다.\n    조치: 물으십시오.") && !text.contains("deal"), "{text}");
+        for lang in [Lang::En, Lang::Ko] {
+            assert_eq!(advice(Some(&json!([])), None, lang), "");
+            assert!(advice(Some(&Value::Null), None, lang).contains("`naru status`"));
+            assert!(table(lang).contains("research-only") && table(lang).contains("machine-sound"));
+        }
     }
 }

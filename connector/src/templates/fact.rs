@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use naru_protocol::error::Lang;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -61,17 +62,18 @@ pub fn vocabulary() -> BTreeMap<String, Known> {
 impl Known {
     /// What a value has to be, in words.
     #[must_use]
-    pub fn wanted(&self) -> String {
+    pub fn wanted(&self, lang: Lang) -> String {
         let values = self.values.join(", ");
         let list = self.kind.ends_with("strings");
-        match (self.kind.as_str(), values.is_empty()) {
-            ("boolean", _) => "true or false".to_owned(),
-            ("integer", _) => "a whole number, not negative".to_owned(),
-            (_, true) if list => "a list of texts (JSON), such as []".to_owned(),
-            (_, false) if list => format!("a list (JSON) of {values}"),
-            (_, true) => "a text".to_owned(),
-            (_, false) => format!("one of {values}"),
-        }
+        let said = match (self.kind.as_str(), values.is_empty()) {
+            ("boolean", _) => lang.pick("true or false", "true 또는 false"),
+            ("integer", _) => lang.pick("a whole number, not negative", "0 이상의 정수"),
+            (_, true) if list => lang.pick("a list of texts (JSON), such as []", "문자열 목록(JSON), 예: []"),
+            (_, false) if list => lang.pick("a list (JSON) of", "다음 값의 목록(JSON):"),
+            (_, true) => lang.pick("a text", "문자열"),
+            (_, false) => lang.pick("one of", "다음 중 하나:"),
+        };
+        format!("{said} {values}").trim_end().to_owned()
     }
 
     /// Reads a value as it was typed: JSON of the type, or a text as it stands.
@@ -125,7 +127,7 @@ pub fn set(facts: &mut Value, given: &str) -> Result<(), FactError> {
         let like = known.keys().filter(like).cloned().collect();
         return Err(FactError::Unknown { path: path.to_owned(), like });
     };
-    let wrong = || FactError::Value { path: path.to_owned(), wanted: fact.wanted() };
+    let wrong = || FactError::Value { path: path.to_owned(), wanted: fact.wanted(Lang::En) };
     let value = fact.read(value.trim()).ok_or_else(wrong)?;
     let mut at = facts;
     let mut parts = path.split('.').peekable();

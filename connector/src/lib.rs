@@ -7,6 +7,7 @@ pub mod audit;
 pub mod backup;
 pub mod check;
 pub mod cli;
+mod compiled;
 pub mod config;
 pub mod control;
 pub mod data;

@@ -17,6 +17,7 @@
 
 mod bundle;
 pub mod bundled;
+pub mod compiled;
 mod digest;
 mod engine;
 mod gate;

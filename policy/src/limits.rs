@@ -38,3 +38,8 @@ pub const FUEL: u64 = 500_000_000;
 pub const TIME: Duration = Duration::from_secs(15);
 /// How finely `TIME` is measured.
 pub const TICK: Duration = Duration::from_millis(100);
+
+/// Machine code of all functions together that is kept for the next process, with their names, bytes.
+pub const COMPILED_BYTES: usize = 64 << 20;
+/// The same as it is written to a file: with a length before each part.
+pub const COMPILED_FILE_BYTES: usize = COMPILED_BYTES + (8 << 20);

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use tracing::{Dispatch, dispatcher};
 use wasmtime::{Config, Engine, Module, ResourceLimiter, Store, Trap};
 
+use crate::compiled::Compiled;
 use crate::gate;
 use crate::limits;
 use crate::result::BrokenCode;
@@ -241,6 +242,7 @@ fn build() -> wasmtime::Result<Engine> {
     config.consume_fuel(true).epoch_interruption(true);
     // The two things in which one machine may differ from another, and one run from the next.
     config.cranelift_nan_canonicalization(true).relaxed_simd_deterministic(true);
+    config.enable_incremental_compilation(Compiled::shared())?;
     let engine = Engine::new(&config)?;
     let clock = engine.clone();
     std::thread::Builder::new().name("naru-policy-clock".to_owned()).spawn(move || {

@@ -96,7 +96,8 @@ pub(super) async fn run(verb: Audit, json: bool) -> Result<bool, Failure> {
             tell(&at.dir, "bundle", Some(json!({"out": absolute(&out)?})), json).await
         }
         Audit::Verify { exports, trust } => {
-            let report = audit::verify(&exports, &audit::Anchors::read(&trust)?)?;
+            let anchors = audit::Anchors::read(&trust)?;
+            let report = crate::compiled::kept(|| audit::verify(&exports, &anchors))?;
             if json {
                 println!("{}", report.to_json());
             } else {

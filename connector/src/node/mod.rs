@@ -213,11 +213,14 @@ pub(crate) fn load_packs() -> Result<Engine, NodeError> {
     if let Some(engine) = &*compiled {
         return Ok(engine.clone());
     }
-    let loaded: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            bundled::PACKS.iter().map(|(_, bytes)| scope.spawn(|| Bundle::load(bytes))).collect();
-        threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
-    });
+    let all = || -> Vec<_> {
+        std::thread::scope(|scope| {
+            let threads: Vec<_> =
+                bundled::PACKS.iter().map(|(_, bytes)| scope.spawn(|| Bundle::load(bytes))).collect();
+            threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
+        })
+    };
+    let loaded = crate::compiled::kept(all);
     let mut bundles = Vec::new();
     for bundle in loaded {
         bundles.push(bundle.map_err(|_| NodeError::Folder("a pack could not be compiled".to_owned()))??);

@@ -59,6 +59,18 @@ pub(crate) fn readable_by_others(path: &Path) -> io::Result<Option<u32>> {
     }
 }
 
+/// Whether a file is this user's own and nobody else may write it; elsewhere than on Unix the folder it lies in says so.
+pub(crate) fn own_alone(file: &fs::File) -> io::Result<bool> {
+    let metadata = file.metadata()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        Ok(metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o022 == 0)
+    }
+    #[cfg(not(unix))]
+    Ok(metadata.is_file())
+}
+
 /// Makes a rename durable. Elsewhere than on Unix a folder cannot be opened, and the system journals renames itself.
 fn sync_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]

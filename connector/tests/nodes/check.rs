@@ -223,3 +223,48 @@ fn exit_codes_tell_done_from_failed_from_what_cannot_be_meant() {
     let (status, out, _) = naru(&["help"]);
     assert!(status == Some(0) && out.contains("Exit codes:"), "{out}");
 }
+
+#[test]
+fn packs_are_compiled_once_and_anew_where_what_was_kept_is_not_to_be_trusted() {
+    let temp = Temp::new();
+    let dir = temp.join("firm");
+    let at = dir.to_str().unwrap();
+    assert_eq!(
+        naru(&["init", "--dir", at, "--name", "n", "--country", "KR", "--host", "127.0.0.1"]).0,
+        Some(0)
+    );
+    let caches = temp.join("caches/naru");
+    let kept = caches.join("compiled-packs");
+    let looks = |caches: &Path| {
+        let run = Command::new(env!("CARGO_BIN_EXE_naru"))
+            .args(["check", "--dir", at])
+            .env_remove("NARU_DIR")
+            .env("NARU_CACHE", caches)
+            .output()
+            .unwrap();
+        let out = String::from_utf8(run.stdout).unwrap();
+        assert!(run.status.success() && out.contains("compiled: core "), "{out}");
+    };
+    looks(&caches);
+    let whole = fs::read(&kept).unwrap();
+    let written = || fs::metadata(&kept).unwrap().modified().unwrap();
+    let first = written();
+    looks(&caches);
+    assert_eq!(written(), first, "nothing was compiled anew");
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    fs::write(&kept, &damaged).unwrap();
+    looks(&caches);
+    assert_eq!(fs::read(&kept).unwrap(), whole, "compiled anew, to the same code");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(&kept, fs::Permissions::from_mode(0o620)).unwrap();
+        looks(&caches);
+        let mode = fs::metadata(&kept).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o600, "compiled anew, and written for its owner alone");
+    }
+    // Nothing is kept where nothing shall be, and a place that cannot be written stops nothing.
+    looks(Path::new(""));
+    looks(&kept);
+}

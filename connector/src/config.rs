@@ -119,15 +119,14 @@ impl ConfigError {
     pub fn code(&self) -> Code {
         match self {
             Self::InUse { .. } => Code::PortInUse,
+            Self::Exists { .. } => Code::AlreadyInitialised,
+            Self::Missing { .. } => Code::NotInitialised,
             Self::Version { .. } => Code::FolderVersion,
             Self::Sealed { .. } => Code::KeysSealed,
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Code::DiskFull,
-            Self::Io { .. }
-            | Self::Toml { .. }
-            | Self::Key { .. }
-            | Self::Exists { .. }
-            | Self::Missing { .. }
-            | Self::Value { .. } => Code::ConfigInvalid,
+            Self::Io { .. } | Self::Toml { .. } | Self::Key { .. } | Self::Value { .. } => {
+                Code::ConfigInvalid
+            }
         }
     }
 }

@@ -73,7 +73,7 @@ pub(super) async fn make(args: &Backup, json: bool) -> Result<bool, Failure> {
 
 /// Restores one.
 pub(super) async fn restore(args: &Restore, json: bool) -> Result<bool, Failure> {
-    let restored = backup::restore(&args.file, &args.dir, args.shard).await?;
+    let restored = backup::restore(&args.file, &super::absolute(&args.dir)?, args.shard).await?;
     if json {
         println!("{}", json!(restored));
         return Ok(true);

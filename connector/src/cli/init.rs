@@ -67,7 +67,17 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
     let config_error = |e: config::ConfigError| Failure::new(e.code(), e.to_string());
     if !country::is_assigned(&args.country) {
         let why = format!("--country {:?}: two capital letters of ISO 3166-1, such as KR", args.country);
-        return Err(Failure::new(Code::ConfigInvalid, why));
+        return Err(Failure::new(Code::ArgumentInvalid, why));
+    }
+    if size(&args.size).is_none() {
+        let why = format!("--size {:?}: sme, mid or large", args.size);
+        return Err(Failure::new(Code::ArgumentInvalid, why));
+    }
+    if args.name.trim().is_empty() {
+        return Err(Failure::new(
+            Code::ArgumentInvalid,
+            "--name is empty: the firm's name, as partners see it",
+        ));
     }
     let port = match args.port {
         // Nobody listens.

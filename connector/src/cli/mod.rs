@@ -31,6 +31,7 @@ mod publish;
 mod queue;
 mod run;
 mod show;
+mod text;
 mod token;
 mod usage;
 mod watch;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{absolute, args::Dir, show, shown, tell};
+use super::{absolute, args::Dir, lang::pick, seen, show, shown, tell};
 use crate::control::{self, Failure};
 
 /// Examples that `--help` ends with.
@@ -56,9 +56,9 @@ fn name(by: Option<String>) -> String {
 }
 
 pub(super) async fn queue(at: Dir, json: bool) -> Result<bool, Failure> {
-    let items = control::call(&at.dir, "queue", None).await?;
+    let items = seen(&at.dir, "queue", None).await?;
     if !json && items.as_array().is_some_and(Vec::is_empty) {
-        println!("nothing waits for a person");
+        println!("{}", pick("nothing waits for a person", "담당자를 기다리는 거래가 없습니다"));
         return Ok(true);
     }
     shown(&items, json);

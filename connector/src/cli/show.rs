@@ -1,74 +1,19 @@
-//! Answers of the node as text for people, and following an exchange to its end.
+//! Following an exchange to its end, and telling it meanwhile. How an answer becomes text: `text`.
 
-use std::{fmt::Write as _, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use naru_protocol::error::{Code, Lang};
 use serde_json::{Value, json};
 
+pub(super) use super::text::{plain, text};
 use super::{
     bar::Bar,
     lang::{self, pick},
 };
-use crate::control::{self, Failure};
-
-/// Indented `name: value` lines; nulls and empty lists are left out.
-#[must_use]
-pub(super) fn text(value: &Value) -> String {
-    let mut out = String::new();
-    lines(&mut out, value, 0);
-    out
-}
-
-fn lines(out: &mut String, value: &Value, depth: usize) {
-    let pad = "  ".repeat(depth);
-    match value {
-        Value::Object(members) => {
-            for (name, value) in members {
-                match value {
-                    // What `--json` has for programs; to a reader it hides the rest.
-                    _ if depth > 0 && matches!(name.as_str(), "packs" | "basis" | "record") => {}
-                    Value::Null => {}
-                    Value::Array(items) if items.is_empty() => {}
-                    Value::Object(_) | Value::Array(_) => {
-                        let _ = writeln!(out, "{pad}{name}:");
-                        lines(out, value, depth + 1);
-                    }
-                    Value::Number(_) if matches!(name.as_str(), "since" | "deadline" | "next_try") => {
-                        let _ = writeln!(out, "{pad}{name}: {}", time(value));
-                    }
-                    Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-                        let _ = writeln!(out, "{pad}{name}: {}", plain(value));
-                    }
-                }
-            }
-        }
-        Value::Array(items) => {
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 && item.is_object() {
-                    out.push('\n');
-                }
-                lines(out, item, depth);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            let _ = writeln!(out, "{pad}{}", plain(value));
-        }
-    }
-}
-
-/// Seconds as a date and time.
-fn time(value: &Value) -> String {
-    let said = value.as_u64().and_then(naru_protocol::dsp::datetime::to_date_time);
-    said.unwrap_or_else(|| plain(value))
-}
-
-/// A value on one line. What a peer said must not move the cursor, end the line or turn the text round.
-pub(super) fn plain(value: &Value) -> String {
-    let turns =
-        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let shown = |c: char| if c.is_control() || turns(c) { '\u{fffd}' } else { c };
-    value.as_str().map_or_else(|| value.to_string(), |text| text.chars().map(shown).collect())
-}
+use crate::{
+    control::{self, Failure},
+    node::waits::in_words,
+};
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,8 +175,9 @@ fn word(view: &Value, name: &str) -> String {
 }
 
 fn state_line(view: &Value) -> String {
-    let state = word(view, "state").replace("NONE", "asked");
-    format!("{} {state} {}", word(view, "kind"), word(view, "waits_for")).trim().to_owned()
+    let state = word(view, "state").replace("NONE", pick("asked", "요청함"));
+    let waits = in_words(&word(view, "waits_for"), lang::lang());
+    format!("{} {state} {waits}", word(view, "kind")).trim().to_owned()
 }
 
 /// What keeps it from going on while that may pass; what does not pass ends the following and is told there.
@@ -335,20 +281,20 @@ mod tests {
 
     #[test]
     fn what_passes_is_said_once_and_waited_for() {
-        let here = view("STARTED", json!("the next act"), trouble("disk_full", true));
+        let here = view("STARTED", json!("us: the data are being fetched"), trouble("disk_full", true));
         assert_eq!(
             trouble_line(&here),
             "  waits: disk_full: /data/got: the disk is full; tried again by itself"
         );
         assert!(matches!(next(Path::new("n"), &here, Goal::Data), Next::Wait));
-        let clear = view("STARTED", json!("the next act"), Value::Null);
+        let clear = view("STARTED", json!("us: the data are being fetched"), Value::Null);
         assert_eq!(trouble_line(&clear), "");
         assert!(matches!(next(Path::new("n"), &clear, Goal::Data), Next::Wait));
     }
 
     #[test]
     fn what_does_not_pass_ends_with_its_code_and_what_to_do() {
-        let here = view("STARTED", json!("the next act"), trouble("file_unusable", false));
+        let here = view("STARTED", json!("us: the data are being fetched"), trouble("file_unusable", false));
         let Next::Stuck(failure) = next(Path::new("n"), &here, Goal::Data) else {
             panic!("it would wait for ever")
         };

@@ -108,9 +108,11 @@ impl Folder {
         if toml.exists() {
             return Err(ConfigError::Exists { path: self.path.clone() });
         }
-        for folder in ["keys", "identity"] {
-            let path = self.join(folder);
-            fs::create_dir_all(&path).map_err(|source| ConfigError::Io { path, source })?;
+        let identity = self.join("identity");
+        fs::create_dir_all(&identity).map_err(|source| ConfigError::Io { path: identity, source })?;
+        let keys = self.join("keys");
+        if !keys.is_dir() {
+            crate::store::private_folder(&keys).map_err(|source| ConfigError::Io { path: keys, source })?;
         }
         for name in NODE_KEYS.into_iter().chain(["root"]) {
             let seed = random::<32>().map_err(|source| ConfigError::Io { path: self.key(name), source })?;

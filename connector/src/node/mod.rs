@@ -80,6 +80,7 @@ mod turn;
 mod underway;
 pub mod verbs;
 mod views;
+pub(crate) mod waits;
 mod wanted;
 
 use std::{

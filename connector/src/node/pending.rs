@@ -46,8 +46,22 @@ impl Node {
         let again = sent.filter(|sent| sent.state == OutboxState::Waiting);
         view.next_try = again.map(|sent| sent.next_at_ms / 1000);
         view.deadline = row.deadline;
-        view.steps = steps(row, view);
+        view.steps = self.at_folder(steps(row, view));
         Ok(())
+    }
+
+    /// Commands with the folder of this node, to be pasted as they are.
+    pub(in crate::node) fn at_folder(&self, commands: Vec<String>) -> Vec<String> {
+        let dir = std::path::absolute(self.folder.path()).unwrap_or_else(|_| self.folder.path().to_owned());
+        let shown = dir.display().to_string();
+        let plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-' | ':' | '\\');
+        let shown =
+            if shown.chars().all(plain) { shown } else { format!("'{}'", shown.replace('\'', "'\\''")) };
+        let with = |command: String| match command.splitn(3, ' ').collect::<Vec<_>>()[..] {
+            [program, verb, rest] => format!("{program} {verb} --dir {shown} {rest}"),
+            _ => command,
+        };
+        commands.into_iter().map(with).collect()
     }
 
     fn held_since(&self, row: &ExchangeRow) -> Result<Option<u64>, NodeError> {
@@ -128,6 +142,8 @@ fn of(view: ExchangeView) -> Pending {
         dataset: view.dataset,
         state: view.state,
         waits_for: view.waits_for,
+        bytes: view.bytes,
+        total: view.total,
         since: view.since,
         trouble: view.trouble,
         next_try: view.next_try,
@@ -186,7 +202,7 @@ mod tests {
             whose(&view(Some("peer: the answer to negotiation.offer"), Some(true))),
             Some(Whose::Peer)
         );
-        assert_eq!(whose(&view(Some("the next act"), None)), Some(Whose::Peer));
+        assert_eq!(whose(&view(Some("us: our decision"), None)), Some(Whose::Peer));
         assert_eq!(whose(&view(None, Some(false))), Some(Whose::Stopped));
         assert!(Whose::Person < Whose::Stopped && Whose::Stopped < Whose::Peer, "in this order it is shown");
         let stopped: Option<Trouble> = view(None, Some(false)).trouble;

@@ -23,6 +23,7 @@ use super::{
     inbound::{Caller, Reply},
     now, now_ms,
     peers::{Peer, random_id},
+    waits::waits,
 };
 use crate::store::{
     ActParts, ActRow, Batch, Direction, ExchangeKind, ExchangeRow, OutboxRow, Sequenced, Settle, Settled,
@@ -420,7 +421,8 @@ impl Turn {
         let mut row = self.row;
         row.machine = to_json(&self.machine)?;
         row.state = self.machine.state().map_or_else(|| "NONE".to_owned(), |s| s.to_string());
-        row.waits_for = waits(&self.machine);
+        let pending = self.machine.pending().map(|pending| pending.kind);
+        row.waits_for = waits(pending, self.machine.state(), self.machine.role());
         row.deadline = self.machine.proposal().map(|p| p.conclude_by);
         if let Data::Deal(deal) = &self.data
             && let Some(held) = deal.held
@@ -442,18 +444,6 @@ impl Turn {
             batch.join(other.into_batch(None)?);
         }
         Ok(batch)
-    }
-}
-
-/// Whom an exchange waits for: the peer's answer, the peer's next act, or nobody.
-fn waits(machine: &Exchange) -> Option<String> {
-    if let Some(pending) = machine.pending() {
-        return Some(format!("peer: the answer to {}", pending.kind));
-    }
-    match machine.state() {
-        Some(state) if state.is_final() => None,
-        Some(_) => Some("the next act".to_owned()),
-        None => None,
     }
 }
 

@@ -486,6 +486,10 @@ pub struct Pending {
     pub state: String,
     /// Whom and what it waits for.
     pub waits_for: Option<String>,
+    /// Bytes verified so far, of a transfer.
+    pub bytes: Option<u64>,
+    /// Bytes that there are to receive, where that is known.
+    pub total: Option<u64>,
     /// Since when, seconds.
     pub since: Option<u64>,
     /// What keeps it from going on.

@@ -492,7 +492,7 @@ async fn errors_of_commands_are_json_where_that_is_asked_for_and_name_their_side
         (&["trust", &ticket, "--as", "x"], "argument_invalid"),
         (&["get", "no-slash", "--purpose", "p", "--out", &none], "argument_invalid"),
         (&["publish", ".", "--title", "t", "--terms", &bad, "--declare", &bad], "argument_invalid"),
-        (&["init", "--name", "n", "--country", "ZZ"], "config_invalid"),
+        (&["init", "--name", "n", "--country", "ZZ"], "argument_invalid"),
         (&["init", "--name", "n", "--country", "KR", "--host", "192.0.2.1"], "config_invalid"),
         (&["get"], "argument_invalid"),
     ];

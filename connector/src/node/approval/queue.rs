@@ -93,6 +93,7 @@ impl Node {
         let (row, deal) = (turn.row.clone(), turn.deal()?.clone());
         let (Some(held), Some(terms)) = (deal.held, deal.terms) else { return Ok(None) };
         let mut item = item(&row, alias, held);
+        item.steps = self.at_folder(item.steps);
         item.dataset = deal.dataset;
         let listing = naru_protocol::jws::peek::<Listing>(&deal.listing)?;
         let listing = listing.claims();

@@ -28,6 +28,7 @@ use crate::{
         peers::random_id,
         turn::to_json,
         views,
+        waits::waits,
     },
     store::{
         ActParts, ActRow, Batch, Direction, ExchangeKind, ExchangeRow, MAX_ROWS, OutboxRow, Sequenced,
@@ -342,12 +343,8 @@ impl PlainTurn {
         let mut row = self.row;
         row.machine = to_json(&self.machine)?;
         row.state = self.machine.state().map_or_else(|| "NONE".to_owned(), |s| s.to_string());
-        row.waits_for = match (self.machine.pending(), self.machine.state()) {
-            (Some(pending), _) => Some(format!("peer: the answer to {}", pending.kind)),
-            (None, Some(state)) if state.is_final() => None,
-            (None, Some(_)) => Some("the next message".to_owned()),
-            (None, None) => None,
-        };
+        let pending = self.machine.pending().map(|pending| pending.kind);
+        row.waits_for = waits(pending, self.machine.state(), self.machine.role());
         let held = match &self.data {
             PlainData::Deal(deal) => deal.held.filter(|_| self.machine.pending().is_none()),
             PlainData::Haul(_) => None,

@@ -27,15 +27,19 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Show the whole story on this machine: two nodes, one deal refused, two concluded, both logs verified.
+    #[command(after_help = examples::DEMO)]
     Demo(demo::Demo),
     /// Make a node's folder: keys, statements, a free port.
+    #[command(after_help = examples::INIT)]
     Init(init::Init),
     /// Run the node of a folder until it is told to stop.
+    #[command(after_help = examples::RUN)]
     Run(config::At),
     /// Stop the running node.
     #[command(after_help = examples::STOP)]
     Stop(Dir),
-    /// Say how the running node is.
+    /// Say how the node is, and what of its deals is not over.
+    #[command(after_help = examples::STATUS)]
     Status(Dir),
     /// Publish a folder or file, under terms and with declared facts: templates or JSON files.
     Publish(publish::Publish),
@@ -100,7 +104,7 @@ pub(super) enum Verb {
     /// List the entries of our log, or export it.
     Log(log::Log),
     /// Export for an auditor, and verify exports without any node.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples::AUDIT)]
     Audit(log::Audit),
     /// The node's keys.
     #[command(subcommand)]

@@ -34,8 +34,47 @@ pub(super) const AGREEMENTS: &str = "Examples:
 
 `exchange` is what `naru end` and `naru retry` take.";
 
+pub(super) const DEMO: &str = "Examples:
+  naru demo
+  naru demo --lang ko
+  naru demo --json --dir ./kept          # keeps the folders and logs of both nodes, to look at";
+
+pub(super) const INIT: &str = "Examples:
+  naru init --dir A --name 한강모터스 --country KR
+  naru init --dir A --name 한강모터스 --country KR --port 4801       # the port that the firewall lets in
+  naru init --dir B --name \"Merlion Analytics\" --country SG --port 0  # dials out only
+  naru init --dir A --name 한강모터스 --country KR --https 8443 --https-host data.hangang.example
+
+The root key is DIR/keys/root.key: the node does not need it, and it may be moved off this machine.";
+
+pub(super) const RUN: &str = "Examples:
+  naru run --dir A                       # until Ctrl-C or `naru stop`
+  NARU_DIR=/var/lib/naru naru run        # as a service: examples/deploy";
+
+pub(super) const STATUS: &str = "Examples:
+  naru status --dir A                    # all that is not over, and what you can do about it
+  naru status --dir A --json
+
+Also answers while the node is down, from its folder.";
+
+pub(super) const AUDIT: &str = "Examples:
+  naru audit export --dir A --out a.zip
+  naru audit verify a.zip b.zip --trust anchors.toml";
+
+pub(super) const LOG_EXPORT: &str = "Examples:
+  naru log export --dir A --out a-log    # a new folder
+  naru audit verify a-log --trust anchors.toml";
+
+pub(super) const CONFIG: &str = "Examples:
+  naru config check --dir A
+  naru config show --dir A               # each value and where it comes from
+  naru config show --dir A --json
+  naru config example";
+
 pub(super) const STOP: &str = "Examples:
-  naru stop --dir A                      # what is under way goes on at the next start";
+  naru stop --dir A                      # what is under way goes on at the next start
+
+Returns when the node has let go of its folder.";
 
 pub(super) const DATASETS: &str = "Examples:
   naru datasets --dir A

@@ -1,12 +1,23 @@
 //! `naru log`, `naru audit`: our own log as people read it, exports of it, and verifying them.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+};
 
-use naru_protocol::dsp::datetime::to_date_time;
+use naru_protocol::{dsp::datetime::to_date_time, error::Code};
 use serde_json::{Value, json};
 
-use super::{absolute, args::Dir, seen, shown, tell};
-use crate::{audit, control::Failure};
+use super::{absolute, args::Dir, examples, seen, shown};
+use crate::{
+    audit,
+    config::Folder,
+    control::{self, Failure},
+    node::{
+        Node,
+        verbs::{Bundle, Export},
+    },
+};
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -35,6 +46,7 @@ pub(super) struct Log {
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum LogVerb {
     /// Write the log and what an auditor needs as static files.
+    #[command(after_help = examples::LOG_EXPORT)]
     Export {
         #[command(flatten)]
         at: Dir,
@@ -78,7 +90,7 @@ Exit code 0 means that no claim failed.")]
 
 pub(super) async fn log(args: Log, json: bool) -> Result<bool, Failure> {
     if let Some(LogVerb::Export { at, out }) = args.verb {
-        return tell(&at.dir, "export", Some(json!({"out": absolute(&out)?})), json).await;
+        return exported(&at.dir, "export", absolute(&out)?, json).await;
     }
     let dir = args.dir.unwrap_or_default();
     let request = json!({"from": args.from, "limit": args.limit, "exchange": args.exchange});
@@ -92,9 +104,7 @@ pub(super) async fn log(args: Log, json: bool) -> Result<bool, Failure> {
 
 pub(super) async fn run(verb: Audit, json: bool) -> Result<bool, Failure> {
     match verb {
-        Audit::Export { at, out } => {
-            tell(&at.dir, "bundle", Some(json!({"out": absolute(&out)?})), json).await
-        }
+        Audit::Export { at, out } => exported(&at.dir, "bundle", absolute(&out)?, json).await,
         Audit::Verify { exports, trust } => {
             let anchors = audit::Anchors::read(&trust)?;
             let report = crate::compiled::kept(|| audit::verify(&exports, &anchors))?;
@@ -106,6 +116,26 @@ pub(super) async fn run(verb: Audit, json: bool) -> Result<bool, Failure> {
             Ok(report.holds())
         }
     }
+}
+
+/// Has the running node export; without one, does it itself, and holds the folder meanwhile.
+async fn exported(dir: &Path, verb: &str, out: PathBuf, json: bool) -> Result<bool, Failure> {
+    let answer = match control::call(dir, verb, Some(&json!({"out": out}))).await {
+        Err(failure) if failure.code == Code::NotRunning.as_str() && Folder::new(dir).database().exists() => {
+            let folder = Folder::new(dir);
+            let shard = folder.config().map_err(|e| Failure::new(e.code(), e.to_string()))?.shard;
+            let node = Node::still(&folder, shard).await?;
+            let made = match verb {
+                "bundle" => node.bundle(Bundle { out }).await.map(|made| json!(made)),
+                _ => node.export(Export { out }).await.map(|made| json!(made)),
+            };
+            node.close().await?;
+            made?
+        }
+        answer => answer?,
+    };
+    shown(&answer, json);
+    Ok(true)
 }
 
 /// One line an entry: index, time, type, side, peer, exchange; which checkpoint covers it, and who has acknowledged that.

@@ -92,7 +92,7 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Demo(args) => Ok(demo::run(&args, json, lang::lang()).await),
         Verb::Init(args) => made(&args, json),
         Verb::Run(at) => run::run(&at).await,
-        Verb::Stop(at) => ask("stop", at.dir, json!({})).await,
+        Verb::Stop(at) => run::stop(&at.dir, json).await,
         Verb::Status(at) => look(&at.dir, "status", json).await,
         Verb::Peers(at) => look(&at.dir, "peers", json).await,
         Verb::Datasets(at) => look(&at.dir, "datasets", json).await,

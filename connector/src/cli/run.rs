@@ -1,15 +1,23 @@
 //! `naru run`: opens the folder, starts the node, and stops it cleanly.
 
-use std::sync::Arc;
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::watch;
 
 use super::config::At;
 use crate::{
-    control::Failure,
+    control::{self, Failure},
     manage::Door,
     node::{Latches, Node},
+    store::{FolderLock, StoreError},
 };
+
+/// How long a node may take to stop before `naru stop` says that it has not.
+const STOPS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Runs until ctrl-c, a termination signal or `naru stop`.
 pub(super) async fn run(at: &At) -> Result<bool, Failure> {
@@ -33,6 +41,26 @@ pub(super) async fn run(at: &At) -> Result<bool, Failure> {
     node.close().await?;
     door.closed().await;
     println!("stopped");
+    Ok(true)
+}
+
+/// Has the node stop, and waits until its folder is free: whatever comes next may need it.
+pub(super) async fn stop(dir: &Path, json: bool) -> Result<bool, Failure> {
+    let answer = control::call(dir, "stop", Some(&serde_json::json!({}))).await?;
+    let began = Instant::now();
+    loop {
+        match FolderLock::acquire(dir) {
+            Ok(lock) => {
+                drop(lock);
+                break;
+            }
+            Err(StoreError::FolderLocked(_)) if began.elapsed() < STOPS_WITHIN => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(error) => return Err(Failure::new(error.code(), error.to_string())),
+        }
+    }
+    super::shown(&answer, json);
     Ok(true)
 }
 

@@ -186,7 +186,9 @@ fn trouble_line(view: &Value) -> String {
         return String::new();
     };
     let (waits, again) = (pick("waits", "기다림"), pick("tried again by itself", "저절로 다시 시도합니다"));
-    format!("  {waits}: {}: {}; {again}", word(trouble, "code"), word(trouble, "message"))
+    let code = word(trouble, "code");
+    let hint = Code::parse(&code).map_or("", |code| code.hint(lang::lang()));
+    format!("  {waits}: {code}: {}; {again}\n  {hint}", word(trouble, "message")).trim_end().to_owned()
 }
 
 fn next(dir: &Path, view: &Value, goal: Goal) -> Next {
@@ -284,7 +286,10 @@ mod tests {
         let here = view("STARTED", json!("us: the data are being fetched"), trouble("disk_full", true));
         assert_eq!(
             trouble_line(&here),
-            "  waits: disk_full: /data/got: the disk is full; tried again by itself"
+            format!(
+                "  waits: disk_full: /data/got: the disk is full; tried again by itself\n  {}",
+                Code::DiskFull.hint(Lang::En)
+            )
         );
         assert!(matches!(next(Path::new("n"), &here, Goal::Data), Next::Wait));
         let clear = view("STARTED", json!("us: the data are being fetched"), Value::Null);

@@ -211,7 +211,7 @@ impl Node {
                 let listing = turn.deal()?.listing.clone();
                 let listing = naru_protocol::jws::peek::<naru_protocol::listing::Listing>(&listing)?;
                 let listing = listing.claims();
-                let content = Content { root: listing.content_root, bytes: listing.summary.bytes };
+                let content = Content::of(listing);
                 takes_files(turn.machine.role())?;
                 self.check_out(&out, Some(content), &[id], None).await?;
                 turn.deal()?.out = Some(out);

@@ -12,6 +12,8 @@ use std::{
 use naru_protocol::{
     encoding::{Digest, Id},
     error::Code,
+    filelist::{CHUNK_BYTES, ChunkHash},
+    listing::Listing,
 };
 
 use super::{
@@ -30,7 +32,29 @@ use crate::{
 pub(super) struct Content {
     pub(super) root: Digest,
     pub(super) bytes: u64,
+    pub(super) files: u64,
 }
+
+impl Content {
+    /// What the agreed dataset of a listing takes.
+    pub(super) fn of(listing: &Listing) -> Self {
+        Self { root: listing.content_root, bytes: listing.summary.bytes, files: listing.summary.files }
+    }
+
+    /// Bytes on the disk beside those of the files: what rounds each file up, the list of files, the chunk hashes, the mark.
+    fn beside(&self) -> u64 {
+        let chunks = self.bytes / CHUNK_BYTES + self.files;
+        self.files
+            .saturating_mul(BLOCK)
+            .saturating_add(chunks.saturating_mul(ChunkHash::LEN as u64))
+            .saturating_add(ROOM)
+    }
+}
+
+/// What a file takes at least on most disks, bytes.
+const BLOCK: u64 = 4 << 10;
+/// For folders, the mark and the file list of a small dataset, bytes.
+const ROOM: u64 = 128 << 10;
 
 fn refused(code: Code, path: &Path, why: impl std::fmt::Display) -> NodeError {
     NodeError::refused(code, format!("{}: {why}", path.display()))
@@ -86,8 +110,11 @@ fn check(out: &Path, own: &Path, content: Option<Content>) -> Result<PathBuf, No
     writable(&there).map_err(|e| unusable(out, &e))?;
     if let (Some(content), Some(free)) = (content, free(&there)) {
         let missing = content.bytes.saturating_sub(part::held(&place, &content.root));
-        if missing > free {
-            let why = format!("{missing} bytes are still to come and {free} are free");
+        let needed = missing.saturating_add(content.beside());
+        if missing > 0 && needed > free {
+            let why = format!(
+                "{missing} bytes are still to come, {needed} with what is kept meanwhile, and {free} are free"
+            );
             return Err(refused(Code::DiskFull, out, why));
         }
     }
@@ -217,7 +244,7 @@ mod tests {
         }
 
         fn ask(&self, out: &str, bytes: u64) -> Result<PathBuf, Code> {
-            let content = Content { root: Digest::of(b"content"), bytes };
+            let content = Content { root: Digest::of(b"content"), bytes, files: 1 };
             check(&self.0.join(out), &self.0.join("node"), Some(content)).map_err(|e| {
                 let said = e.to_string();
                 assert!(said.contains(out.trim_end_matches("/..")), "names the folder: {said}");

@@ -29,7 +29,7 @@ impl Node {
         let listing = &listed.listing;
         if let Some(out) = &ask.out {
             let _outs = self.outs.lock().await;
-            let content = Content { root: listing.content_root, bytes: listing.summary.bytes };
+            let content = Content::of(listing);
             self.check_out(out, Some(content), &[], None).await?;
         }
         let differs = |why: String| NodeError::refused(Code::ListingDiffers, format!("the offer: {why}"));

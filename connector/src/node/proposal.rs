@@ -182,7 +182,7 @@ impl Node {
             return self.propose(&peer, Role::Consumer, listed, ask).await;
         };
         let _outs = self.outs.lock().await;
-        let content = Content { root: listed.listing.content_root, bytes: listed.listing.summary.bytes };
+        let content = Content::of(&listed.listing);
         self.check_out(&out, Some(content), &[], None).await?;
         self.propose(&peer, Role::Consumer, listed, ask).await
     }

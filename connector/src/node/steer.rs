@@ -47,7 +47,7 @@ fn illegal(why: impl Into<String>) -> NodeError {
 fn content_of(deal: &Deal) -> Result<Content, NodeError> {
     let terms = deal.terms.as_ref().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
     let listing = naru_protocol::jws::peek::<Listing>(&deal.listing)?;
-    Ok(Content { root: terms.content_root, bytes: listing.claims().summary.bytes })
+    Ok(Content { root: terms.content_root, ..Content::of(listing.claims()) })
 }
 
 impl Turn {

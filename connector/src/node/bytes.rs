@@ -24,7 +24,7 @@ use naru_protocol::{
     encoding::{Digest, Id},
     error::Code,
     exchange::{ActKind, SendKind, State as Any},
-    identity::Role,
+    identity::{Did, Role},
     json, limits,
     listing::Listing,
     permit::PeerAllow,
@@ -147,6 +147,18 @@ impl Node {
             let goes = live.serving.transfer().agreement == *agreement;
             if goes {
                 live.end(Code::AgreementEnded);
+            }
+            !goes
+        });
+    }
+
+    /// What a consumer was given before it revoked its keys opens nothing any more; it asks for a new capability (ID-10.2).
+    pub(super) fn forget_keys_of(&self, consumer: &Did) {
+        let mut all = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, live| {
+            let goes = live.serving.transfer().consumer == *consumer;
+            if goes {
+                live.end(Code::CapabilityExpired);
             }
             !goes
         });
@@ -311,7 +323,7 @@ impl Node {
     }
 
     fn transfer_of(&self, row: &ExchangeRow, haul: &Haul, role: Role) -> Result<Transfer, NodeError> {
-        let theirs = naru_protocol::identity::Did::parse(&row.peer).map_err(|e| refused(e.code(), &e))?;
+        let theirs = Did::parse(&row.peer).map_err(|e| refused(e.code(), &e))?;
         let unknown = || NodeError::refused(Code::IllegalState, "the peer's process is not known");
         Ok(match role {
             Role::Provider => Transfer {
@@ -364,6 +376,7 @@ impl Node {
                 .pinned
                 .ring()
                 .sets()
+                .filter(|s| peer.pinned.ring().revocation(s.number).is_none())
                 .map(|s| naru_protocol::identity::peer_id(&s.transport))
                 .collect(),
             id,

@@ -261,6 +261,14 @@ pub(super) fn versions(path: &str) -> Result<Vec<u8>, NodeError> {
     versions.to_bytes().map_err(|e| NodeError::refused(Code::Internal, e.to_string()))
 }
 
+/// The connection that a request came over, by the peer id that it proved; none at the HTTPS door.
+fn over(connected: &Connected) -> Option<&str> {
+    match connected.door {
+        Door::Libp2p => Some(&connected.peer_id),
+        Door::Https => None,
+    }
+}
+
 fn bearer(headers: &HeaderMap) -> Result<&str, NodeError> {
     let missing = || NodeError::refused(Code::TokenMissing, "");
     let text = headers.get(header::AUTHORIZATION).ok_or_else(missing)?.to_str().map_err(|_| missing())?;
@@ -307,7 +315,7 @@ impl Node {
         // API-1.4: it may have new keys.
         let ks = peek_token(bearer).map_err(malformed)?.header().ks;
         if peer.pinned.ring().set(ks).is_none() {
-            match self.learn_keys(&peer).await {
+            match self.learn_keys(&peer, over(connected)).await {
                 Ok(true) => peer = self.peer(&iss).await?.ok_or_else(stranger)?,
                 Ok(false) => {}
                 Err(error) => tracing::warn!(peer = %iss, %error, "its new keys could not be fetched"),

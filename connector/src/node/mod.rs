@@ -69,6 +69,7 @@ mod proposal;
 mod publish;
 mod received;
 mod recovery;
+mod revoked;
 mod route;
 #[doc(hidden)]
 pub mod seams;
@@ -183,6 +184,8 @@ pub struct Inner {
     leaving: distrust::Leaving,
     /// How far what runs has come, and how fast it may.
     flows: flows::Flows,
+    /// Peers that are still to hear that keys of ours were revoked.
+    untold: revoked::Untold,
 }
 
 impl std::ops::Deref for Node {
@@ -262,6 +265,7 @@ impl Node {
         node.genesis().await?;
         node.know_plain_peers().await?;
         node.resume_leaving().await?;
+        node.after_revocation().await?;
         if let Some((listen, shown)) = https {
             node.open_https(listen, shown).await?;
         }
@@ -274,6 +278,7 @@ impl Node {
         tokio::spawn(contact::run(node.clone()));
         tokio::spawn(contact::reach(node.clone()));
         tokio::spawn(contact::watch(node.clone()));
+        tokio::spawn(revoked::tell(node.clone()));
         transfer::resume_all(&node).await?;
         Ok(node)
     }
@@ -353,6 +358,7 @@ impl Node {
             approvals: approval::Desk::new(approvals),
             leaving: distrust::Leaving::default(),
             flows: flows::Flows::default(),
+            untold: revoked::Untold::default(),
         }))
     }
 

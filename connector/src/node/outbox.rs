@@ -230,7 +230,7 @@ impl Node {
         // What cannot be read is judged where it is checked.
         let Ok(ack) = naru_protocol::jws::peek::<Ack>(text) else { return Ok(()) };
         if peer.pinned.ring().set(ack.header().ks).is_none() {
-            self.learn_keys(peer).await?;
+            self.learn_keys(peer, None).await?;
         }
         Ok(())
     }

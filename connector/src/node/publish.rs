@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// Seconds for which a listing holds.
-const VALID: u64 = 365 * 86_400;
+pub(super) const VALID: u64 = 365 * 86_400;
 
 /// What is published under which name: what was left out is that of the version before.
 struct Draft {
@@ -272,7 +272,7 @@ impl Node {
         self.folder.join("published").join(format!("{name}-{version}"))
     }
 
-    fn publication(
+    pub(super) fn publication(
         &self,
         listing: &Listing,
         jws: &str,

@@ -21,6 +21,7 @@ mod omission;
 mod operator;
 mod order;
 mod restart;
+mod revoke;
 mod serving;
 mod story;
 mod two_nodes;

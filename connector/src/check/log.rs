@@ -82,7 +82,7 @@ fn log(looked: &Looked<'_>, logged: &Logged) -> Vec<Item> {
         None => {
             let said = "there is no high-water.json: a database that was put back would not be noticed here";
             Item::warning("high water", Code::StoreUnavailable, said)
-                .hint("The node writes it anew at its next entry.")
+                .hints("The node writes it anew at its next entry.", "다음 기록 때 노드가 다시 씁니다.")
         }
     };
     vec![Item::ok("log", said), mark]

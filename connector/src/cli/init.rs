@@ -86,6 +86,7 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
         https: https.as_ref().map(|(https, _)| https.clone()),
         approval: None,
         management: None,
+        publish: None,
     };
     let folder = Folder::new(&args.dir);
     folder.create(&config).map_err(config_error)?;

@@ -215,6 +215,7 @@ mod tests {
             network: crate::config::Network::default(),
             https: None,
             management: None,
+            publish: None,
             approval: None,
         };
         folder.create(&config).unwrap();

@@ -139,6 +139,8 @@ pub struct Inner {
     https: OnceLock<Door>,
     /// How this node gets out of its firm's network, and in.
     network: OnceLock<config::Network>,
+    /// How much the operator lets be published at once.
+    most: OnceLock<crate::data::publish::Most>,
     /// Requests to the HTTPS doors of others.
     client: HttpsClient,
     ways: Ways,
@@ -262,6 +264,7 @@ impl Node {
         let beside = (config.approval.clone().unwrap_or_default(), seams);
         let (node, incoming) = Self::assemble(folder, lock, me, wire, latches, beside).await?;
         let _ = node.network.set(config.network);
+        let _ = node.most.set(config.publish.unwrap_or_default().most());
         node.genesis().await?;
         node.know_plain_peers().await?;
         node.resume_leaving().await?;
@@ -334,6 +337,7 @@ impl Node {
             transport,
             https: OnceLock::new(),
             network: OnceLock::new(),
+            most: OnceLock::new(),
             client: HttpsClient::new(Limits::default()),
             ways: Ways::default(),
             engine,

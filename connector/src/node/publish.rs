@@ -133,7 +133,7 @@ impl Node {
             std::fs::remove_dir_all(index).map_err(io(index))?;
         }
         let (path, place, course) = (draft.path.clone(), index.to_owned(), under_way.course.clone());
-        let options = PublishOptions { copy: draft.copy };
+        let options = PublishOptions { copy: draft.copy, most: self.most.get().copied().unwrap_or_default() };
         let taken = under_way.taken.clone();
         let hashing = tokio::task::spawn_blocking(move || {
             let note = &mut |event: publish::PublishEvent<'_>| course.note(event);

@@ -384,7 +384,7 @@ pub struct DatasetView {
     pub broken: Option<String>,
 }
 
-/// Set how fast the data of a deal may come, for as long as the node runs.
+/// Set how fast the data of a deal may come, over restarts too.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitRate {

@@ -16,6 +16,7 @@ mod faults;
 mod getting;
 mod https;
 mod keys;
+mod limits;
 mod manage;
 mod omission;
 mod operator;

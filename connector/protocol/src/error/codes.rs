@@ -734,6 +734,11 @@ codes! {
         "Name a file, or a folder with at least one file."
         "이 경로에 게시할 것이 없습니다"
         "파일 하나 또는 파일이 있는 폴더를 지정하세요.";
+    PublishLimit "publish_limit" 400 Local
+        "More than this node may publish"
+        "Publish a smaller folder, or have the operator raise `publish.max_size` or `publish.max_files` in naru.toml and restart the node."
+        "이 노드가 게시할 수 있는 한도를 넘습니다"
+        "더 작은 폴더를 게시하거나, 운영자가 naru.toml의 `publish.max_size` 또는 `publish.max_files`를 올린 뒤 노드를 다시 시작하세요.";
 
     // Evidence.
     EvidenceMalformed "evidence_malformed" 400 Local

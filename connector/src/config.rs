@@ -11,6 +11,7 @@
 //! | `folder` | names and key files of a node's folder |
 //! | `approval` | the table `[approval]` |
 //! | `management` | the table `[management]` |
+//! | `telemetry` | the table `[telemetry]` |
 //! | `sealed` | key files under a passphrase |
 //! | `network` | the table `[network]` |
 //! | `publish` | the table `[publish]` |
@@ -26,6 +27,7 @@ mod management;
 mod network;
 mod publish;
 pub mod sealed;
+mod telemetry;
 
 use std::path::PathBuf;
 
@@ -41,6 +43,7 @@ pub use self::{
     management::Management,
     network::{Network, RelayFor},
     publish::Publishing,
+    telemetry::Telemetry,
 };
 
 /// What is wrong with the folder, in words for the person who runs the node.
@@ -166,6 +169,9 @@ documented! {
             /// How much is published at once; without it, what the protocol allows.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             publish: Option<Publishing>;
+            /// Who hears what this node is at; without it, nobody.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            telemetry: Option<Telemetry>;
         }
     }
 }
@@ -188,6 +194,7 @@ pub const TABLES: &[Table] = &[
     table::<Approvals>("approval", true),
     table::<Management>("management", true),
     table::<Publishing>("publish", true),
+    table::<Telemetry>("telemetry", true),
 ];
 
 const fn table<T: Documented>(name: &'static str, optional: bool) -> Table {
@@ -208,6 +215,7 @@ impl Config {
         }
         self.approval.as_ref().map_or(Ok(()), Approvals::check)?;
         self.publish.as_ref().map_or(Ok(()), Publishing::check)?;
+        self.telemetry.as_ref().map_or(Ok(()), Telemetry::check)?;
         self.network.check()?;
         self.https.as_ref().map_or(Ok(()), Https::check)
     }
@@ -258,6 +266,7 @@ mod tests {
             approval: None,
             management: None,
             publish: None,
+            telemetry: None,
         }
     }
 

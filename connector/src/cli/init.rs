@@ -87,6 +87,7 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
         approval: None,
         management: None,
         publish: None,
+        telemetry: None,
     };
     let folder = Folder::new(&args.dir);
     folder.create(&config).map_err(config_error)?;

@@ -31,6 +31,7 @@ use naru_protocol::{
     transfer::{self as tra, State},
     window::{Transfer, WindowAck, WindowProgress},
 };
+use tracing::Instrument as _;
 
 pub(super) use self::runs::Runs;
 use super::{Node, NodeError, deal::Haul, now, peers::Peer, policy::Judged, turn::Turn};
@@ -44,6 +45,7 @@ use crate::{
         source::{Reading, Source, SourceError},
     },
     store::{Batch, ExchangeKind, ExchangeRow, OurRole, TransferRow},
+    telemetry,
     transport::{Door, Peer as Connected},
 };
 
@@ -419,6 +421,19 @@ impl Node {
         headers: &HeaderMap,
     ) -> Result<Response, NodeError> {
         let live = self.opened(pid, shown, connected)?;
+        let span = telemetry::range(live.id);
+        let given = self.give_part(pid, part, live, headers).instrument(span.clone()).await;
+        telemetry::ended(&span, &given);
+        given
+    }
+
+    async fn give_part(
+        &self,
+        pid: &str,
+        part: Part,
+        live: Arc<Live>,
+        headers: &HeaderMap,
+    ) -> Result<Response, NodeError> {
         self.still_permitted(pid, &live).await?;
         let total =
             live.serving.source().total(part).ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;

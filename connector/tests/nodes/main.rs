@@ -25,5 +25,6 @@ mod restart;
 mod revoke;
 mod serving;
 mod story;
+mod telemetry;
 mod two_nodes;
 mod versions;

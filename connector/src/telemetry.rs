@@ -136,6 +136,11 @@ pub(crate) fn transfer(exchange: Id) -> Span {
     of_exchange(span, Some(exchange))
 }
 
+/// Notes which exchange the span is about that is gone through just now.
+pub(crate) fn about(exchange: Id) {
+    drop(of_exchange(Span::current(), Some(exchange)));
+}
+
 /// Notes how it ended.
 pub(crate) fn ended<T>(span: &Span, outcome: &Result<T, NodeError>) {
     if let Err(error) = outcome {

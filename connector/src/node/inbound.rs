@@ -222,7 +222,7 @@ async fn answer(
 }
 
 /// Notes what was answered.
-fn note(span: &Span, answered: &Result<Reply, NodeError>) {
+pub(super) fn note(span: &Span, answered: &Result<Reply, NodeError>) {
     if let Ok(reply) = answered {
         span.record("status", reply.status);
     }

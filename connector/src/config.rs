@@ -11,8 +11,10 @@
 //! | `folder` | names and key files of a node's folder |
 //! | `approval` | the table `[approval]` |
 //! | `management` | the table `[management]` |
+//! | `telemetry` | the table `[telemetry]` |
 //! | `sealed` | key files under a passphrase |
 //! | `network` | the table `[network]` |
+//! | `publish` | the table `[publish]` |
 //! | `https` | the table `[https]` and its certificate |
 
 mod approval;
@@ -23,7 +25,9 @@ mod https;
 mod layers;
 mod management;
 mod network;
+mod publish;
 pub mod sealed;
+mod telemetry;
 
 use std::path::PathBuf;
 
@@ -38,6 +42,8 @@ pub use self::{
     layers::{Flags, Resolved, Setting, Source, fields, resolve, variable},
     management::Management,
     network::{Network, RelayFor},
+    publish::Publishing,
+    telemetry::Telemetry,
 };
 
 /// What is wrong with the folder, in words for the person who runs the node.
@@ -159,6 +165,12 @@ documented! {
             /// Where programs on this machine reach the running node; without it, at a port that the system chooses.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             management: Option<Management>;
+            /// How much is published at once; without it, what the protocol allows.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            publish: Option<Publishing>;
+            /// Who hears what this node is at; without it, nobody.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            telemetry: Option<Telemetry>;
         }
     }
 }
@@ -180,6 +192,8 @@ pub const TABLES: &[Table] = &[
     table::<Https>("https", true),
     table::<Approvals>("approval", true),
     table::<Management>("management", true),
+    table::<Publishing>("publish", true),
+    table::<Telemetry>("telemetry", true),
 ];
 
 const fn table<T: Documented>(name: &'static str, optional: bool) -> Table {
@@ -199,6 +213,8 @@ impl Config {
             return value("size", "one of sme, mid, large");
         }
         self.approval.as_ref().map_or(Ok(()), Approvals::check)?;
+        self.publish.as_ref().map_or(Ok(()), Publishing::check)?;
+        self.telemetry.as_ref().map_or(Ok(()), Telemetry::check)?;
         self.network.check()?;
         self.https.as_ref().map_or(Ok(()), Https::check)
     }
@@ -213,6 +229,21 @@ impl Config {
             .then(|| format!("/{kind}/{}/udp/{}/quic-v1", self.listen.host, self.listen.port));
         tcp.into_iter().chain(udp).chain(self.network.websocket()).collect()
     }
+}
+
+/// A number of bytes as people write it: with K, M, G or T for powers of 1024.
+pub fn size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let shift = match unit {
+        "" => 0,
+        "k" | "K" => 10,
+        "m" | "M" => 20,
+        "g" | "G" => 30,
+        "t" | "T" => 40,
+        _ => return Err(format!("{unit:?} is no unit: a number of bytes, or one with K, M, G or T")),
+    };
+    let number: u64 = digits.parse().map_err(|_| "not a number of bytes".to_owned())?;
+    number.checked_mul(1 << shift).ok_or_else(|| "too large a number".to_owned())
 }
 
 #[cfg(test)]
@@ -233,6 +264,8 @@ mod tests {
             https: Some(Https::of_init("127.0.0.1:4443".parse().unwrap(), "localhost")),
             approval: None,
             management: None,
+            publish: None,
+            telemetry: None,
         }
     }
 

@@ -3,20 +3,23 @@
 //! A rotation makes new keys for signing, the log and witnessing; the transport key, by which peers find the node, stays. Files of
 //! the new set have its number in their names, and its statement is written last: a rotation that breaks off has changed
 //! nothing. Old signing keys stay, for answers that were promised under them. The node must not run meanwhile; it tells its peers
-//! by signing under the new number, and they fetch the set (API-1.4). Revokes nothing.
+//! by signing under the new number, and they fetch the set (API-1.4). A rotation revokes nothing; what does is in `revoke`.
 //!
 //! Key files can be put under a passphrase (`config/sealed`) and taken out of it again; what breaks off in the middle leaves files
 //! of both kinds under one passphrase, which reads on and is finished by doing it again.
 
 use naru_protocol::{
     error::Code,
-    identity::{KeySet, fingerprint, verify_key_set},
+    identity::{KeySet, Revocation, fingerprint, verify_key_set},
     json::V1,
     jws::sign_compact,
     signature::SigningKey,
 };
 use serde::Serialize;
 
+mod revoke;
+
+pub use self::revoke::{Revoke, Revoked, revoke};
 use crate::{
     config::{
         ConfigError, Folder, Seed, random,
@@ -138,6 +141,15 @@ fn stopped(folder: &Folder) -> Result<FolderLock, Failure> {
 pub fn rotate(folder: &Folder, root: Option<&std::path::Path>) -> Result<Shown, Failure> {
     let _lock = stopped(folder)?;
     let me = Me::read(folder, folder.config().map_err(|e| config(&e))?.shard)?;
+    let root = root_key(folder, &me, root)?;
+    // ID-6.4: nothing is taken back.
+    let revoked = me.keys.revoked.clone();
+    next_set(folder, &me, &root, Transport::Stays, revoked)?;
+    show(folder)
+}
+
+/// The root key, from where it is kept.
+fn root_key(folder: &Folder, me: &Me, root: Option<&std::path::Path>) -> Result<SigningKey, Failure> {
     let path = root.map_or_else(|| folder.key("root"), std::path::Path::to_owned);
     let seed = Folder::seed_in(&path).map_err(|e| {
         Failure::new(Code::KeyFileUnusable, e.to_string())
@@ -148,6 +160,24 @@ pub fn rotate(folder: &Folder, root: Option<&std::path::Path>) -> Result<Shown, 
         let said = format!("{} is not the root key of {}", path.display(), me.did);
         return Err(Failure::new(Code::KeyFileUnusable, said));
     }
+    Ok(root)
+}
+
+/// Whether the node keeps the identity by which peers find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Stays,
+    Fresh,
+}
+
+/// Makes keys and, last, the statement that makes them count.
+fn next_set(
+    folder: &Folder,
+    me: &Me,
+    root: &SigningKey,
+    transport: Transport,
+    revoked: Vec<Revocation>,
+) -> Result<(), Failure> {
     let number = me.keys.number.checked_add(1);
     let number = number.ok_or_else(|| Failure::new(Code::KeysRefused, "there is no higher number"))?;
     let fresh = |name: &str| {
@@ -161,16 +191,17 @@ pub fn rotate(folder: &Folder, root: Option<&std::path::Path>) -> Result<Shown, 
         number,
         signing: fresh("signing")?,
         log: fresh("log")?,
-        transport: me.keys.transport,
+        transport: match transport {
+            Transport::Stays => me.keys.transport,
+            Transport::Fresh => fresh("transport")?,
+        },
         witness: fresh("witness")?,
         valid_from: now().max(me.keys.valid_from),
-        // ID-6.4: nothing is taken back.
-        revoked: me.keys.revoked.clone(),
+        revoked,
     };
-    let text = sign_compact(&set, 0, &root).map_err(|e| Failure::new(e.code(), e.to_string()))?;
+    let text = sign_compact(&set, 0, root).map_err(|e| Failure::new(e.code(), e.to_string()))?;
     let refused = |e: naru_protocol::identity::IdentityError| Failure::new(e.code(), e.to_string());
     // As every peer will judge it.
     me.ring.clone().accept(&verify_key_set(&text).map_err(refused)?).map_err(refused)?;
-    folder.keep_statement(&format!("keys-{number}.jws"), &text).map_err(|e| config(&e))?;
-    show(folder)
+    folder.keep_statement(&format!("keys-{number}.jws"), &text).map_err(|e| config(&e))
 }

@@ -16,5 +16,6 @@ pub mod keys;
 pub mod manage;
 pub mod node;
 pub mod store;
+pub mod telemetry;
 pub mod templates;
 pub mod transport;

@@ -545,7 +545,13 @@ fn a_file_that_changes_while_it_is_published_is_named() {
 async fn a_copy_is_served_when_the_files_are_gone() {
     let temp = Temp::new();
     let files = sample(&temp.join("data"));
-    publish(&temp.join("data"), &temp.join("index"), &PublishOptions { copy: true }, &mut |_| {}).unwrap();
+    publish(
+        &temp.join("data"),
+        &temp.join("index"),
+        &PublishOptions { copy: true, ..PublishOptions::default() },
+        &mut |_| {},
+    )
+    .unwrap();
     fs::remove_dir_all(temp.join("data")).unwrap();
     let provider = Loopback::new(&temp.join("index"), Faults::default());
     fetch_from(&provider, &temp.join("out"), &Arc::default()).await.unwrap();

@@ -51,11 +51,17 @@ pub(super) fn keys(looked: &Looked<'_>) -> Vec<Item> {
             Ok(None) => {}
             Ok(Some(mode)) => {
                 let said = format!("{} can be used by others (mode {mode:04o})", path.display());
-                let hint = format!(
-                    "chmod 600 '{}'; if others use this machine, take it for known to them.",
-                    path.display()
+                let (en, ko) = (
+                    format!(
+                        "chmod 600 '{}'; if others use this machine, take it for known to them.",
+                        path.display()
+                    ),
+                    format!(
+                        "chmod 600 '{}' 하세요. 이 컴퓨터를 남도 쓴다면 이미 알려진 것으로 보세요.",
+                        path.display()
+                    ),
                 );
-                items.push(Item::failed("permissions", Code::KeyFileOpen, said).hint(hint));
+                items.push(Item::failed("permissions", Code::KeyFileOpen, said).hints(&en, &ko));
             }
             Err(error) => {
                 let said = format!("{}: {error}", path.display());
@@ -104,8 +110,9 @@ pub(super) fn facts(looked: &Looked<'_>) -> Item {
             let (approvals, stops) = (facts.approvals.len(), facts.stop_orders.len());
             Item::ok("facts", format!("{approvals} approvals, {stops} stop orders"))
         }
-        Err(error) => Item::failed("facts", Code::PolicyInput, error).hint(
+        Err(error) => Item::failed("facts", Code::PolicyInput, error).hints(
             "Mend facts.json in the node's folder; until then nothing is offered and no deal is decided.",
+            "노드 폴더의 facts.json을 고치세요. 그때까지는 아무것도 제공되지 않고 거래도 결정되지 않습니다.",
         ),
     }
 }

@@ -2,17 +2,11 @@
 
 use naru_protocol::{
     error::Code,
-    limits,
     log::checkpoint::{Origin, SignedCheckpoint},
 };
 
 use super::{Item, Looked};
 use crate::store::{Inspector, Logged, SqliteOptions, StoreError};
-
-/// Before 2025 nothing of this program was there: a clock that says so was never set.
-const EARLIEST: u64 = 1_735_689_600;
-/// The year 2100: whoever reads this then may move it.
-const LATEST: u64 = 4_102_444_800;
 
 /// Looks at all of it.
 pub(super) async fn check(looked: &Looked<'_>) -> Vec<Item> {
@@ -82,7 +76,7 @@ fn log(looked: &Looked<'_>, logged: &Logged) -> Vec<Item> {
         None => {
             let said = "there is no high-water.json: a database that was put back would not be noticed here";
             Item::warning("high water", Code::StoreUnavailable, said)
-                .hint("The node writes it anew at its next entry.")
+                .hints("The node writes it anew at its next entry.", "다음 기록 때 노드가 다시 씁니다.")
         }
     };
     vec![Item::ok("log", said), mark]
@@ -90,23 +84,9 @@ fn log(looked: &Looked<'_>, logged: &Logged) -> Vec<Item> {
 
 /// The clock must be plausible, and not behind what was signed.
 fn clock(looked: &Looked<'_>, last_at: Option<u64>) -> Item {
-    let now = looked.now;
-    if !(EARLIEST..LATEST).contains(&now) {
-        return Item::failed("clock", Code::ClockWrong, format!("says {now} seconds since 1970"));
-    }
-    let behind = |from: u64| from.saturating_sub(now);
-    if let Some(by) = last_at.map(behind).filter(|by| *by > limits::SKEW_SECONDS) {
-        return Item::failed(
-            "clock",
-            Code::ClockWrong,
-            format!("{by} seconds behind the newest entry of the log"),
-        );
-    }
-    let from = looked.me.map_or(0, |me| me.keys.valid_from);
-    match behind(from) {
-        by if by > limits::SKEW_SECONDS => {
-            Item::failed("clock", Code::ClockWrong, format!("{by} seconds before the key set is valid"))
-        }
-        _ => Item::ok("clock", "plausible, and not behind what was signed"),
+    let keys = looked.me.map_or(0, |me| me.keys.valid_from);
+    match crate::node::clock::wrong(looked.now, last_at, keys) {
+        Some(why) => Item::failed("clock", Code::ClockWrong, why),
+        None => Item::ok("clock", "plausible, and not behind what was signed"),
     }
 }

@@ -5,13 +5,15 @@
 //! | `folder` | settings, permissions, keys against statements, the operator's facts, disk |
 //! | `log` | database, log, high-water file, clock |
 //! | `network` | listening address, the HTTPS certificate, what peers see |
+//! | `outside` | the proxy and the relays of `[network]` |
 //!
-//! Changes nothing and asks no peer anything: what cannot be known from here is said to be so. What fails has a stable code and
+//! Changes nothing and asks no peer anything, but connects with the proxy and the relays: what cannot be known from here is said to be so. What fails has a stable code and
 //! says what to do; what may be meant so is a warning, and does not fail the whole.
 
 mod folder;
 mod log;
 mod network;
+mod outside;
 
 use naru_protocol::error::{Code, Lang};
 use serde_json::{Value, json};
@@ -48,12 +50,16 @@ pub struct Item {
     pub message: String,
     /// What to do, where it is not in order.
     pub hint: Option<String>,
+    /// The same in Korean.
+    #[serde(skip)]
+    ko: Option<String>,
 }
 
 impl Item {
     fn new(name: &'static str, outcome: Outcome, code: Option<Code>, message: impl Into<String>) -> Self {
         let hint = code.map(|code| code.hint(Lang::En).to_owned());
-        Self { name, outcome, code, message: message.into(), hint }
+        let ko = code.map(|code| code.hint(Lang::Ko).to_owned());
+        Self { name, outcome, code, message: message.into(), hint, ko }
     }
 
     fn ok(name: &'static str, message: impl Into<String>) -> Self {
@@ -68,9 +74,18 @@ impl Item {
         Self::new(name, Outcome::Failed, Some(code), message)
     }
 
-    /// With words of its own on what to do.
-    fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+    /// With words of its own on what to do, in both languages.
+    fn hints(self, en: &str, ko: &str) -> Self {
+        Self { hint: Some(en.to_owned()), ko: Some(ko.to_owned()), ..self }
+    }
+
+    /// What to do, in a language.
+    #[must_use]
+    pub fn hint_in(&self, lang: Lang) -> Option<&str> {
+        match lang {
+            Lang::En => self.hint.as_deref(),
+            Lang::Ko => self.ko.as_deref(),
+        }
     }
 }
 
@@ -132,6 +147,7 @@ pub async fn check(folder: &Folder) -> Report {
     checks.push(folder::facts(&looked));
     checks.extend(log::check(&looked).await);
     checks.extend(network::check(&looked).await);
+    checks.extend(outside::check(&looked).await);
     checks.push(packs(&looked).await);
     checks.push(folder::disk(&looked));
     Report { running, checks }
@@ -177,8 +193,10 @@ async fn packs(looked: &Looked<'_>) -> Item {
     let theirs = looked.status.and_then(|status| status.get("packs")).and_then(Value::as_array);
     if theirs.is_some_and(|theirs| *theirs != ours) {
         let said = "the running node was started by a program with other packs";
-        return Item::warning("packs", Code::PacksDiffer, said)
-            .hint("Restart the node to use those of this program.");
+        return Item::warning("packs", Code::PacksDiffer, said).hints(
+            "Restart the node to use those of this program.",
+            "이 프로그램의 것을 쓰려면 노드를 다시 시작하세요.",
+        );
     }
     let names: Vec<String> = engine.packs().map(|pack| format!("{} {}", pack.name, pack.revision)).collect();
     Item::ok("packs", format!("compiled: {}", names.join(", ")))

@@ -63,8 +63,10 @@ async fn port(looked: &Looked<'_>, name: &'static str, address: SocketAddr) -> I
         Ok(Ok(_)) => alone(name, address, format!("{address} answers")),
         Ok(Err(_)) | Err(_) => {
             let said = format!("the node runs, and {address} does not answer");
-            Item::failed(name, Code::Unreachable, said)
-                .hint("The address in naru.toml may have changed since the node was started: restart it.")
+            Item::failed(name, Code::Unreachable, said).hints(
+                "The address in naru.toml may have changed since the node was started: restart it.",
+                "노드를 시작한 뒤 naru.toml의 주소가 바뀌었을 수 있습니다. 다시 시작하세요.",
+            )
         }
     }
 }
@@ -73,8 +75,10 @@ async fn port(looked: &Looked<'_>, name: &'static str, address: SocketAddr) -> I
 fn alone(name: &'static str, address: SocketAddr, said: String) -> Item {
     if address.ip().is_loopback() {
         let said = format!("{said}; it is on loopback, which no other machine reaches");
-        return Item::warning(name, Code::AddressInvalid, said)
-            .hint("For partners elsewhere set listen.host to 0.0.0.0, or let this node dial out.");
+        return Item::warning(name, Code::AddressInvalid, said).hints(
+            "For partners elsewhere set listen.host to 0.0.0.0, or let this node dial out.",
+            "다른 곳의 상대를 위해서는 listen.host를 0.0.0.0으로 하거나, 이 노드가 밖으로 연결하게 하세요.",
+        );
     }
     Item::ok(name, said)
 }

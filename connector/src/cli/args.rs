@@ -221,7 +221,7 @@ pub(super) struct Get {
     /// Sign and send what is shown without a question, for scripts.
     #[arg(long, short)]
     pub(super) yes: bool,
-    /// Bytes in a second, at most: 500K, 2M, 1G. Holds until the node stops, or a `get` of the same without it.
+    /// Bytes in a second, at most: 500K, 2M, 1G. Holds for the deal, over restarts too, until a `get` of the same without it.
     #[arg(long, value_name = "RATE", value_parser = super::get::rate)]
     pub(super) limit_rate: Option<u64>,
 }

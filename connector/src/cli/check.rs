@@ -42,7 +42,10 @@ fn text(report: &Report) -> String {
         };
         out.push_str(&format!("{mark} {:<13} {}\n", item.name, item.message));
         if let Some(code) = item.code {
-            out.push_str(&format!("    code {code}: {}\n", item.hint.as_deref().unwrap_or_default()));
+            out.push_str(&format!(
+                "    code {code}: {}\n",
+                item.hint_in(super::lang::lang()).unwrap_or_default()
+            ));
         }
     }
     let (warnings, failed) = (report.count(Outcome::Warning), report.count(Outcome::Failed));

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::args::Dir;
+use super::{args::Dir, examples};
 use crate::{
     config::{self, Flags, Folder},
     control::Failure,
@@ -21,8 +21,10 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) enum Verb {
     /// Say whether the settings of a folder can be used.
+    #[command(after_help = examples::CONFIG_CHECK)]
     Check(At),
     /// Show each setting with its source: flag, environment, line of naru.toml, default.
+    #[command(after_help = examples::CONFIG_SHOW)]
     Show(At),
     /// Print a naru.toml with every setting and what it is for.
     Example,

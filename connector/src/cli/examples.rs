@@ -65,11 +65,20 @@ pub(super) const LOG_EXPORT: &str = "Examples:
   naru log export --dir A --out a-log    # a new folder
   naru audit verify a-log --trust anchors.toml";
 
-pub(super) const CONFIG: &str = "Examples:
-  naru config check --dir A
-  naru config show --dir A               # each value and where it comes from
-  naru config show --dir A --json
-  naru config example";
+pub(super) const KEYS_SHOW: &str = "Examples:
+  naru keys show --dir A                 # identity, key sets, where the root key is
+  naru keys show --dir A --json";
+
+pub(super) const KEYS_ROTATE: &str = "Examples:
+  naru stop --dir A && naru keys rotate --dir A && naru run --dir A
+  naru stop --dir A && naru keys rotate --dir A --root /media/safe/root.key && naru run --dir A";
+
+pub(super) const CONFIG_CHECK: &str = "Examples:
+  naru config check --dir A              # also what `naru run --port 4900` would run with: --port 4900";
+
+pub(super) const CONFIG_SHOW: &str = "Examples:
+  naru config show --dir A               # each setting and where it comes from
+  NARU_LISTEN_PORT=4900 naru config show --dir A --json";
 
 pub(super) const STOP: &str = "Examples:
   naru stop --dir A                      # what is under way goes on at the next start

@@ -72,18 +72,9 @@ async fn alias(dir: &Path, text: &str) -> Result<String, Failure> {
     Ok(known.unwrap_or_else(|| short_name(&ticket.peer().participant().name)))
 }
 
-/// Bytes in a second, as `--limit-rate` takes them: a number, with K, M or G for powers of 1024.
+/// Bytes in a second, as `--limit-rate` takes them: a number, with K, M, G or T for powers of 1024.
 pub(super) fn rate(text: &str) -> Result<u64, String> {
-    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let shift = match unit {
-        "" => 0,
-        "k" | "K" => 10,
-        "m" | "M" => 20,
-        "g" | "G" => 30,
-        _ => return Err(format!("{unit:?} is no unit: a number of bytes, or one with K, M or G")),
-    };
-    let number: u64 = digits.parse().map_err(|_| "not a number of bytes".to_owned())?;
-    let rate = number.checked_mul(1 << shift).ok_or("too large a number")?;
+    let rate = crate::config::size(text)?;
     match rate < SLOWEST {
         true => Err(format!("the slowest rate is {}K", SLOWEST >> 10)),
         false => Ok(rate),

@@ -62,6 +62,24 @@ pub struct Made {
     pub https: Option<String>,
 }
 
+/// The settings of a new node.
+fn settings(args: &Init, port: u16, https: Option<Https>) -> Config {
+    Config {
+        version: 1,
+        name: args.name.clone(),
+        country: args.country.clone(),
+        size: args.size.clone(),
+        shard: 1,
+        listen: Listen { host: args.host.clone(), port },
+        network: crate::config::Network::default(),
+        https,
+        approval: None,
+        management: None,
+        publish: None,
+        telemetry: None,
+    }
+}
+
 /// Makes the folder; refuses one that holds a node.
 pub fn create(args: &Init) -> Result<Made, Failure> {
     let config_error = |e: config::ConfigError| Failure::new(e.code(), e.to_string());
@@ -85,18 +103,7 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
         port => config::bindable(&args.host, port.unwrap_or(0)).map_err(config_error)?,
     };
     let https = args.https.map(|wanted| https(args, wanted, port)).transpose()?;
-    let config = Config {
-        version: 1,
-        name: args.name.clone(),
-        country: args.country.clone(),
-        size: args.size.clone(),
-        shard: 1,
-        listen: Listen { host: args.host.clone(), port },
-        network: crate::config::Network::default(),
-        https: https.as_ref().map(|(https, _)| https.clone()),
-        approval: None,
-        management: None,
-    };
+    let config = settings(args, port, https.as_ref().map(|(https, _)| https.clone()));
     let folder = Folder::new(&args.dir);
     folder.create(&config).map_err(config_error)?;
     if let Some((https, host)) = &https {

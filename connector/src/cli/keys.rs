@@ -1,4 +1,4 @@
-//! `naru keys`: what there is, a new set, and the lines of it that an auditor trusts. No node has to run.
+//! `naru keys`: what there is, a new set, the end of all old ones (`revoke`), and the lines of it that an auditor trusts. No node has to run.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,9 @@ use naru_protocol::{
 };
 use serde_json::json;
 
-use super::args::Dir;
+mod revoke;
+
+use super::{args::Dir, examples};
 use crate::{config::Folder, control::Failure, keys};
 
 /// What `naru keys` does.
@@ -18,12 +20,17 @@ use crate::{config::Folder, control::Failure, keys};
 Examples:
   naru keys show --dir seoul
   naru keys anchor --dir seoul
-  naru stop --dir seoul && naru keys rotate --dir seoul --root /media/safe/root.key && naru run --dir seoul")]
+  naru stop --dir seoul && naru keys rotate --dir seoul --root /media/safe/root.key && naru run --dir seoul
+  naru stop --dir seoul && naru keys revoke --dir seoul --root /media/safe/root.key && naru run --dir seoul")]
 pub(super) enum Keys {
     /// Show identity, key sets with their validity, and where the root key is.
+    #[command(after_help = examples::KEYS_SHOW)]
     Show(Dir),
     /// Make the next key set, signed by the root; the node must not run meanwhile.
+    #[command(after_help = examples::KEYS_ROTATE)]
     Rotate(Rotate),
+    /// Revoke every key but the root, for a firm whose keys somebody may have; the node must not run meanwhile.
+    Revoke(revoke::Revoke),
     /// Put the key files under a passphrase, which `naru run` then needs; the node must not run meanwhile.
     #[command(after_help = "Examples:
   naru keys lock --dir A                                       # asks for a new passphrase on the terminal
@@ -56,10 +63,11 @@ pub(super) struct Rotate {
 }
 
 /// Does it.
-pub(super) fn run(verb: &Keys, json: bool) -> Result<bool, Failure> {
+pub(super) async fn run(verb: &Keys, json: bool) -> Result<bool, Failure> {
     match verb {
         Keys::Show(at) => tell(&keys::show(&Folder::new(&at.dir))?, json),
         Keys::Rotate(args) => tell(&keys::rotate(&Folder::new(&args.at.dir), args.root.as_deref())?, json),
+        Keys::Revoke(args) => revoke::run(args, json).await?,
         Keys::Lock(at) => tell(&keys::lock(&Folder::new(&at.dir))?, json),
         Keys::Unlock(at) => tell(&keys::unlock(&Folder::new(&at.dir))?, json),
         Keys::Anchor(at) => anchor(&at.dir, json)?,

@@ -5,34 +5,52 @@
 
 use std::io::IsTerminal as _;
 
-use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt as _, filter_fn},
+    fmt::{self, MakeWriter},
+    layer::{Filter, SubscriberExt as _},
+    registry::LookupSpan,
+};
+
+use crate::telemetry::Exporting;
 
 /// What is logged unless `NARU_LOG` says otherwise.
 const DEFAULT: &str = "info,libp2p=warn";
 
-/// Starts the log on standard error.
-pub(super) fn start() {
+/// Starts the log on standard error, and beside it what goes to a collector of telemetry.
+pub(super) fn start(telemetry: Option<&Exporting>) {
     let filter = EnvFilter::try_from_env("NARU_LOG").unwrap_or_else(|_| DEFAULT.into());
-    if std::io::stderr().is_terminal() {
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    } else {
-        tracing::subscriber::set_global_default(json(filter, std::io::stderr)).unwrap_or_default();
-    }
+    let spans = telemetry.map(Exporting::layer);
+    let (text, lines) = match std::io::stderr().is_terminal() {
+        true => (Some(fmt::layer().with_writer(std::io::stderr).with_filter(events(filter))), None),
+        false => (None, Some(json(filter, std::io::stderr))),
+    };
+    let log = tracing_subscriber::registry().with(spans).with(text).with(lines);
+    tracing::subscriber::set_global_default(log).unwrap_or_default();
+}
+
+/// What a filter passes, but for spans: those are for a collector.
+fn events<S>(filter: EnvFilter) -> impl Filter<S>
+where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
+{
+    filter.and(filter_fn(|about| about.is_event()))
 }
 
 /// One object a line: time, level, target, the message and every field beside it.
-fn json<W>(filter: EnvFilter, writer: W) -> impl tracing::Subscriber + Send + Sync
+fn json<S, W>(filter: EnvFilter, writer: W) -> impl Layer<S> + Send + Sync
 where
+    S: tracing::Subscriber + for<'a> LookupSpan<'a>,
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    tracing_subscriber::fmt()
+    fmt::layer()
         .json()
         .flatten_event(true)
-        .with_current_span(true)
+        .with_current_span(false)
         .with_span_list(false)
-        .with_env_filter(filter)
         .with_writer(writer)
-        .finish()
+        .with_filter(events(filter))
 }
 
 #[cfg(test)]
@@ -62,7 +80,9 @@ mod tests {
     fn a_line_is_one_object_with_the_exchange_beside_the_message() {
         let kept = Kept::default();
         let writer = kept.clone();
-        tracing::subscriber::with_default(json("info".into(), move || writer.clone()), || {
+        let log = tracing_subscriber::registry().with(json("info".into(), move || writer.clone()));
+        tracing::subscriber::with_default(log, || {
+            let _in = tracing::info_span!(target: crate::telemetry::SPANS, "a span").entered();
             tracing::info!(exchange = "X1", state = "AGREED\n", "exchange");
             tracing::debug!("not this");
         });

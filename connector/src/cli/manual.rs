@@ -83,6 +83,34 @@ mod tests {
         }
     }
 
+    /// Commands that do something, and not only have others below them.
+    fn leaves(of: &clap::Command, path: &str, found: &mut Vec<(String, String)>) {
+        let mut below = of.get_subcommands().peekable();
+        let help = of.get_after_help().map(ToString::to_string).unwrap_or_default();
+        if below.peek().is_none() || !of.is_subcommand_required_set() {
+            found.push((path.to_owned(), help));
+        }
+        for verb in below {
+            leaves(verb, &format!("{path} {}", verb.get_name()), found);
+        }
+    }
+
+    #[test]
+    fn every_command_has_an_example_of_itself() {
+        let mut found = Vec::new();
+        Cli::command()
+            .get_subcommands()
+            .for_each(|verb| leaves(verb, &format!("naru {}", verb.get_name()), &mut found));
+        assert!(found.len() > 40, "{found:?}");
+        // Where a group has one list of examples, its commands stand there.
+        for (path, help) in &found {
+            let group = path.rsplit_once(' ').map_or("", |(group, _)| group);
+            let whole = |name: &str| found.iter().chain(&[]).any(|(_, help)| help.contains(name));
+            let shown = help.contains(path.as_str()) || (group != "naru" && whole(path));
+            assert!(help.contains("Example") && shown, "{path}: {help}");
+        }
+    }
+
     #[test]
     fn exit_codes_stand_in_the_help() {
         let help = Cli::command().render_help().to_string();

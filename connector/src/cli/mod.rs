@@ -122,7 +122,7 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Agreements(at) => look(&at.dir, "agreements", json).await,
         Verb::Log(args) => log::log(args, json).await,
         Verb::Audit(verb) => log::run(verb, json).await,
-        Verb::Keys(verb) => keys::run(&verb, json),
+        Verb::Keys(verb) => keys::run(&verb, json).await,
         Verb::Templates(args) => publish::list(&args, json),
         Verb::Events(args) => events::run(args, json).await,
         Verb::Token(args) => token::run(&args, json),

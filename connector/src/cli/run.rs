@@ -6,14 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use naru_protocol::error::Code;
 use tokio::sync::watch;
 
 use super::config::At;
 use crate::{
+    config::Folder,
     control::{self, Failure},
     manage::Door,
     node::{Latches, Node},
     store::{FolderLock, StoreError},
+    telemetry::Exporting,
 };
 
 /// How long a node may take to stop before `naru stop` says that it has not.
@@ -21,16 +24,29 @@ const STOPS_WITHIN: Duration = Duration::from_secs(60);
 
 /// Runs until ctrl-c, a termination signal or `naru stop`.
 pub(super) async fn run(at: &At) -> Result<bool, Failure> {
-    super::logs::start();
     let folder = at.folder();
+    // What is wrong with the settings is said where they are used.
+    let telemetry = folder.config().ok().and_then(|config| Exporting::begin(&config));
+    super::logs::start(telemetry.as_ref());
+    let ran = run_in(&folder).await;
+    if let Some(telemetry) = telemetry {
+        telemetry.end().await;
+    }
+    ran
+}
+
+async fn run_in(folder: &Folder) -> Result<bool, Failure> {
     let (stop, mut stopped) = watch::channel(false);
     let latches = Arc::new(Latches::default());
     // First, so that `/live` and `/ready` tell what a node that starts is at.
-    let door = Door::open(&folder, Arc::clone(&latches), stop.clone()).await?;
-    let node = Node::open_noting(&folder, &latches).await?;
+    let door = Door::open(folder, Arc::clone(&latches), stop.clone()).await?;
+    let node = Node::open_noting(folder, &latches).await?;
     door.hand_over(node.clone())?;
     tracing::info!(port = door.port(), "the management API answers");
     let status = node.status().await?;
+    if let Some(why) = &status.clock {
+        tracing::error!(code = %Code::ClockWrong, clock = why.as_str(), "the clock of this machine is wrong");
+    }
     println!("ready {} {}", status.name, status.fingerprint);
     tokio::select! {
         _ = stopped.wait_for(|s| *s) => {}

@@ -40,6 +40,24 @@ pub const COPY: &str = "copy";
 pub struct PublishOptions {
     /// Keep an own copy of every file in the index, and serve that.
     pub copy: bool,
+    /// What the operator lets be published at once.
+    pub most: Most,
+}
+
+/// The operator's own limit on a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Most {
+    /// Files.
+    pub files: u64,
+    /// Bytes of them together.
+    pub bytes: u64,
+}
+
+impl Default for Most {
+    /// None but the protocol's.
+    fn default() -> Self {
+        Self { files: limits::FILES as u64, bytes: MAX_DATASET_BYTES }
+    }
 }
 
 /// What was published; what a listing needs.
@@ -154,6 +172,16 @@ pub enum PublishError {
         /// The index folder.
         path: PathBuf,
     },
+    /// More than the operator lets be published.
+    #[error("{what}: more than the {most} that {setting} in naru.toml lets be published")]
+    Limit {
+        /// What was found, at least.
+        what: String,
+        /// What may be.
+        most: String,
+        /// The setting.
+        setting: &'static str,
+    },
     /// Too many files, too long a list, too many bytes.
     #[error(transparent)]
     List(#[from] BadFileList),
@@ -187,6 +215,7 @@ impl PublishError {
             Self::NotUnicode { .. } | Self::Name { .. } | Self::Alike { .. } => Code::PathRefused,
             Self::Changed { .. } | Self::Gone { .. } => Code::SourceChanged,
             Self::Stopped => Code::Cancelled,
+            Self::Limit { .. } => Code::PublishLimit,
             Self::Exists { .. } => Code::ArgumentInvalid,
             Self::List(error) => error.code(),
             Self::Summary(error) => error.code(),
@@ -235,10 +264,14 @@ pub fn publish_until(
         return Err(PublishError::Exists { path: index.to_owned() });
     }
     let source = source.canonicalize().map_err(|error| PublishError::io(source, error))?;
-    let (folder, found) = find(&source)?;
+    let (folder, found) = find(&source, options.most.files)?;
     let bytes = found.iter().fold(0_u64, |sum, file| sum.saturating_add(file.size));
     if bytes > MAX_DATASET_BYTES {
         return Err(BadFileList::TooLarge.into());
+    }
+    if bytes > options.most.bytes {
+        let (what, most) = (format!("{bytes} bytes"), format!("{} bytes", options.most.bytes));
+        return Err(PublishError::Limit { what, most, setting: "publish.max_size" });
     }
     let paths = found.iter().map(|file| file.path.as_str());
     if let Some((first, second)) = names::alike(paths).into_iter().next() {
@@ -272,8 +305,8 @@ fn sibling(index: &Path) -> PathBuf {
     index.with_file_name(name)
 }
 
-/// The folder below which the files lie, and the files in the order of the list.
-fn find(source: &Path) -> Result<(PathBuf, Vec<Found>), PublishError> {
+/// The folder below which the files lie, and the files in the order of the list; no more are looked for than may be published.
+fn find(source: &Path, most: u64) -> Result<(PathBuf, Vec<Found>), PublishError> {
     let metadata = fs::metadata(source).map_err(|error| PublishError::io(source, error))?;
     if metadata.is_file() {
         let folder = source.parent().unwrap_or(source).to_owned();
@@ -301,6 +334,10 @@ fn find(source: &Path) -> Result<(PathBuf, Vec<Found>), PublishError> {
             found.push(Found { path: list_path(source, &path)?, size });
             if found.len() > limits::FILES {
                 return Err(BadFileList::TooManyFiles.into());
+            }
+            if found.len() as u64 > most {
+                let (what, most) = (format!("{} files", found.len()), format!("{most} files"));
+                return Err(PublishError::Limit { what, most, setting: "publish.max_files" });
             }
         }
     }

@@ -157,7 +157,7 @@ pub(super) fn table() -> Vec<Route> {
         own!("/v1/bundle", Audit, bundle(verbs::Bundle) -> verbs::Bundled, "Writes the log and what an auditor needs into one file."),
         look!("/v1/publishing", publishing -> Vec<verbs::Publishing>, "What is being hashed to be published."),
         verb!("/v1/underway", Read, underway(verbs::Propose) -> Option<verbs::ExchangeView>, "The exchange that goes on with a request already; null if there is none."),
-        own!("/v1/limit-rate", Operate, limit_rate(verbs::LimitRate) -> verbs::ExchangeView, "Sets how fast the data of a deal may come, while the node runs."),
+        own!("/v1/limit-rate", Operate, limit_rate(verbs::LimitRate) -> verbs::ExchangeView, "Sets how fast the data of a deal may come, over restarts too."),
         own!("/v1/export", Audit, export(verbs::Export) -> verbs::Exported, "Writes the log and what an auditor needs."),
     ];
     table.extend(apart());

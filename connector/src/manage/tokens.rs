@@ -215,6 +215,8 @@ mod tests {
             network: crate::config::Network::default(),
             https: None,
             management: None,
+            publish: None,
+            telemetry: None,
             approval: None,
         };
         folder.create(&config).unwrap();

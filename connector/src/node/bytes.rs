@@ -24,13 +24,14 @@ use naru_protocol::{
     encoding::{Digest, Id},
     error::Code,
     exchange::{ActKind, SendKind, State as Any},
-    identity::Role,
+    identity::{Did, Role},
     json, limits,
     listing::Listing,
     permit::PeerAllow,
     transfer::{self as tra, State},
     window::{Transfer, WindowAck, WindowProgress},
 };
+use tracing::Instrument as _;
 
 pub(super) use self::runs::Runs;
 use super::{Node, NodeError, deal::Haul, now, peers::Peer, policy::Judged, turn::Turn};
@@ -44,6 +45,7 @@ use crate::{
         source::{Reading, Source, SourceError},
     },
     store::{Batch, ExchangeKind, ExchangeRow, OurRole, TransferRow},
+    telemetry,
     transport::{Door, Peer as Connected},
 };
 
@@ -147,6 +149,18 @@ impl Node {
             let goes = live.serving.transfer().agreement == *agreement;
             if goes {
                 live.end(Code::AgreementEnded);
+            }
+            !goes
+        });
+    }
+
+    /// What a consumer was given before it revoked its keys opens nothing any more; it asks for a new capability (ID-10.2).
+    pub(super) fn forget_keys_of(&self, consumer: &Did) {
+        let mut all = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, live| {
+            let goes = live.serving.transfer().consumer == *consumer;
+            if goes {
+                live.end(Code::CapabilityExpired);
             }
             !goes
         });
@@ -311,7 +325,7 @@ impl Node {
     }
 
     fn transfer_of(&self, row: &ExchangeRow, haul: &Haul, role: Role) -> Result<Transfer, NodeError> {
-        let theirs = naru_protocol::identity::Did::parse(&row.peer).map_err(|e| refused(e.code(), &e))?;
+        let theirs = Did::parse(&row.peer).map_err(|e| refused(e.code(), &e))?;
         let unknown = || NodeError::refused(Code::IllegalState, "the peer's process is not known");
         Ok(match role {
             Role::Provider => Transfer {
@@ -364,6 +378,7 @@ impl Node {
                 .pinned
                 .ring()
                 .sets()
+                .filter(|s| peer.pinned.ring().revocation(s.number).is_none())
                 .map(|s| naru_protocol::identity::peer_id(&s.transport))
                 .collect(),
             id,
@@ -406,6 +421,19 @@ impl Node {
         headers: &HeaderMap,
     ) -> Result<Response, NodeError> {
         let live = self.opened(pid, shown, connected)?;
+        let span = telemetry::range(live.id);
+        let given = self.give_part(pid, part, live, headers).instrument(span.clone()).await;
+        telemetry::ended(&span, &given);
+        given
+    }
+
+    async fn give_part(
+        &self,
+        pid: &str,
+        part: Part,
+        live: Arc<Live>,
+        headers: &HeaderMap,
+    ) -> Result<Response, NodeError> {
         self.still_permitted(pid, &live).await?;
         let total =
             live.serving.source().total(part).ok_or_else(|| NodeError::refused(Code::NotFound, ""))?;

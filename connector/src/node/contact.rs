@@ -14,8 +14,8 @@ use std::{
 use futures::StreamExt as _;
 
 use super::{Node, NodeError, events::Happened, now_ms, peers::Peer};
-use crate::config;
 use crate::store::{Batch, ExchangeQuery, MAX_ROWS, OutboxState, PeerStatus, Reschedule};
+use crate::{config, transport::TransportError};
 
 /// How often connections are looked at.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -114,6 +114,8 @@ impl Node {
         let mut wanted: BTreeSet<String> =
             self.store.exchanges(query).await?.into_iter().map(|row| row.peer).collect();
         // The first act of an exchange is open before there is a state, the last after: the outbox alone would wait for minutes.
+        // ID-10.4: whoever is still to hear that keys of ours were revoked.
+        wanted.extend(self.untold.all());
         let unanswered = self.store.outbox(None, MAX_ROWS).await?;
         wanted.extend(unanswered.into_iter().filter(|r| r.state == OutboxState::Waiting).map(|r| r.peer));
         let stays = self.network.get().is_some_and(config::Network::stays_connected);
@@ -197,6 +199,12 @@ impl Node {
         }
         let dials = due.into_iter().map(|(did, id, addresses)| async move {
             let dialled = self.transport.connect(&id, &addresses).await;
+            if let Err(TransportError::PeerMismatch { .. }) = &dialled
+                && let Ok(Some(peer)) = self.peer(&did).await
+            {
+                // ID-10.5: what it says of its keys is taken, and it is dialled by them next.
+                self.meet(&peer).await;
+            }
             (did, id, dialled)
         });
         let mut dials = futures::stream::iter(dials).buffer_unordered(AT_ONCE);

@@ -12,7 +12,7 @@ use std::{
 
 use axum::body::Body;
 use hyper::{Request, Response};
-use naru_protocol::{error::Code, limits, ticket::Address};
+use naru_protocol::{error::Code, identity::peer_id, limits, ticket::Address};
 
 use super::{Node, NodeError, inbound, peers::Peer, seams::Fate};
 use crate::{
@@ -84,9 +84,17 @@ enum Way {
 }
 
 impl Peer {
-    /// Its addresses for libp2p.
+    /// Its addresses for libp2p. Those that end in the identity of an earlier key set are those of the newest (ID-10.5).
     pub(super) fn multiaddrs(&self) -> Vec<String> {
-        self.addresses().into_iter().filter(|address| address.starts_with('/')).collect()
+        let newest = self.peer_id();
+        let before = |id: &str| self.pinned.ring().sets().any(|set| peer_id(&set.transport) == id);
+        let at = |address: String| match (address.rsplit_once("/p2p/"), &newest) {
+            (Some((front, last)), Some(newest)) if last != newest && before(last) => {
+                format!("{front}/p2p/{newest}")
+            }
+            (Some(_) | None, _) => address,
+        };
+        self.addresses().into_iter().filter(|address| address.starts_with('/')).map(at).collect()
     }
 
     /// Its HTTPS doors, each with whom to believe there. Only where a person gave the peer's fingerprint may they be in our
@@ -200,7 +208,16 @@ impl Node {
         data: bool,
         request: impl Fn() -> Result<Request<Body>, NodeError>,
     ) -> Result<Response<AnswerBody>, NodeError> {
-        let doors = match self.way(peer, id).await? {
+        let doors = match self.way(peer, id).await {
+            // ID-10.5: it may have another identity on the network now.
+            Err(error) if error.code() == Code::PeerMismatch && self.meet(peer).await => {
+                let met = self.peer(&peer.did()).await?.and_then(|peer| peer.peer_id());
+                let id = met.ok_or(error)?;
+                return Ok(self.transport.request(&id, request()?).await?);
+            }
+            found => found?,
+        };
+        let doors = match doors {
             Way::Libp2p => return Ok(self.transport.request(id, request()?).await?),
             Way::Https(doors) => doors,
         };

@@ -2,7 +2,8 @@
 //! received.
 //!
 //! In memory only: it is there to be looked at while it runs. What was received for good stands on disk (`data::part`), what
-//! was published in the store. A pace holds until it is changed or the process ends.
+//! was published in the store. A pace is the deal's: it is kept in the store and holds over restarts, for every transfer of the deal, until
+//! it is changed.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +23,10 @@ use super::{
     turn::{Data, data_of},
     verbs::{ExchangeView, LimitRate, Publishing},
 };
-use crate::data::{publish::PublishEvent, ranges::Turn};
+use crate::{
+    data::{publish::PublishEvent, ranges::Turn},
+    store::Batch,
+};
 
 /// The slowest pace, bytes in a second: a slower one would look like a connection that broke.
 pub const SLOWEST: u64 = 64 << 10;
@@ -138,7 +142,7 @@ impl Flows {
         lock(&self.receiving).remove(&transfer);
     }
 
-    /// All has arrived: neither progress nor pace are of use any more.
+    /// All has arrived: neither progress nor pace are of use any more; a later transfer of the deal recalls its pace.
     pub(super) fn done(&self, transfer: Id, negotiation: Id) {
         lock(&self.receiving).remove(&transfer);
         lock(&self.paces).remove(&negotiation);
@@ -200,6 +204,11 @@ impl Pace {
     }
 }
 
+/// Under which setting the pace of a deal is kept; empty once it was lifted.
+fn pace_of(negotiation: Id) -> String {
+    format!("pace:{negotiation}")
+}
+
 impl Node {
     /// What is being hashed to be published.
     pub async fn publishing(&self) -> Result<Vec<Publishing>, NodeError> {
@@ -212,6 +221,17 @@ impl Node {
             hashed: course.hashed.load(Relaxed),
         };
         Ok(all.iter().map(view).collect())
+    }
+
+    /// Before data are received: the pace that was set for the deal, if need be before the last start.
+    pub(super) async fn recall_pace(&self, negotiation: Id) -> Result<(), NodeError> {
+        if self.flows.pace(negotiation).is_none() {
+            let kept = self.store.meta(&pace_of(negotiation)).await?;
+            if let Some(rate) = kept.and_then(|rate| rate.parse().ok()) {
+                self.flows.set_pace(negotiation, Some(rate));
+            }
+        }
+        Ok(())
     }
 
     /// Sets how fast the data of a deal may come, or lifts that.
@@ -231,7 +251,13 @@ impl Node {
                 Data::Haul(haul) => haul.negotiation,
             }
         };
-        self.flows.set_pace(negotiation, ask.bytes_per_second);
+        let (key, rate) = (pace_of(negotiation), ask.bytes_per_second);
+        let kept = self.store.meta(&key).await?.unwrap_or_default();
+        let rate_text = rate.map(|rate| rate.to_string()).unwrap_or_default();
+        if kept != rate_text {
+            self.store.commit(Batch { meta: vec![(key, rate_text)], ..Batch::default() }).await?;
+        }
+        self.flows.set_pace(negotiation, rate);
         self.exchange_view(id).await
     }
 }

@@ -22,6 +22,7 @@ use naru_protocol::{
     limits,
 };
 use serde_json::json;
+use tracing::{Instrument as _, Span};
 
 use super::{
     Node, NodeError, now,
@@ -31,6 +32,7 @@ use super::{
 };
 use crate::{
     store::{ExchangeKind, PeerStatus},
+    telemetry,
     transport::{Door, Peer as Connected},
 };
 
@@ -201,16 +203,30 @@ async fn answer(
         node.budgets.act(&did)?;
         let key = head.headers.get("DXP-Key").and_then(|v| v.to_str().ok()).map(str::to_owned);
         let (node, target) = (node.clone(), target.to_owned());
-        let exchange = caller.token.payload().exchange.map(|id| id.to_string());
-        let acted =
-            whole(async move { node.act(caller, route, &target, key.as_deref(), content).await }).await;
+        let exchange = caller.token.payload().exchange;
+        let span = telemetry::received(exchange, &did, route.name());
+        let exchange = exchange.map(|id| id.to_string());
+        let act = async move { node.act(caller, route, &target, key.as_deref(), content).await };
+        let acted = whole(act.instrument(span.clone())).await;
+        note(&span, &acted);
         if let Err(error) = &acted {
             tracing::debug!(exchange, code = error.code().as_str(), "an act was not taken");
         }
         return acted.map(write);
     }
     node.budgets.read(&did)?;
-    authenticated(node, route, caller, content).await.map(write)
+    let span = telemetry::read(&did, route.name());
+    let answered = authenticated(node, route, caller, content).instrument(span.clone()).await;
+    note(&span, &answered);
+    answered.map(write)
+}
+
+/// Notes what was answered.
+pub(super) fn note(span: &Span, answered: &Result<Reply, NodeError>) {
+    if let Ok(reply) = answered {
+        span.record("status", reply.status);
+    }
+    telemetry::ended(span, answered);
 }
 
 /// Does what changes state to its end, even if its sender's connection is lost meanwhile: a commit and what follows it are
@@ -261,6 +277,14 @@ pub(super) fn versions(path: &str) -> Result<Vec<u8>, NodeError> {
     versions.to_bytes().map_err(|e| NodeError::refused(Code::Internal, e.to_string()))
 }
 
+/// The connection that a request came over, by the peer id that it proved; none at the HTTPS door.
+fn over(connected: &Connected) -> Option<&str> {
+    match connected.door {
+        Door::Libp2p => Some(&connected.peer_id),
+        Door::Https => None,
+    }
+}
+
 fn bearer(headers: &HeaderMap) -> Result<&str, NodeError> {
     let missing = || NodeError::refused(Code::TokenMissing, "");
     let text = headers.get(header::AUTHORIZATION).ok_or_else(missing)?.to_str().map_err(|_| missing())?;
@@ -307,7 +331,7 @@ impl Node {
         // API-1.4: it may have new keys.
         let ks = peek_token(bearer).map_err(malformed)?.header().ks;
         if peer.pinned.ring().set(ks).is_none() {
-            match self.learn_keys(&peer).await {
+            match self.learn_keys(&peer, over(connected)).await {
                 Ok(true) => peer = self.peer(&iss).await?.ok_or_else(stranger)?,
                 Ok(false) => {}
                 Err(error) => tracing::warn!(peer = %iss, %error, "its new keys could not be fetched"),

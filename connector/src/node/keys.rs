@@ -13,7 +13,7 @@ use naru_protocol::{
     act::{Method, Path, Token, issue_token},
     encoding::Digest,
     error::Code,
-    identity::{Accepted, verify_key_set},
+    identity::{Accepted, peer_id, verify_key_set},
     log::entry::{EntryType, Side},
     signature::SigningKey,
 };
@@ -62,8 +62,9 @@ impl Node {
         self.me.sets.iter().map(|(number, jws)| row(&did, *number, jws)).collect()
     }
 
-    /// Asks a peer for its key sets and pins those that are new; each is logged. True if there was one.
-    pub(super) async fn learn_keys(&self, peer: &Peer) -> Result<bool, NodeError> {
+    /// Asks a peer for its key sets and pins those that are new; each is logged. True if there was one. `over` is the connection
+    /// that it may be at the other end of: where it revoked its keys, that is another than the one that its known keys name.
+    pub(super) async fn learn_keys(&self, peer: &Peer, over: Option<&str>) -> Result<bool, NodeError> {
         let did = peer.did();
         {
             let mut asked = self.asked_keys.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,7 +74,7 @@ impl Node {
             }
             asked.insert(did.clone(), Instant::now());
         }
-        let body = tokio::time::timeout(WAIT, self.keys_of(peer)).await;
+        let body = tokio::time::timeout(WAIT, self.keys_of(peer, over)).await;
         let body = body.map_err(|_| NodeError::refused(Code::TimedOut, did.clone()))??;
         let shown: Sets = serde_json::from_slice(&body)
             .map_err(|e| NodeError::refused(Code::AnswerMalformed, e.to_string()))?;
@@ -100,14 +101,20 @@ impl Node {
         }
         tracing::info!(peer = %did, "new key sets are pinned");
         self.introduce().await?;
+        // ID-10.2: nothing more comes or goes over a connection of an identity that was revoked.
+        let revoked = |id: &String| ring.newest().is_none_or(|set| peer_id(&set.transport) != *id);
+        if let Some(gone) = peer.peer_id().filter(revoked) {
+            self.forget_keys_of(peer.pinned.did());
+            let _ = self.transport.disconnect(&gone).await;
+        }
         Ok(true)
     }
 
     /// The peer may not know our newest set either: then older ones vouch for the question.
-    async fn keys_of(&self, peer: &Peer) -> Result<Bytes, NodeError> {
+    async fn keys_of(&self, peer: &Peer, over: Option<&str>) -> Result<Bytes, NodeError> {
         let mut refused = None;
         for (number, key) in self.me.signing_keys() {
-            match self.ask_keys(peer, number, key).await {
+            match self.ask_keys(peer, over, number, key).await {
                 Err(NodeError::Refused(code @ (Code::KeyUnknown | Code::NotPaired), detail)) => {
                     refused.get_or_insert(NodeError::Refused(code, detail));
                 }
@@ -117,13 +124,22 @@ impl Node {
         Err(refused.unwrap_or_else(|| NodeError::refused(Code::KeyUnknown, "")))
     }
 
-    async fn ask_keys(&self, peer: &Peer, number: u32, key: &SigningKey) -> Result<Bytes, NodeError> {
+    async fn ask_keys(
+        &self,
+        peer: &Peer,
+        over: Option<&str>,
+        number: u32,
+        key: &SigningKey,
+    ) -> Result<Bytes, NodeError> {
         let path = Path::parse("/keys").map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
         let target = format!("{DXP}{path}");
         let did = *peer.pinned.did();
         let token = Token::for_read(self.me.did, did, Method::Get, path, Digest::of(&[]), now());
         let token = issue_token(&token, number, key)?;
-        let response = self.send(peer, Method::Get, &target, &token, None, Vec::new()).await?;
+        let response = match over {
+            Some(id) => self.transport.request(id, link::bare(&target, &token)?).await?,
+            None => self.send(peer, Method::Get, &target, &token, None, Vec::new()).await?,
+        };
         let answered = link::whole(response).await?;
         match answered.status {
             200 => Ok(answered.body),
@@ -133,7 +149,7 @@ impl Node {
 
     /// All key sets of a peer that has just accepted us, oldest first, as it hands them out.
     pub(super) async fn all_keys(&self, peer: &Peer) -> Result<Vec<String>, NodeError> {
-        let shown: Sets = serde_json::from_slice(&self.keys_of(peer).await?)
+        let shown: Sets = serde_json::from_slice(&self.keys_of(peer, None).await?)
             .map_err(|e| NodeError::refused(Code::AnswerMalformed, e.to_string()))?;
         Ok(shown.keys)
     }

@@ -93,6 +93,12 @@ impl Node {
     }
 }
 
+/// A GET without content, to be sent over a connection that the caller names.
+pub(super) fn bare(target: &str, bearer: &str) -> Result<Request<Body>, NodeError> {
+    let request = asked("GET", target, bearer).body(Body::empty());
+    request.map_err(|e| NodeError::refused(Code::Internal, e.to_string()))
+}
+
 fn asked(method: &str, target: &str, bearer: &str) -> request::Builder {
     Request::builder()
         .method(method)

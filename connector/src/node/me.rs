@@ -55,8 +55,8 @@ impl Me {
                 "the key files are not those of the statements in identity/".into(),
             ));
         }
-        // A key that was taken away signs nothing any more; what it once signed stays signed.
-        let kept = |set: &&KeySet| set.number < me.keys.number;
+        // A key that was taken away or revoked signs nothing any more; what it once signed stays signed.
+        let kept = |set: &&KeySet| set.number < me.keys.number && me.ring.revocation(set.number).is_none();
         let earlier = me.ring.sets().filter(kept).filter_map(|set| {
             let key = SigningKey::from_seed(&folder.seed_of("signing", set.number).ok()?.0);
             (key.public() == set.signing).then_some((set.number, key))
@@ -123,6 +123,11 @@ impl Me {
     /// The key of one of our sets: an answer that was promised under it is given with the same bytes again.
     pub(super) fn signing_of(&self, ks: u32) -> Option<&SigningKey> {
         self.signing_keys().find(|(number, _)| *number == ks).map(|(_, key)| key)
+    }
+
+    /// Under which set an answer that was promised under `ks` is given again: under another only where that one is revoked (ID-10.3).
+    pub(super) fn answers_under(&self, ks: u32) -> u32 {
+        if self.ring.revocation(ks).is_some() { self.ks() } else { ks }
     }
 
     /// The node's secrets.

@@ -32,6 +32,7 @@ mod budget;
 mod bundle;
 mod bytes;
 mod catalog;
+pub(crate) mod clock;
 mod contact;
 mod counter;
 pub(crate) mod counters;
@@ -69,6 +70,7 @@ mod proposal;
 mod publish;
 mod received;
 mod recovery;
+mod revoked;
 mod route;
 #[doc(hidden)]
 pub mod seams;
@@ -139,6 +141,8 @@ pub struct Inner {
     https: OnceLock<Door>,
     /// How this node gets out of its firm's network, and in.
     network: OnceLock<config::Network>,
+    /// How much the operator lets be published at once.
+    most: OnceLock<crate::data::publish::Most>,
     /// Requests to the HTTPS doors of others.
     client: HttpsClient,
     ways: Ways,
@@ -184,6 +188,8 @@ pub struct Inner {
     leaving: distrust::Leaving,
     /// How far what runs has come, and how fast it may.
     flows: flows::Flows,
+    /// Peers that are still to hear that keys of ours were revoked.
+    untold: revoked::Untold,
 }
 
 impl std::ops::Deref for Node {
@@ -263,9 +269,11 @@ impl Node {
         let beside = (config.approval.clone().unwrap_or_default(), seams);
         let (node, incoming) = Self::assemble(folder, lock, me, wire, latches, beside).await?;
         let _ = node.network.set(config.network);
+        let _ = node.most.set(config.publish.unwrap_or_default().most());
         node.genesis().await?;
         node.know_plain_peers().await?;
         node.resume_leaving().await?;
+        node.after_revocation().await?;
         if let Some((listen, shown)) = https {
             node.open_https(listen, shown).await?;
         }
@@ -278,6 +286,7 @@ impl Node {
         tokio::spawn(contact::run(node.clone()));
         tokio::spawn(contact::reach(node.clone()));
         tokio::spawn(contact::watch(node.clone()));
+        tokio::spawn(revoked::tell(node.clone()));
         transfer::resume_all(&node).await?;
         Ok(node)
     }
@@ -333,6 +342,7 @@ impl Node {
             transport,
             https: OnceLock::new(),
             network: OnceLock::new(),
+            most: OnceLock::new(),
             client: HttpsClient::new(Limits::default()),
             ways: Ways::default(),
             engine,
@@ -357,6 +367,7 @@ impl Node {
             approvals: approval::Desk::new(approvals),
             leaving: distrust::Leaving::default(),
             flows: flows::Flows::default(),
+            untold: revoked::Untold::default(),
         }))
     }
 

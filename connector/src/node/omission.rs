@@ -31,6 +31,8 @@ use crate::store::{Batch, MAX_ROWS, PeerActRow, PeerLogRow};
 const AT_ONCE: usize = 8;
 /// After a peer did not prove that its log only grew, how long until it is asked again unless data are to move.
 const AGAIN: Duration = Duration::from_secs(60);
+/// The same after it was not heard at all.
+const SOON: Duration = Duration::from_secs(5);
 
 /// An entry of a peer's log with its proof, as answered by `GET /log/entry/:index?size=N` (API-3.2).
 #[derive(Debug, Serialize, Deserialize)]
@@ -51,22 +53,56 @@ fn bad(error: impl std::fmt::Display) -> NodeError {
 /// What it means that no proof came (TRF-5.3): whatever the peer answered instead, it is not proven. A link that broke and
 /// a peer that is busy are no answer yet, and what fails on our side says nothing about the peer.
 fn unproven(error: NodeError) -> NodeError {
+    match doubt(&error) {
+        Doubt::Unproven | Doubt::Refused => NodeError::refused(Code::Omitted, error.to_string()),
+        Doubt::Unanswered | Doubt::Ours => error,
+    }
+}
+
+/// What it says of a peer that its log could not be verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    /// It answered, and that proves nothing.
+    Unproven,
+    /// It answered that it does not show it.
+    Refused,
+    /// Nothing yet: a link that broke, a peer that is busy, clocks that differ.
+    Unanswered,
+    /// Nothing: it failed on our side.
+    Ours,
+}
+
+fn doubt(error: &NodeError) -> Doubt {
     match error {
-        NodeError::Refused(code, _) if passes(code) => error,
-        NodeError::Transport(ref link) if matches!(link.code(), Code::AnswerMalformed | Code::TooLarge) => {
-            NodeError::refused(Code::Omitted, error.to_string())
+        NodeError::Transport(link) if !matches!(link.code(), Code::AnswerMalformed | Code::TooLarge) => {
+            Doubt::Unanswered
         }
-        NodeError::Refused(..) | NodeError::Json(_) | NodeError::Jws(_) | NodeError::Identity(_) => {
-            NodeError::refused(Code::Omitted, error.to_string())
+        NodeError::Refused(code, _) if passes(*code) => Doubt::Unanswered,
+        NodeError::Refused(code, _)
+            if !matches!(
+                code,
+                Code::ProofInvalid
+                    | Code::CheckpointInvalid
+                    | Code::LogForked
+                    | Code::Omitted
+                    | Code::NotFound
+                    | Code::AnswerMalformed
+            ) =>
+        {
+            Doubt::Refused
         }
+        NodeError::Transport(_)
+        | NodeError::Refused(..)
+        | NodeError::Json(_)
+        | NodeError::Jws(_)
+        | NodeError::Identity(_) => Doubt::Unproven,
         NodeError::Folder(_)
         | NodeError::Config(_)
         | NodeError::Store(_)
-        | NodeError::Transport(_)
         | NodeError::Ticket(_)
         | NodeError::Bundle(_)
         | NodeError::Engine(_)
-        | NodeError::Judged { .. } => error,
+        | NodeError::Judged { .. } => Doubt::Ours,
     }
 }
 
@@ -269,9 +305,25 @@ impl Node {
             if shard(&claim.origin) < newest_shard(&known) {
                 continue;
             }
-            if let Err(error) = self.verify_claim(&peer, &claim).await {
-                doubted.insert(claim.did.clone(), Instant::now() + AGAIN);
-                tracing::error!(peer = %claim.did, size = claim.size, %error, "the peer's log does not prove that it only grew");
+            let Err(error) = self.verify_claim(&peer, &claim).await else { continue };
+            let doubt = doubt(&error);
+            let pause = match doubt {
+                Doubt::Unproven | Doubt::Refused | Doubt::Ours => AGAIN,
+                Doubt::Unanswered => SOON,
+            };
+            doubted.insert(claim.did.clone(), Instant::now() + pause);
+            let (peer, size) = (&claim.did, claim.size);
+            match doubt {
+                Doubt::Unproven => {
+                    tracing::error!(%peer, size, %error, "the peer's log does not prove that it only grew");
+                }
+                Doubt::Refused => tracing::warn!(%peer, size, %error, "the peer does not show its log"),
+                Doubt::Ours => {
+                    tracing::error!(%peer, size, %error, "what the peer shows of its log could not be kept")
+                }
+                Doubt::Unanswered => {
+                    tracing::debug!(%peer, size, %error, "the peer was not heard about its log; it is asked again");
+                }
             }
         }
         Ok(())
@@ -346,5 +398,35 @@ impl Node {
             }
             TileKind::Hashes(_) | TileKind::Entries => Err(none()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::TransportError;
+
+    #[test]
+    fn only_what_a_peer_answered_says_something_of_its_log() {
+        // TRF-5.3
+        let lost = TransportError::ConnectionLost { peer: "p".to_owned() };
+        assert_eq!(doubt(&lost.into()), Doubt::Unanswered);
+        for (code, found) in [
+            (Code::ProofInvalid, Doubt::Unproven),
+            (Code::LogForked, Doubt::Unproven),
+            (Code::CheckpointInvalid, Doubt::Unproven),
+            (Code::NotFound, Doubt::Unproven),
+            (Code::BudgetExceeded, Doubt::Refused),
+            (Code::NotPaired, Doubt::Refused),
+            (Code::Busy, Doubt::Unanswered),
+            (Code::TokenExpired, Doubt::Unanswered),
+            (Code::Unreachable, Doubt::Unanswered),
+        ] {
+            assert_eq!(doubt(&NodeError::refused(code, "")), found, "{code}");
+        }
+        assert_eq!(doubt(&NodeError::Folder(String::new())), Doubt::Ours);
+        assert_eq!(unproven(NodeError::refused(Code::NotFound, "")).code(), Code::Omitted);
+        assert_eq!(unproven(NodeError::refused(Code::NotPaired, "")).code(), Code::Omitted);
+        assert_eq!(unproven(NodeError::refused(Code::Busy, "")).code(), Code::Busy);
     }
 }

@@ -20,6 +20,7 @@ use naru_protocol::{
     negotiation as neg, transfer as tra,
 };
 use serde_json::Value;
+use tracing::Instrument as _;
 
 use super::{
     Node, NodeError,
@@ -29,7 +30,10 @@ use super::{
     turn::{Data, Turn},
     views,
 };
-use crate::store::{ActRow, Batch, OutboxRow, OutboxState, Passed, Reschedule, Settled};
+use crate::{
+    store::{ActRow, Batch, OutboxRow, OutboxState, Passed, Reschedule, Settled},
+    telemetry,
+};
 
 /// Acts that are under way at once, and of these towards one peer: one that hangs must not hold up the others.
 const IN_FLIGHT: u32 = 512;
@@ -94,7 +98,11 @@ pub(super) async fn run(node: Node) {
             let one = OneOf(under_way.clone(), row.act, node.clone());
             tokio::spawn(async move {
                 let node = &one.2;
-                if let Err(error) = node.attempt(&row).await {
+                let span = telemetry::sent(row.exchange, &row.peer, &row.path, row.attempts);
+                let attempted = node.attempt(&row).instrument(span.clone()).await;
+                telemetry::ended(&span, &attempted);
+                drop(span);
+                if let Err(error) = attempted {
                     tracing::debug!(exchange = %row.exchange, act = %row.act, %error, "not answered");
                     if let Err(error) = node.later(&row, &error).await {
                         tracing::error!(exchange = %row.exchange, act = %row.act, %error, "the next attempt could not be kept");
@@ -230,7 +238,7 @@ impl Node {
         // What cannot be read is judged where it is checked.
         let Ok(ack) = naru_protocol::jws::peek::<Ack>(text) else { return Ok(()) };
         if peer.pinned.ring().set(ack.header().ks).is_none() {
-            self.learn_keys(peer).await?;
+            self.learn_keys(peer, None).await?;
         }
         Ok(())
     }

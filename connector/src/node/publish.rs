@@ -34,7 +34,7 @@ use crate::{
 };
 
 /// Seconds for which a listing holds.
-const VALID: u64 = 365 * 86_400;
+pub(super) const VALID: u64 = 365 * 86_400;
 
 /// What is published under which name: what was left out is that of the version before.
 struct Draft {
@@ -133,7 +133,7 @@ impl Node {
             std::fs::remove_dir_all(index).map_err(io(index))?;
         }
         let (path, place, course) = (draft.path.clone(), index.to_owned(), under_way.course.clone());
-        let options = PublishOptions { copy: draft.copy };
+        let options = PublishOptions { copy: draft.copy, most: self.most.get().copied().unwrap_or_default() };
         let taken = under_way.taken.clone();
         let hashing = tokio::task::spawn_blocking(move || {
             let note = &mut |event: publish::PublishEvent<'_>| course.note(event);
@@ -272,7 +272,7 @@ impl Node {
         self.folder.join("published").join(format!("{name}-{version}"))
     }
 
-    fn publication(
+    pub(super) fn publication(
         &self,
         listing: &Listing,
         jws: &str,

@@ -83,6 +83,23 @@ impl ActRoute {
         }
     }
 
+    /// In a word, for people who watch.
+    pub(super) const fn name(&self) -> &'static str {
+        match self.posted {
+            Posted::Negotiation(Neg::Request) | Posted::Transfer(Tra::Request) => "request",
+            Posted::Negotiation(Neg::Offer) => "offer",
+            Posted::Negotiation(Neg::Agree) => "agreement",
+            Posted::Negotiation(Neg::Verify) => "verification",
+            Posted::Negotiation(Neg::Accept | Neg::Finalize) | Posted::Event => "event",
+            Posted::Negotiation(Neg::Terminate) | Posted::Transfer(Tra::Terminate) => "termination",
+            Posted::Negotiation(Neg::End) => "end",
+            Posted::Transfer(Tra::Start) => "start",
+            Posted::Transfer(Tra::Suspend) => "suspension",
+            Posted::Transfer(Tra::Complete) => "completion",
+            Posted::Transfer(Tra::Receipt) => "receipt",
+        }
+    }
+
     /// The role of whoever receives a first message.
     pub(super) const fn first_receiver(&self) -> Role {
         match self.posted {
@@ -107,6 +124,25 @@ fn act(posted: Posted, pid: Option<&str>) -> Route {
 }
 
 impl Route {
+    /// In a word, for people who watch.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Version => "version",
+            Self::Catalog(_) => "catalog",
+            Self::Dataset(_) => "dataset",
+            Self::State(..) => "state",
+            Self::Act(act) => act.name(),
+            Self::Tickets => "ticket",
+            Self::Keys => "keys",
+            Self::Capability(_) => "capability",
+            Self::Part(..) => "range",
+            Self::Window(_) => "window",
+            Self::Checkpoint | Self::Tile(_) | Self::Entry(..) | Self::Consistency(..) | Self::Yours(_) => {
+                "log"
+            }
+        }
+    }
+
     /// Finds the endpoint of a request; none is a 404.
     pub(super) fn parse(method: &str, target: &str) -> Option<Self> {
         if method == "GET" && target == "/.well-known/dspace-version" {

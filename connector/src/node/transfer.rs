@@ -25,6 +25,7 @@ use naru_protocol::{
     transfer::State,
 };
 use serde_json::json as object;
+use tracing::Instrument as _;
 
 use super::{
     Node, NodeError, Pages,
@@ -42,6 +43,7 @@ use super::{
 use crate::{
     config,
     store::{Batch, ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, StartedBy},
+    telemetry,
 };
 
 /// Attempts to read the peer's log before its silence counts as an omission; with their pauses about ten minutes.
@@ -312,7 +314,7 @@ impl Node {
     /// Verifies that the peer's acts are in its log, fetches, signs for receipt.
     async fn receive(&self, id: Id) {
         let (mut tries, mut silence) = (0, Silence::default());
-        while let Err(error) = self.try_receive(id, &mut silence).await {
+        while let Err(error) = self.attempt_to_receive(id, &mut silence).await {
             tracing::warn!(exchange = %id, code = error.code().as_str(), %error, "the data did not arrive");
             match self.abandon(id, &error).await {
                 // What a later attempt may still bring is tried again, while the transfer runs.
@@ -327,6 +329,13 @@ impl Node {
                 }
             }
         }
+    }
+
+    async fn attempt_to_receive(&self, id: Id, silence: &mut Silence) -> Result<(), NodeError> {
+        let span = telemetry::transfer(id);
+        let received = self.try_receive(id, silence).instrument(span.clone()).await;
+        telemetry::ended(&span, &received);
+        received
     }
 
     async fn try_receive(&self, id: Id, silence: &mut Silence) -> Result<(), NodeError> {
@@ -357,6 +366,7 @@ impl Node {
         let path = format!("/transfers/{}/receipt", turn.their_pid()?);
         let body = naru_protocol::json::to_canonical(&receipt)?;
         turn.haul()?.bytes = fetched.bytes;
+        tracing::Span::current().record("bytes", fetched.bytes);
         turn.haul()?.refusal = None;
         let fields =
             vec![("agreement", object!(haul.agreement)), ("content_root", object!(fetched.content_root))];

@@ -470,7 +470,7 @@ impl Node {
             index,
             checkpoint,
         };
-        let ks = u32::try_from(known.ks).unwrap_or_default();
+        let ks = self.me.answers_under(u32::try_from(known.ks).unwrap_or_default());
         let ack = issue_ack(&ack, ks, self.me.signing_of(ks).ok_or_else(gone)?)?;
         Ok(Reply { status, ack: Some(ack), ..Reply::ok(body) })
     }

@@ -384,7 +384,7 @@ pub struct DatasetView {
     pub broken: Option<String>,
 }
 
-/// Set how fast the data of a deal may come, for as long as the node runs.
+/// Set how fast the data of a deal may come, over restarts too.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitRate {
@@ -562,6 +562,9 @@ pub struct Status {
     pub unanswered: u64,
     /// Why nothing is signed any more, where a peer has shown that this database is older than what was signed.
     pub stopped: Option<String>,
+    /// Why this machine's clock is wrong, where that can be seen.
+    #[serde(default)]
+    pub clock: Option<String>,
     /// Why `facts.json` cannot be read; until it can, nothing is shown to peers and no deal is decided.
     pub facts: Option<String>,
     /// Requests of strangers that were turned away since the start.

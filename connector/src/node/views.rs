@@ -187,6 +187,7 @@ impl Node {
             packs: Value::from(packs),
             unanswered,
             stopped: self.behind(),
+            clock: self.clock().await?,
             facts: PrivateFacts::read(&self.folder.facts()).err(),
             strangers: self.budgets.strangers(),
             resident: resident(),

@@ -101,6 +101,15 @@ impl Hand {
         hand
     }
 
+    /// Goes on with the node under the identity on the network that another ticket of it names.
+    pub(crate) fn follow(&mut self, ticket: &str) {
+        let ticket = Ticket::parse(ticket, now()).unwrap();
+        assert_eq!(*ticket.peer().did(), self.node);
+        self.peer = peer_id(&ticket.peer().ring().newest().unwrap().transport);
+        let addresses = ticket.addresses().iter().map(|a| a.as_str().to_owned());
+        self.addresses = addresses.filter(|a| a.starts_with('/')).collect();
+    }
+
     pub(crate) fn did(&self) -> String {
         self.desk.did.to_string()
     }

@@ -172,6 +172,82 @@ async fn a_certificate_is_looked_at_with_its_key_its_names_and_its_dates() {
     looked(&dir, &bad).await;
 }
 
+/// A proxy that answers every request with this.
+async fn proxy(answer: &'static str) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let Ok(byte) = socket.read_u8().await else { break };
+                head.push(byte);
+            }
+            assert!(head.starts_with(b"CONNECT naru.invalid:443 "), "nobody is disturbed");
+            let _ =
+                socket.write_all(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n").as_bytes()).await;
+        }
+    });
+    url
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_and_a_relay_are_asked_and_what_they_answer_is_told() {
+    // NET-10.4, NET-11.1
+    use naru::transport::{Config, Network, Transport};
+    let temp = Temp::new();
+    let dir = temp.join("firm");
+    naru::cli::init::create(&init(&dir, "firm", "KR", Some(0))).unwrap();
+    let toml = fs::read_to_string(dir.join("naru.toml")).unwrap();
+    let with =
+        |lines: &str| fs::write(dir.join("naru.toml"), format!("{toml}\n[network]\n{lines}\n")).unwrap();
+    let refused = [("proxy", Code::ProxyRefused)];
+    with(&format!("proxy = \"{}\"", proxy("502 Bad Gateway").await));
+    assert!(said(&looked(&dir, &[]).await, "proxy").contains("502"));
+    with(&format!("proxy = \"{}\"", proxy("407 Proxy Authentication Required").await));
+    let report = looked(&dir, &refused).await;
+    let item = report.checks.iter().find(|item| item.name == "proxy").unwrap();
+    assert!(item.message.contains("407") && item.hint.as_ref().unwrap().contains("NARU_PROXY_CREDENTIALS"));
+    assert!(item.hint_in(naru_protocol::error::Lang::Ko).unwrap().contains("넣으세요"));
+    // Nobody listens there; of the relays behind it nothing can be said then.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    with(&format!(
+        "proxy = \"http://{free}\"\nrelay = [\"/ip4/192.0.2.1/tcp/1/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN\"]"
+    ));
+    assert!(said(&looked(&dir, &refused).await, "proxy").contains("cannot be reached"));
+
+    let mut config = Config::new([9; 32], vec!["/ip4/127.0.0.1/tcp/0".to_owned()]);
+    config.network = Network { relays_others: true, ..Network::default() };
+    let (relay, _incoming) = Transport::start(config).await.unwrap();
+    let address = relay.listen_addrs()[0].clone();
+    with(&format!("relay = [\"{address}\"]"));
+    assert!(said(&looked(&dir, &[]).await, "relay").contains("shows while the node runs"));
+    let other = "12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
+    with(&format!("relay = [\"{}\"]", address.replace(relay.peer_id(), other)));
+    looked(&dir, &[("relay", Code::PeerMismatch)]).await;
+    with(&format!("relay = [\"/ip4/127.0.0.1/tcp/{}/p2p/{other}\"]", free.port()));
+    looked(&dir, &[("relay", Code::Unreachable)]).await;
+
+    // The running node has a place there only once the relay serves it.
+    with(&format!("relay = [\"{address}\"]"));
+    let node = naru::node::Node::open(&Folder::new(&dir)).await.unwrap();
+    let (stop, _) = tokio::sync::watch::channel(false);
+    naru::control::serve(node.clone(), &Folder::new(&dir), stop.clone()).await.unwrap();
+    let report = looked(&dir, &[]).await;
+    assert!(said(&report, "relay").contains("keeps no place"), "{report:#?}");
+    let id = naru::keys::show(&Folder::new(&dir)).unwrap().peer_id;
+    relay.set_served([id.as_str()]);
+    let started = std::time::Instant::now();
+    while !said(&looked(&dir, &[]).await, "relay").contains("keeps a place") {
+        assert!(started.elapsed() < crate::common::PATIENCE);
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    stop.send(true).unwrap();
+    node.close().await.unwrap();
+    relay.shutdown().await;
+}
+
 /// Runs the program; gives its exit code and what it wrote.
 fn naru(arguments: &[&str]) -> (Option<i32>, String, String) {
     let run =

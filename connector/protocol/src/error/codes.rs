@@ -696,9 +696,9 @@ codes! {
         "무엇이 맞지 않는지 메시지에 있습니다. 형식은 `naru help 명령`에서 확인하세요.";
     ClockWrong "clock_wrong" 500 Local
         "Clock of this machine went back"
-        "Set the clock and keep it synchronised; signing waits until it has caught up."
+        "Set the clock and keep it synchronised; partners refuse what is signed by a clock that is more than a minute off, and it is sent again once it is right."
         "이 컴퓨터의 시계가 뒤로 갔습니다"
-        "시계를 맞추고 동기화하세요. 시각이 따라잡을 때까지 서명을 멈춥니다.";
+        "시계를 맞추고 동기화하세요. 1분 넘게 틀린 시계로 서명한 것은 상대가 거절하며, 시계가 맞으면 다시 보냅니다.";
     ManagementToken "management_token" 401 Local
         "Management API was asked without a token that holds"
         "`naru token --dir FOLDER --scope read` prints one; it may have expired, been revoked, or be of another node."
@@ -734,6 +734,11 @@ codes! {
         "Name a file, or a folder with at least one file."
         "이 경로에 게시할 것이 없습니다"
         "파일 하나 또는 파일이 있는 폴더를 지정하세요.";
+    PublishLimit "publish_limit" 400 Local
+        "More than this node may publish"
+        "Publish a smaller folder, or have the operator raise `publish.max_size` or `publish.max_files` in naru.toml and restart the node."
+        "이 노드가 게시할 수 있는 한도를 넘습니다"
+        "더 작은 폴더를 게시하거나, 운영자가 naru.toml의 `publish.max_size` 또는 `publish.max_files`를 올린 뒤 노드를 다시 시작하세요.";
 
     // Evidence.
     EvidenceMalformed "evidence_malformed" 400 Local

@@ -63,6 +63,7 @@ impl Node {
         let (capability, negotiation) = (Mutex::default(), haul.negotiation);
         let link = Link { node: self.clone(), peer, base, transfer, negotiation, capability };
         let (exchange, counters) = (row.id, Arc::clone(&self.counters));
+        self.recall_pace(negotiation).await?;
         let arrived = self.flows.receive(row.id);
         let on_event = move |event: FetchEvent<'_>| match event {
             FetchEvent::Corrupt { path, chunk, tries } => {

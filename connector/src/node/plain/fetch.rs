@@ -123,6 +123,7 @@ impl Node {
             return Err(NodeError::refused(Code::PeerBlocked, peer.row.alias.clone()));
         }
         let paths = Part::of(out, &haul.dataset);
+        self.recall_pace(haul.negotiation).await?;
         let gauge = Gauge { node: self, negotiation: haul.negotiation, arrived: self.flows.receive(id) };
         let fetched = tokio::select! {
             fetched = self.fetch_all(&peer, place, out, &paths, &gauge) => fetched?,

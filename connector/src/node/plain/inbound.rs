@@ -25,6 +25,7 @@ use naru_protocol::{
     transfer as tra,
 };
 use serde_json::json as object;
+use tracing::Instrument as _;
 
 use super::{
     begin::pid_fits,
@@ -36,12 +37,13 @@ use super::{
 use crate::{
     node::{
         Node, NodeError,
-        inbound::{Reply, ours, read, refusal, versions, whole, write},
+        inbound::{Reply, note, ours, read, refusal, versions, whole, write},
         now_ms,
         received::Said,
         route::{ActRoute, DSP, Route},
     },
     store::{ExchangeKind, ExchangeRow, OurRole},
+    telemetry,
     transport::Peer as Connected,
 };
 
@@ -244,7 +246,14 @@ impl Node {
         content: &[u8],
     ) -> Reply {
         let mut pids = Pids::default();
-        match self.plain_try(&peer, &route, path, content, &mut pids).await {
+        let span = if let Route::Act(act) = &route {
+            telemetry::received(None, peer.id(), act.name())
+        } else {
+            telemetry::read(peer.id(), route.name())
+        };
+        let tried = self.plain_try(&peer, &route, path, content, &mut pids).instrument(span.clone()).await;
+        note(&span, &tried);
+        match tried {
             Ok(reply) => reply,
             Err(error) => {
                 let code = error.code();
@@ -357,6 +366,7 @@ impl Node {
         status: u16,
         body: Vec<u8>,
     ) -> Result<(u16, Vec<u8>), NodeError> {
+        telemetry::about(turn.row.id);
         let after = turn.after();
         let answered = turn.answer(status, body).await?;
         after.spawn(self);

@@ -9,6 +9,7 @@ use std::io;
 
 use axum::body::Body;
 use base64ct::{Base64, Encoding as _};
+use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper::header::{HOST, HeaderValue, PROXY_AUTHORIZATION};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -67,20 +68,23 @@ impl Proxy {
         io::Error::other(format!("{SAYS}{self} {said}"))
     }
 
+    /// What the proxy answers to `CONNECT authority`, and that only: whatever it opens is closed again.
+    ///
+    /// # Errors
+    /// It cannot be reached, or does not speak HTTP.
+    pub async fn answer(&self, authority: &str) -> io::Result<u16> {
+        let broken = |error: hyper::Error| self.failed(&format!("broke off: {error}"));
+        let request = self.request(authority)?;
+        let (mut sender, connection) = self.opened().await?;
+        let asked = async move { Ok(sender.send_request(request).await.map_err(broken)?.status().as_u16()) };
+        futures::join!(asked, connection.with_upgrades()).0
+    }
+
     /// A byte stream to `authority`, `host:port`, through the proxy.
     pub(super) async fn connect(&self, authority: &str) -> io::Result<Pipe> {
-        let reached = TcpStream::connect((self.host.as_str(), self.port)).await;
-        let socket = reached.map_err(|error| self.failed(&format!("cannot be reached: {error}")))?;
-        socket.set_nodelay(true)?;
-        let mut request = Request::builder().method(Method::CONNECT).uri(authority).header(HOST, authority);
-        if let Some(authorization) = &self.authorization {
-            request = request.header(PROXY_AUTHORIZATION, authorization);
-        }
-        let request = request.body(Body::empty()).map_err(io::Error::other)?;
         let broken = |error: hyper::Error| self.failed(&format!("broke off: {error}"));
-        let mut builder = hyper::client::conn::http1::Builder::new();
-        builder.max_buf_size(OUTER_HEAD);
-        let (mut sender, connection) = builder.handshake(TokioIo::new(socket)).await.map_err(broken)?;
+        let request = self.request(authority)?;
+        let (mut sender, connection) = self.opened().await?;
         let asked = async move {
             let answer = sender.send_request(request).await.map_err(broken)?;
             match answer.status() {
@@ -94,6 +98,24 @@ impl Proxy {
         // The connection is at its end when what it turned into is there; its own error is that of the request.
         let (upgraded, _) = futures::join!(asked, connection.with_upgrades());
         Ok(Pipe::of(TokioIo::new(upgraded?).compat()))
+    }
+
+    fn request(&self, authority: &str) -> io::Result<Request<Body>> {
+        let mut request = Request::builder().method(Method::CONNECT).uri(authority).header(HOST, authority);
+        if let Some(authorization) = &self.authorization {
+            request = request.header(PROXY_AUTHORIZATION, authorization);
+        }
+        request.body(Body::empty()).map_err(io::Error::other)
+    }
+
+    async fn opened(&self) -> io::Result<(SendRequest<Body>, Connection<TokioIo<TcpStream>, Body>)> {
+        let reached = TcpStream::connect((self.host.as_str(), self.port)).await;
+        let socket = reached.map_err(|error| self.failed(&format!("cannot be reached: {error}")))?;
+        socket.set_nodelay(true)?;
+        let mut builder = Builder::new();
+        builder.max_buf_size(OUTER_HEAD);
+        let broken = |error: hyper::Error| self.failed(&format!("broke off: {error}"));
+        builder.handshake(TokioIo::new(socket)).await.map_err(broken)
     }
 }
 

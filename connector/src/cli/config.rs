@@ -27,6 +27,7 @@ pub(super) enum Verb {
     #[command(after_help = examples::CONFIG_SHOW)]
     Show(At),
     /// Print a naru.toml with every setting and what it is for.
+    #[command(after_help = examples::CONFIG_EXAMPLE)]
     Example,
 }
 

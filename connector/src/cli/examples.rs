@@ -73,6 +73,13 @@ pub(super) const KEYS_ROTATE: &str = "Examples:
   naru stop --dir A && naru keys rotate --dir A && naru run --dir A
   naru stop --dir A && naru keys rotate --dir A --root /media/safe/root.key && naru run --dir A";
 
+pub(super) const KEYS_UNLOCK: &str = "Examples:
+  naru stop --dir A && naru keys unlock --dir A                # asks for the passphrase on the terminal
+  NARU_PASSPHRASE_FILE=/run/secrets/naru naru keys unlock --dir A";
+
+pub(super) const CONFIG_EXAMPLE: &str = "Examples:
+  naru config example >naru.toml.example";
+
 pub(super) const CONFIG_CHECK: &str = "Examples:
   naru config check --dir A              # also what `naru run --port 4900` would run with: --port 4900";
 

@@ -41,6 +41,7 @@ A service gets it by systemd: LoadCredential=naru-passphrase:/etc/naru/passphras
 with the root key. What the disk or a backup still has of the files as they were is not erased. To change it: unlock, then lock.")]
     Lock(Dir),
     /// Take the key files out of their passphrase.
+    #[command(after_help = examples::KEYS_UNLOCK)]
     Unlock(Dir),
     /// Print the lines that an auditor puts into the file of trust anchors, once it is sure whose key this is.
     #[command(after_help = "Examples:

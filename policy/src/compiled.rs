@@ -16,16 +16,19 @@ use wasmtime::CacheStore;
 use crate::limits;
 
 /// The first bytes of what [`export`] gives.
-const MAGIC: &[u8; 16] = b"naru compiled 1\n";
+const MAGIC: &[u8; 16] = b"naru compiled 2\n";
 /// Bytes of the SHA-256 that follows, over all that comes after it.
 const DIGEST: usize = 32;
+/// A function that nobody asked for so often in a row is left out. Some functions have another key each time; and a process
+/// that loads one pack must not throw away what others load.
+const IDLE: u8 = 8;
 
 /// One function's machine code.
 #[derive(Debug)]
 struct Code {
     bytes: Arc<[u8]>,
-    /// Asked for, or made, since it was taken in.
-    used: bool,
+    /// How often in a row it was written without having been asked for.
+    idle: u8,
 }
 
 #[derive(Debug, Default)]
@@ -38,12 +41,12 @@ struct Functions {
 
 impl Functions {
     /// Takes a function in, up to the limit of all together.
-    fn put(&mut self, key: &[u8], bytes: Arc<[u8]>, used: bool) -> bool {
+    fn put(&mut self, key: &[u8], bytes: Arc<[u8]>, idle: u8) -> bool {
         let size = key.len() + bytes.len();
         if self.bytes + size > limits::COMPILED_BYTES {
             return false;
         }
-        if self.code.insert(key.into(), Code { bytes, used }).is_none() {
+        if self.code.insert(key.into(), Code { bytes, idle }).is_none() {
             self.bytes += size;
         }
         true
@@ -67,25 +70,25 @@ impl Compiled {
     fn import(&self, bytes: &[u8]) -> Option<usize> {
         let entries = entries(bytes)?;
         let mut functions = self.functions();
-        for (key, code) in &entries {
+        for (idle, key, code) in &entries {
             // One that is here already was compiled by this process.
             if !functions.code.contains_key(*key) {
-                functions.put(key, Arc::from(*code), false);
+                functions.put(key, Arc::from(*code), idle.saturating_add(1));
             }
         }
         Some(entries.len())
     }
 
-    /// Everything, if something is new; without what nobody asked for, once that takes up much of the room.
+    /// Everything, if something is new, but for what nobody has asked for in a long time.
     fn export(&self) -> Option<Vec<u8>> {
         let functions = std::mem::take(&mut *self.functions());
         if !functions.fresh {
             return None;
         }
-        let roomy = functions.bytes <= limits::COMPILED_BYTES / 2;
         let mut out = MAGIC.to_vec();
         out.extend([0; DIGEST]);
-        for (key, code) in functions.code.iter().filter(|(_, code)| roomy || code.used) {
+        for (key, code) in functions.code.iter().filter(|(_, code)| code.idle < IDLE) {
+            out.push(code.idle);
             for part in [key, &*code.bytes] {
                 out.extend(u32::try_from(part.len()).unwrap_or(0).to_be_bytes());
                 out.extend_from_slice(part);
@@ -101,27 +104,33 @@ impl CacheStore for Compiled {
     fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
         let mut functions = self.functions();
         let code = functions.code.get_mut(key)?;
-        code.used = true;
+        code.idle = 0;
         Some(Cow::Owned(code.bytes.to_vec()))
     }
 
     fn insert(&self, key: &[u8], value: Vec<u8>) -> bool {
         let mut functions = self.functions();
-        let put = functions.put(key, value.into(), true);
+        // Some functions are compiled although they are here: that is nothing new.
+        if functions.code.get(key).is_some_and(|code| *code.bytes == *value) {
+            return true;
+        }
+        let put = functions.put(key, value.into(), 0);
         functions.fresh |= put;
         put
     }
 }
 
 /// What [`Compiled::export`] wrote, taken apart. None of it unless all of it is as it was written.
-fn entries(bytes: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+fn entries(bytes: &[u8]) -> Option<Vec<(u8, &[u8], &[u8])>> {
     let (digest, mut rest) = bytes.strip_prefix(MAGIC)?.split_at_checked(DIGEST)?;
     if bytes.len() > limits::COMPILED_FILE_BYTES || *digest != *Sha256::digest(rest) {
         return None;
     }
     let mut found = Vec::new();
     while !rest.is_empty() {
-        found.push((part(&mut rest)?, part(&mut rest)?));
+        let (idle, after) = rest.split_first()?;
+        rest = after;
+        found.push((*idle, part(&mut rest)?, part(&mut rest)?));
     }
     Some(found)
 }
@@ -173,16 +182,21 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_asks_for_any_more_makes_room() {
-        let half = limits::COMPILED_BYTES / 2;
-        let old = Compiled::default();
-        assert!(old.insert(b"a", vec![1; half / 2]) && old.insert(b"b", vec![2; half / 2]));
-        let next = Compiled::default();
-        assert_eq!(next.import(&old.export().unwrap()), Some(2));
-        assert!(next.get(b"a").is_some() && next.insert(b"c", vec![3]));
+    fn what_nobody_asks_for_any_more_is_left_out_in_the_end() {
+        let mut bytes = filled().export().unwrap();
+        for round in 1..=IDLE {
+            let next = Compiled::default();
+            assert_eq!(
+                next.import(&bytes),
+                Some(usize::from(round) + 1),
+                "both, and one for each round so far"
+            );
+            assert!(next.get(b"a").is_some() && next.insert(&[round], vec![round]));
+            bytes = next.export().unwrap();
+        }
         let last = Compiled::default();
-        assert_eq!(last.import(&next.export().unwrap()), Some(2));
-        assert!(last.get(b"a").is_some() && last.get(b"b").is_none() && last.get(b"c").is_some());
+        assert_eq!(last.import(&bytes), Some(usize::from(IDLE) + 1));
+        assert!(last.get(b"a").is_some() && last.get(b"b").is_none());
     }
 
     #[test]
@@ -204,6 +218,6 @@ mod tests {
         let one = Compiled::default();
         assert!(!one.insert(b"a", vec![0; limits::COMPILED_BYTES]));
         assert!(one.insert(b"a", vec![0; limits::COMPILED_BYTES - 1]) && !one.insert(b"b", vec![0]));
-        assert_eq!(one.export().unwrap().len(), limits::COMPILED_BYTES + 16 + 32 + 8);
+        assert_eq!(one.export().unwrap().len(), limits::COMPILED_BYTES + 16 + 32 + 9);
     }
 }

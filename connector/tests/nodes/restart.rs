@@ -196,7 +196,7 @@ async fn init_never_overwrites() {
     };
     let before = files(&temp.join("one"));
     let again = create(&init(&temp.join("one"), "other", "SG", None)).unwrap_err();
-    assert_eq!(again.code, Code::ConfigInvalid.as_str());
+    assert_eq!(again.code, Code::AlreadyInitialised.as_str());
     assert_eq!(files(&temp.join("one")), before);
     assert!(made.port > 0);
 }

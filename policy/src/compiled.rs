@@ -120,8 +120,11 @@ impl CacheStore for Compiled {
     }
 }
 
+/// How often it was idle, key and code of a function.
+type Entry<'a> = (u8, &'a [u8], &'a [u8]);
+
 /// What [`Compiled::export`] wrote, taken apart. None of it unless all of it is as it was written.
-fn entries(bytes: &[u8]) -> Option<Vec<(u8, &[u8], &[u8])>> {
+fn entries(bytes: &[u8]) -> Option<Vec<Entry<'_>>> {
     let (digest, mut rest) = bytes.strip_prefix(MAGIC)?.split_at_checked(DIGEST)?;
     if bytes.len() > limits::COMPILED_FILE_BYTES || *digest != *Sha256::digest(rest) {
         return None;

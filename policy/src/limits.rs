@@ -38,3 +38,14 @@ pub const FUEL: u64 = 500_000_000;
 pub const TIME: Duration = Duration::from_secs(15);
 /// How finely `TIME` is measured.
 pub const TICK: Duration = Duration::from_millis(100);
+
+/// Rules of one kind in an offer.
+pub const ODRL_RULES: usize = 32;
+/// Constraints of one rule, once its logic is unfolded.
+pub const ODRL_CLAUSES: usize = 64;
+/// Comparisons of one constraint, once its logic is unfolded.
+pub const ODRL_COMPARISONS: usize = 256;
+/// How deep logical constraints may lie in one another.
+pub const ODRL_LOGIC: usize = 8;
+/// Values on the right of one comparison.
+pub const ODRL_VALUES: usize = 512;

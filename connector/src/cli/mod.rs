@@ -26,6 +26,7 @@ mod log;
 mod logs;
 mod manual;
 mod output;
+mod policy;
 mod publish;
 mod queue;
 mod run;
@@ -67,6 +68,10 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> ExitCode {
     lang::choose(cli.lang);
+    // Asks no node, and its exit code says more than whether it was done.
+    if let Verb::Policy(verb) = &cli.verb {
+        return policy::run(verb, cli.json);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -129,6 +134,7 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Restore(args) => backup::restore(&args, json).await,
         Verb::Completions(args) => manual::completions(&args),
         Verb::Man(args) => manual::man(&args, json),
+        Verb::Policy(verb) => Ok(policy::run(&verb, json) == ExitCode::SUCCESS),
     }
 }
 

@@ -128,9 +128,9 @@ fn the_normal_form_is_the_one_given() {
         }
     }
     if bless {
-        let mut text = serde_json::to_string(&file).unwrap().replace("{\"name\":", "\n{\"name\":");
-        text = text.replace(",\n{", ",\n  {").replace("[\n{", "[\n  {");
-        text.push('\n');
+        let lines: Vec<String> =
+            file["cases"].as_array().unwrap().iter().map(|case| format!("  {case}")).collect();
+        let text = format!("{{\n \"cases\": [\n{}\n ]\n}}\n", lines.join(",\n"));
         std::fs::write(format!("{VECTORS}odrl.json"), text).unwrap();
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Prints results for people on standard output, or JSON with `--json`; errors go to standard error with a stable code,
 //! whose side they came from and what to do, as one JSON object with `--json`. Exit code 0 means that what was asked was done,
-//! 1 that it failed or was refused, 2 that the command line cannot be meant so.
+//! 1 that it failed or was refused, 2 that the command line cannot be meant so; `naru policy` has two more of its own.
 
 // Before the others: they print with its macros.
 #[macro_use]

@@ -191,7 +191,8 @@ fn value<'a>(
 /// Texts that say something, each once, in the offer's order; one only where the operator is said of one value.
 fn texts(operator: &str, place: &str, right: &Value) -> Result<Vec<String>, Refusal> {
     let mut found: Vec<String> = Vec::new();
-    for (at, item) in items(place, right) {
+    let unmangled = mangled(right);
+    for (at, item) in items(place, unmangled.as_ref().unwrap_or(right)) {
         let text = word(item).filter(|text| !text.is_empty() && *text != "unknown");
         let text = text.ok_or_else(|| Refusal::at(&at, "is no text that says something"))?;
         if !found.iter().any(|known| known == text) {
@@ -208,6 +209,12 @@ fn texts(operator: &str, place: &str, right: &Value) -> Result<Vec<String>, Refu
         ));
     }
     Ok(found)
+}
+
+/// Eclipse connectors send a list of several values as the text of its expanded form: `[{"@value":"DE"},{"@value":"KR"}]`.
+fn mangled(right: &Value) -> Option<Value> {
+    let text = word(right).filter(|text| text.starts_with("[{"))?;
+    serde_json::from_str(text).ok().filter(Value::is_array)
 }
 
 /// A text, or a whole number as text.

@@ -60,13 +60,6 @@ pub(super) fn odrl(args: &Odrl) -> Result<Answer, Failure> {
         Failure::new(Code::ArgumentInvalid, format!("{}: {refusal}", args.policy.display()))
     })?;
     let mut question = question(&args.when)?;
-    let asked_before = question.facts.get("assume_unverified").is_some();
-    if asked_before {
-        return Err(Failure::new(
-            Code::PolicyInput,
-            "assume_unverified: said on the command line, not in the facts",
-        ));
-    }
     question.facts["assume_unverified"] = json!(args.assume_unverified);
     let interpreter = Interpreter::load().map_err(|e| Failure::new(Code::PolicyBroken, e.to_string()))?;
     let outcome = interpreter.evaluate(&offer, &question.facts).map_err(|e| malformed(&e))?;
@@ -108,6 +101,11 @@ fn answer(engine: &Engine, outcome: Evaluation, question: &Question, more: Value
 /// Reads the facts and settles phase, side and time: the command line goes before the document, and nothing is guessed.
 fn question(when: &When) -> Result<Question, Failure> {
     let mut facts = read(&when.facts)?;
+    if facts.get("assume_unverified").is_some() {
+        let why =
+            "assume_unverified: said on the command line, where the answer shows it, and never in the facts";
+        return Err(Failure::new(Code::PolicyInput, why));
+    }
     let wrong = |name: &str, flag: &str| {
         let why = format!("{name}: neither {flag} nor the facts say it in a form that is understood");
         Failure::new(Code::ArgumentInvalid, why)

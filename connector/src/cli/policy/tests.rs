@@ -175,6 +175,10 @@ fn what_cannot_be_read_is_refused_with_a_code() {
         ("huge", huge.to_string()),
         ("deep", deep.to_string()),
         ("twice", twice),
+        (
+            "assumed",
+            json!({"assume_unverified": true, "phase": "transfer", "side": "exporter", "now": 1}).to_string(),
+        ),
     ] {
         let failure = eval(&files.write(name, &text), None, None, None).unwrap_err();
         assert!(is_bad_input(&failure) && failure.code == "policy_input", "{name}: {failure:?}");

@@ -302,5 +302,12 @@ fulfilled(d) := state if {
 	natural(input.transfer.completed_at)
 	input.transfer.completed_at > 0
 	input.transfer.deletion_confirmed_at == 0
-	state := truth(input.now <= (input.transfer.completed_at + d.within))
+	state := truth(input.now <= (runs_from(d) + d.within))
+}
+
+runs_from(d) := input.transfer.completed_at if d.after == "completion"
+
+runs_from(d) := input.contract.valid_from if {
+	d.after == "agreement"
+	natural(input.contract.valid_from)
 }

@@ -50,7 +50,9 @@ pub(super) fn eval(args: &Eval) -> Result<Answer, Failure> {
         split(engine.packs(), &question.facts, question.side).map_err(|e| malformed(&e))?;
     let input = assemble(engine.packs(), &shared, &private, &host).map_err(|e| malformed(&e))?;
     let digest = document_digest(&shared);
-    let more = json!({"shared_digest": digest, "left_out": left_out});
+    let more = json!({
+        "shared_digest": digest, "left_out": left_out, "assume_unverified": args.when.assume_unverified,
+    });
     answer(&engine, engine.evaluate(&input), &question, more)
 }
 
@@ -59,8 +61,7 @@ pub(super) fn odrl(args: &Odrl) -> Result<Answer, Failure> {
     let offer: Normal = odrl::normalise(&offer).map_err(|refusal| {
         Failure::new(Code::ArgumentInvalid, format!("{}: {refusal}", args.policy.display()))
     })?;
-    let mut question = question(&args.when)?;
-    question.facts["assume_unverified"] = json!(args.assume_unverified);
+    let question = question(&args.when)?;
     let interpreter = Interpreter::load().map_err(|e| Failure::new(Code::PolicyBroken, e.to_string()))?;
     let outcome = interpreter.evaluate(&offer, &question.facts).map_err(|e| malformed(&e))?;
     let warnings: Vec<Value> = offer
@@ -69,7 +70,7 @@ pub(super) fn odrl(args: &Odrl) -> Result<Answer, Failure> {
         .map(|warning| json!({"pointer": warning.pointer, "en": warning.text.en, "ko": warning.text.ko}))
         .collect();
     let more = json!({
-        "hypothetical": offer.hypothetical, "assume_unverified": args.assume_unverified, "warnings": warnings,
+        "hypothetical": offer.hypothetical, "assume_unverified": args.when.assume_unverified, "warnings": warnings,
         "policy": offer.document, "policy_digest": document_digest(&offer.document),
     });
     answer(interpreter.engine(), outcome, &question, more)
@@ -123,6 +124,7 @@ fn question(when: &When) -> Result<Question, Failure> {
     };
     let at = when.at.or_else(|| facts.get("now").and_then(Value::as_u64));
     let at = at.filter(|at| *at <= naru_policy::limits::INTEGER).ok_or_else(|| wrong("now", "--at"))?;
+    facts["assume_unverified"] = json!(when.assume_unverified);
     facts["phase"] = json!(phase);
     facts["side"] = json!(if side == Side::Exporter { "exporter" } else { "importer" });
     facts["now"] = json!(at);

@@ -95,6 +95,9 @@ pub(super) struct When {
     /// The time of the question, seconds since 1970; `now` of the facts otherwise.
     #[arg(long, value_name = "SECONDS")]
     at: Option<u64>,
+    /// Rely on reference data that nobody has verified; the answer says so.
+    #[arg(long)]
+    assume_unverified: bool,
 }
 
 /// A question to the packs of law.
@@ -112,9 +115,6 @@ pub(super) struct Odrl {
     policy: PathBuf,
     #[command(flatten)]
     when: When,
-    /// Rely on reference data that nobody has verified; the answer says so.
-    #[arg(long)]
-    assume_unverified: bool,
 }
 
 /// A day.

@@ -56,7 +56,7 @@ fn merge(into: &mut Value, from: &Value) {
 
 fn when(facts: &Path, phase: Option<&str>, side: Option<&str>, at: Option<u64>) -> When {
     let owned = |text: Option<&str>| text.map(str::to_owned);
-    When { facts: facts.to_owned(), phase: owned(phase), side: owned(side), at }
+    When { facts: facts.to_owned(), phase: owned(phase), side: owned(side), at, assume_unverified: false }
 }
 
 fn eval(
@@ -118,11 +118,12 @@ fn a_denial_and_a_gap_are_told_apart() {
         ko.starts_with("거부 (transfer, exporter") && ko.contains("POST-PUR-001") && ko.contains("조치: "),
         "{ko}"
     );
-    whole["transfer"]["purpose"] = json!(null);
+    whole["transfer"]["purpose"] = json!("quality_analysis");
+    whole["contract"]["retention_days"] = json!(null);
     let facts = files.write("open.json", &whole.to_string());
     let answer = eval(&facts, None, None, None).unwrap();
     assert_eq!(exit(&answer), 4);
-    assert!(tell::text(&answer, Lang::En).contains("CORE-001 (/transfer/purpose)"));
+    assert!(tell::text(&answer, Lang::En).contains("CORE-001 (/contract/retention_days)"));
     // A country that is not said leaves no pack out.
     whole["provider"]["country"] = json!(7);
     let facts = files.write("nowhere.json", &whole.to_string());
@@ -194,7 +195,7 @@ fn an_offer_is_judged_as_the_agreement_that_it_would_become() {
     let facts = files.write("facts.json", &ordinary("negotiation", "importer").to_string());
     let ask = |offer: &Value, assume_unverified| {
         let policy = files.write("offer.json", &offer.to_string());
-        ask::odrl(&Odrl { policy, when: when(&facts, None, None, None), assume_unverified })
+        ask::odrl(&Odrl { policy, when: When { assume_unverified, ..when(&facts, None, None, None) } })
     };
     let constraint = json!([{"leftOperand": "purpose", "operator": "eq", "rightOperand": "quality_analysis"},
         {"leftOperand": "spatial", "operator": "isPartOf", "rightOperand": "CPTPP"}]);

@@ -65,7 +65,7 @@ pub fn assemble<'a>(
 const HOST_FACTS: [&str; 3] = ["/now", "/phase", "/side"];
 
 /// Members that belong to one part whether a rule of the packs at hand reads them or not (POL-1.3, ODR-5.2).
-const KNOWN: [(&str, Held); 14] = [
+const KNOWN: [(&str, Held); 16] = [
     ("/approvals", Held::Private),
     ("/assume_unverified", Held::Host),
     ("/consumer/identity", Held::Host),
@@ -80,6 +80,8 @@ const KNOWN: [(&str, Held); 14] = [
     ("/transfer/completed_at", Held::Host),
     ("/transfer/deletion_confirmed_at", Held::Host),
     ("/transfer/occurrence", Held::Host),
+    ("/transfer/onward_events", Held::Host),
+    ("/transfer/performed", Held::Host),
 ];
 
 /// Of these, what an exporter alone holds: an importer is not asked about it and does not see it.

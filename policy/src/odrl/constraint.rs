@@ -12,8 +12,8 @@ use crate::limits;
 /// One constraint as it is written, logic unfolded into a tree.
 enum Tree {
     One(Value),
-    And(Vec<Tree>),
-    Or(Vec<Tree>),
+    And(Vec<Self>),
+    Or(Vec<Self>),
     /// Exactly one of these comparisons.
     Xone(Value),
 }

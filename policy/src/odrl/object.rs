@@ -60,7 +60,9 @@ pub(super) fn items<'a>(place: &str, value: &'a Value) -> Vec<(String, &'a Value
         Value::Array(list) => {
             list.iter().enumerate().map(|(n, item)| (format!("{place}/{n}"), item)).collect()
         }
-        one => vec![(place, one)],
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            vec![(place, value)]
+        }
     }
 }
 

@@ -11,6 +11,7 @@ cd "$(dirname "$0")"
 version=1.22.2
 revision=2026-11-27.2
 packs="core dpa kr post sg"
+modules="odrl" # no packs of law: built alike, in a table of their own, since no deal pins them
 
 opa=${OPA:-$(command -v opa || true)}
 [ -n "$opa" ] || opa=$(go env GOPATH 2>/dev/null)/bin/opa
@@ -49,9 +50,10 @@ compile() { # pack, source folders...
 }
 
 cd rego
-for pack in $packs; do
+for pack in $packs $modules; do
   case $pack in
     core | dpa) compile "$pack" lib agreements "$pack" ;;
+    odrl) compile "$pack" "$pack" ;;
     *) compile "$pack" lib "$pack" ;;
   esac
 done
@@ -64,9 +66,9 @@ for name in *.rego; do
 done
 cd "$here"
 
-{
+table() { # names...
   echo "# name revision wasm data manifest pack-digest (base64url of SHA-256; opa $version)"
-  for pack in $packs; do
+  for pack in "$@"; do
     bundle=$out/bundles/$pack.tar.gz
     wasm=$(tar -xzOPf "$bundle" /policy.wasm | digest)
     data=$(tar -xzOPf "$bundle" /data.json | digest)
@@ -74,7 +76,9 @@ cd "$here"
     whole=$(printf '{"data":"%s","manifest":"%s","wasm":"%s"}' "$data" "$manifest" "$wasm" | digest)
     echo "$pack $revision $wasm $data $manifest $whole"
   done
-} >"$out/bundles/DIGESTS"
+}
+table $packs >"$out/bundles/DIGESTS"
+table $modules >"$out/bundles/MODULES"
 
 if [ "$out" != "$here" ]; then
   status=0

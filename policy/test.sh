@@ -6,9 +6,10 @@ cd "$(dirname "$0")/rego"
 opa=${OPA:-$(command -v opa || true)}
 [ -n "$opa" ] || opa=$(go env GOPATH)/bin/opa
 
-for pack in core dpa kr post sg; do
+for pack in core dpa kr post sg odrl; do
   case $pack in
     core | dpa) sources="lib agreements $pack" ;;
+    odrl) sources=$pack ;;
     *) sources="lib $pack" ;;
   esac
   echo "$pack"

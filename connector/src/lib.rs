@@ -15,6 +15,7 @@ pub mod demo;
 pub mod keys;
 pub mod manage;
 pub mod node;
+pub mod remedies;
 pub mod store;
 pub mod telemetry;
 pub mod templates;

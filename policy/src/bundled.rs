@@ -9,3 +9,6 @@ pub const PACKS: [(&str, &[u8]); 5] = [
     ("post", include_bytes!("../bundles/post.tar.gz")),
     ("sg", include_bytes!("../bundles/sg.tar.gz")),
 ];
+
+/// The module that says what offers mean (`odrl/`, ODR). It is no pack of law and not among those that a deal pins.
+pub const ODRL: &[u8] = include_bytes!("../bundles/odrl.tar.gz");

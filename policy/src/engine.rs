@@ -69,6 +69,11 @@ impl Engine {
         }
     }
 
+    /// One bundle that is asked by itself and is no pack of law.
+    pub(crate) fn alone(bundle: Bundle) -> Self {
+        Self { bundles: vec![bundle] }
+    }
+
     /// The packs of this engine that a deal between parties of these countries needs: those without a jurisdiction
     /// and those of one of the countries.
     #[must_use]

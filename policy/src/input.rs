@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::limits;
 use crate::pack::{Held, Pack};
+use crate::result::Side;
 
 /// Why three parts make no input document.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -62,6 +63,100 @@ pub fn assemble<'a>(
 
 /// Facts that every pack reads and none lists.
 const HOST_FACTS: [&str; 3] = ["/now", "/phase", "/side"];
+
+/// Members that belong to one part whether a rule of the packs at hand reads them or not (POL-1.3, ODR-5.2).
+const KNOWN: [(&str, Held); 16] = [
+    ("/approvals", Held::Private),
+    ("/assume_unverified", Held::Host),
+    ("/consumer/identity", Held::Host),
+    ("/consumer/red_flags", Held::Private),
+    ("/consumer/sanctions", Held::Private),
+    ("/contract/signed_by", Held::Host),
+    ("/now", Held::Host),
+    ("/phase", Held::Host),
+    ("/provider/identity", Held::Host),
+    ("/side", Held::Host),
+    ("/stop_orders", Held::Private),
+    ("/transfer/completed_at", Held::Host),
+    ("/transfer/deletion_confirmed_at", Held::Host),
+    ("/transfer/occurrence", Held::Host),
+    ("/transfer/onward_events", Held::Host),
+    ("/transfer/performed", Held::Host),
+];
+
+/// Of these, what an exporter alone holds: an importer is not asked about it and does not see it.
+const EXPORTERS: [&str; 3] = ["/approvals", "/consumer/red_flags", "/consumer/sanctions"];
+
+/// One document taken apart into the three that [`assemble`] puts together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// In the terms.
+    pub shared: Value,
+    /// This side's own.
+    pub private: Value,
+    /// Added by the node.
+    pub host: Value,
+    /// Pointers that were in the document and that this side would never see.
+    pub left_out: Vec<String>,
+}
+
+/// Take one whole document apart, for whoever asks without a node: every fact goes to the part that `packs` say it is
+/// held in, and what no rule reads is shared.
+///
+/// # Errors
+/// [`InputError::NoObject`].
+pub fn split<'a>(
+    packs: impl IntoIterator<Item = &'a Pack>,
+    document: &Value,
+    side: Side,
+) -> Result<Parts, InputError> {
+    if !document.is_object() {
+        return Err(InputError::NoObject("whole"));
+    }
+    let mut held: BTreeMap<String, Held> = KNOWN.iter().map(|(at, held)| ((*at).to_owned(), *held)).collect();
+    for pack in packs {
+        held.extend(pack.facts.iter().map(|(pointer, fact)| (pointer.clone(), fact.held)));
+    }
+    let mut parts = Parts {
+        shared: document.clone(),
+        private: Value::Object(Map::new()),
+        host: Value::Object(Map::new()),
+        left_out: Vec::new(),
+    };
+    for (pointer, held) in held {
+        let into = match held {
+            Held::Shared => continue,
+            Held::Private => &mut parts.private,
+            Held::Host => &mut parts.host,
+        };
+        let Some(value) = take(&mut parts.shared, &pointer) else { continue };
+        if side == Side::Importer && EXPORTERS.contains(&pointer.as_str()) {
+            parts.left_out.push(pointer);
+        } else {
+            put(into, &pointer, value);
+        }
+    }
+    Ok(parts)
+}
+
+/// Removes the value at a pointer that leads through objects alone.
+fn take(document: &mut Value, pointer: &str) -> Option<Value> {
+    let (parent, name) = pointer.rsplit_once('/')?;
+    document.pointer_mut(parent)?.as_object_mut()?.remove(name)
+}
+
+/// Puts a value where one was taken, with the objects that lead there; nothing stands in its way.
+fn put(document: &mut Value, pointer: &str, value: Value) {
+    let mut place = document;
+    for name in pointer.split('/').skip(1) {
+        if place.is_null() {
+            *place = Value::Object(Map::new());
+        }
+        let Some(members) = place.as_object_mut() else { return };
+        place = members.entry(name).or_insert(Value::Null);
+    }
+    *place = value;
+}
 
 fn union(whole: &mut Map<String, Value>, part: &Map<String, Value>, path: &str) -> Result<(), InputError> {
     for (name, value) in part {

@@ -24,6 +24,7 @@ mod gate;
 mod input;
 mod jcs;
 pub mod limits;
+pub mod odrl;
 mod pack;
 mod program;
 mod remedy;
@@ -32,7 +33,7 @@ mod result;
 pub use bundle::{Bundle, BundleError};
 pub use digest::{document_digest, pack_digest, sha256};
 pub use engine::{Engine, EngineError};
-pub use input::{InputError, assemble};
+pub use input::{InputError, Parts, assemble, split};
 pub use pack::{
     Condition, Disclose, Evaluator, Fact, Held, InForce, Lang, Pack, Rule, RuleRemedy, Source, Text,
 };

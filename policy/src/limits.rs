@@ -43,3 +43,14 @@ pub const TICK: Duration = Duration::from_millis(100);
 pub const COMPILED_BYTES: usize = 64 << 20;
 /// The same as it is written to a file: with a length before each part.
 pub const COMPILED_FILE_BYTES: usize = COMPILED_BYTES + (8 << 20);
+
+/// Rules of one kind in an offer.
+pub const ODRL_RULES: usize = 32;
+/// Constraints of one rule, once its logic is unfolded.
+pub const ODRL_CLAUSES: usize = 64;
+/// Comparisons of one constraint, once its logic is unfolded.
+pub const ODRL_COMPARISONS: usize = 256;
+/// How deep logical constraints may lie in one another.
+pub const ODRL_LOGIC: usize = 8;
+/// Values on the right of one comparison.
+pub const ODRL_VALUES: usize = 512;

@@ -71,6 +71,7 @@ const RUNNERS: &[(&str, Runner)] = &[
     ("negotiation/arrows", Alone(deals::arrows)),
     ("negotiation/exchanges", Alone(deals::exchanges)),
     ("negotiation/messages", Alone(deals::messages)),
+    ("policy/odrl", Alone(policy::odrl)),
     ("policy/ordinary", Alone(policy::ordinary)),
     ("policy/rules", Alone(policy::rules)),
 ];

@@ -31,3 +31,8 @@ pub(super) fn ordinary(file: &Value) -> Vec<Case> {
 pub(super) fn rules(file: &Value) -> Vec<Case> {
     without_engine(file, "vectors")
 }
+
+/// Offers, their normal form and what they say.
+pub(super) fn odrl(file: &Value) -> Vec<Case> {
+    without_engine(file, "cases")
+}

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::{
-    backup, check, config, distrust, events, examples, explain, init, keys, lang::Asked, log, manual,
+    backup, check, config, distrust, events, examples, explain, init, keys, lang::Asked, log, manual, policy,
     publish, queue, token,
 };
 use crate::demo;
@@ -126,6 +126,9 @@ pub(super) enum Verb {
     Completions(manual::Completions),
     /// Write manual pages.
     Man(manual::Man),
+    /// Ask the rules and the terms of an offer a question of your own, without a node.
+    #[command(subcommand)]
+    Policy(policy::Verb),
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -14,6 +14,7 @@ Exit codes:
   0  what was asked is done
   1  it failed, or was refused: by this node, the peer, or the rules; standard error says which and what to do
   2  the command line cannot be meant so (code argument_invalid)
+  3, 4  `naru policy` alone: denied, undetermined
 
 `naru help COMMAND` has examples. Errors have stable codes: spec/11-limits-and-errors.md.";
 

@@ -2,7 +2,7 @@
 //!
 //! Prints results for people on standard output, or JSON with `--json`; errors go to standard error with a stable code,
 //! whose side they came from and what to do, as one JSON object with `--json`. Exit code 0 means that what was asked was done,
-//! 1 that it failed or was refused, 2 that the command line cannot be meant so.
+//! 1 that it failed or was refused, 2 that the command line cannot be meant so; `naru policy` has two more of its own.
 
 // Before the others: they print with its macros.
 #[macro_use]
@@ -27,6 +27,7 @@ mod log;
 mod logs;
 mod manual;
 mod output;
+mod policy;
 mod publish;
 mod queue;
 mod run;
@@ -70,6 +71,10 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli) -> ExitCode {
     lang::choose(cli.lang);
+    // Asks no node, and its exit code says more than whether it was done.
+    if let Verb::Policy(verb) = &cli.verb {
+        return policy::run(verb, cli.json);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -132,6 +137,7 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Restore(args) => backup::restore(&args, json).await,
         Verb::Completions(args) => manual::completions(&args),
         Verb::Man(args) => manual::man(&args, json),
+        Verb::Policy(verb) => Ok(policy::run(&verb, json) == ExitCode::SUCCESS),
     }
 }
 

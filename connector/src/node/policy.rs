@@ -3,7 +3,7 @@
 //! Law is never judged here: the packs do that. What comes back is kept as bytes, so that anybody given the record, the
 //! input and the packs can execute it again.
 
-use naru_policy::{Engine, Evaluation, Lang, PeerView, ResultDoc, assemble};
+use naru_policy::{Engine, Evaluation, PeerView, ResultDoc, assemble};
 use naru_protocol::{
     encoding::{Digest, Id},
     error::Code,
@@ -244,30 +244,12 @@ impl Node {
     pub(super) fn explain(&self, row: &EvaluationRow) -> Option<Value> {
         let record = EvaluationRecord::parse(&row.record).ok()?;
         let result: ResultDoc = serde_json::from_value(record.result.clone()).ok()?;
-        let english = self.engine.remedies(&result, Lang::En);
-        let korean = self.engine.remedies(&result, Lang::Ko);
-        let explained: Vec<Value> = english
-            .iter()
-            .zip(&korean)
-            .map(|(en, ko)| {
-                object!({
-                    "id": en.id, "detail": en.detail, "law": article(&en.law, &en.article),
-                    "kind": en.kind,
-                    "en": {"title": en.title, "reason": en.reason, "remedy": en.text, "law": article(&en.law, &en.article)},
-                    "ko": {"title": ko.title, "reason": ko.reason, "remedy": ko.text, "law": article(&ko.law, &ko.article)},
-                })
-            })
-            .collect();
+        let explained = crate::remedies::explained(&self.engine, &result);
         Some(object!({
             "record": row.digest, "phase": row.phase, "side": row.side.as_str(), "result": record.result,
             "explained": explained,
         }))
     }
-}
-
-/// A law with its article, where it has one.
-fn article(law: &str, article: &str) -> String {
-    format!("{law} {article}").trim_end().to_owned()
 }
 
 /// The result of an engine that gave none: it allows nothing and names its packs.

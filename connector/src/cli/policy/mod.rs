@@ -1,0 +1,164 @@
+//! `naru policy`: questions to the rules that an author or an auditor may ask without a node, a folder or a network
+//! (spec chapter 05b, ODR-5). Nothing is signed, sent, logged or kept.
+//!
+//! `eval` gives one whole document of facts to the packs of law, `odrl` an offer and the facts to the module that says what
+//! offers mean, `rules` lists the rules and which of them are live on a day. How questions are read is in `ask`, how answers
+//! are told in `tell`.
+
+mod ask;
+mod tell;
+#[cfg(test)]
+mod tests;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use naru_protocol::error::Code;
+
+use self::ask::{Answer, Decision};
+use super::complain::complain;
+use crate::control::Failure;
+
+/// Exit code of a denial.
+const DENIED: u8 = 3;
+/// Exit code where the facts at hand decide nothing.
+const UNDETERMINED: u8 = 4;
+/// Exit code of a question that cannot be asked, as for a wrong command line.
+const BAD_INPUT: u8 = 2;
+
+const EXAMPLES: &str = "\
+Examples:
+  naru policy eval --facts facts.json --phase transfer --side exporter
+  naru policy odrl --policy offer.json --facts facts.json --json
+  naru policy rules --date 2026-12-01";
+
+const EVAL: &str = "\
+Examples:
+  naru policy eval --facts facts.json --phase negotiation --side importer
+  naru policy eval --facts facts.json --phase transfer --side exporter --at 1795424400 --json
+
+FACTS is one JSON object with the members of spec/05-policy.md: shared facts, private ones and those that a node adds lie in
+one document, and are told apart here. Members that no rule reads are tolerated. `--phase`, `--side` and `--at` go before what
+the document says; no clock is read.
+
+Exit codes:
+  0  allowed; at catalog: visible
+  1  the rules could not be run (policy_broken, policy_exhausted, policy_result)
+  2  the question cannot be asked: unreadable, too large or malformed facts, no phase, side or time
+  3  denied; at catalog: hidden
+  4  undetermined: nothing denies, and facts are missing
+This is no legal advice.";
+
+const ODRL: &str = "\
+Examples:
+  naru policy odrl --policy offer.json --facts facts.json --phase negotiation --side importer
+  naru policy odrl --policy offer.json --facts facts.json --at 1795424400 --json
+
+An offer is judged as the agreement that it would become, and the answer says that it is hypothetical. What of the offer is
+not understood is refused by its place. Only the offer is judged here, not the law: `naru policy eval` does that.
+
+Exit codes: 0 permitted, 1 the module could not be run, 2 the offer or the facts cannot be read, 3 denied, 4 undetermined.";
+
+const RULES: &str = "\
+Examples:
+  naru policy rules                      # today
+  naru policy rules --date 2026-12-01 --json
+
+A day begins at 00:00 UTC.";
+
+/// What `naru policy` does.
+#[derive(Debug, Clone, clap::Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(super) enum Verb {
+    /// Ask the packs of law about one document of facts.
+    #[command(after_help = EVAL)]
+    Eval(Eval),
+    /// Ask what an offer says to one document of facts.
+    #[command(after_help = ODRL)]
+    Odrl(Odrl),
+    /// List the rules, and which of them are live on a day.
+    #[command(after_help = RULES)]
+    Rules(Rules),
+}
+
+/// Which point of which deal is meant; what is not given stands in the facts.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct When {
+    /// A file with the facts: one JSON object.
+    #[arg(long)]
+    facts: PathBuf,
+    /// The point at which it is asked; `phase` of the facts otherwise.
+    #[arg(long, value_parser = ["catalog", "negotiation", "transfer", "monitor"])]
+    phase: Option<String>,
+    /// Whose rules are asked; `side` of the facts otherwise.
+    #[arg(long, value_parser = ["exporter", "importer"])]
+    side: Option<String>,
+    /// The time of the question, seconds since 1970; `now` of the facts otherwise.
+    #[arg(long, value_name = "SECONDS")]
+    at: Option<u64>,
+    /// Rely on reference data that nobody has verified; the answer says so.
+    #[arg(long)]
+    assume_unverified: bool,
+}
+
+/// A question to the packs of law.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Eval {
+    #[command(flatten)]
+    when: When,
+}
+
+/// A question about an offer.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Odrl {
+    /// A file with the offer, agreement or set: one JSON object in ODRL.
+    #[arg(long)]
+    policy: PathBuf,
+    #[command(flatten)]
+    when: When,
+}
+
+/// A day.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Rules {
+    /// A day (2026-12-01), a time with its zone, or seconds since 1970; now otherwise.
+    #[arg(long)]
+    date: Option<String>,
+}
+
+/// Does it, and says by its exit code what came of it.
+pub(super) fn run(verb: &Verb, json: bool) -> ExitCode {
+    let answered = match verb {
+        Verb::Eval(args) => ask::eval(args).map(Some),
+        Verb::Odrl(args) => ask::odrl(args).map(Some),
+        Verb::Rules(args) => ask::rules(args).map(|listed| {
+            tell::rules(&listed, json);
+            None
+        }),
+    };
+    match answered {
+        Ok(Some(answer)) => {
+            tell::answer(&answer, json);
+            ExitCode::from(exit(&answer))
+        }
+        Ok(None) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let told = complain(&failure, json);
+            if is_bad_input(&failure) { ExitCode::from(BAD_INPUT) } else { told }
+        }
+    }
+}
+
+fn exit(answer: &Answer) -> u8 {
+    match answer.decision {
+        Decision::Allow => 0,
+        Decision::Deny => DENIED,
+        Decision::Undetermined => UNDETERMINED,
+    }
+}
+
+/// Whether it is the question that is wrong, and not the rules.
+fn is_bad_input(failure: &Failure) -> bool {
+    [Code::ArgumentInvalid, Code::FileUnusable, Code::PolicyInput]
+        .iter()
+        .any(|code| failure.code == code.as_str())
+}

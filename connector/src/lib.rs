@@ -14,6 +14,7 @@ pub mod demo;
 pub mod keys;
 pub mod manage;
 pub mod node;
+pub mod scan;
 pub mod store;
 pub mod templates;
 pub mod transport;

@@ -18,6 +18,7 @@ mod distrust;
 mod events;
 mod examples;
 mod explain;
+mod found;
 mod get;
 pub mod init;
 mod keys;

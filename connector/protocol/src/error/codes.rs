@@ -734,6 +734,11 @@ codes! {
         "Name a file, or a folder with at least one file."
         "이 경로에 게시할 것이 없습니다"
         "파일 하나 또는 파일이 있는 폴더를 지정하세요.";
+    DeclarationContradicted "declaration_contradicted" 409 Local
+        "What the files hold contradicts what is declared"
+        "Take what was found out of the files, or declare it: `--fact personal.kind=personal` with `personal.identifiers`. If it is not what it looks like, `--despite-findings` publishes and keeps that in the listing."
+        "파일에 있는 것이 선언한 것과 어긋납니다"
+        "찾은 것을 파일에서 지우거나 선언하세요: `--fact personal.kind=personal` 과 `personal.identifiers`. 보이는 것과 다르다면 `--despite-findings` 로 게시하며, 그 사실이 목록에 남습니다.";
 
     // Evidence.
     EvidenceMalformed "evidence_malformed" 400 Local

@@ -242,10 +242,12 @@ fn report(
     mut gather: Gather,
     held: Option<Media>,
 ) -> FileReport {
-    // A path can carry values too.
-    gather.begin_text(Some("path".to_owned()));
-    let _ = gather.cell(0, None, path);
-    let (findings, told) = gather.finish();
+    let (mut findings, told) = gather.finish();
+    // A path can carry values too; it says nothing of what the file holds.
+    let mut names = Gather::new(year);
+    names.begin_text(Some("path".to_owned()));
+    let _ = names.cell(0, None, path);
+    findings.extend(names.finish().0);
     let media = held.or(told);
     FileReport {
         path: find::without_values(path, year),

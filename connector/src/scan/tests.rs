@@ -258,7 +258,8 @@ fn what_is_not_read_is_unknown() {
         ("a.parquet", b"PAR1xxxxPAR1", Reason::Damaged),
         ("a.hwp", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Reason::Damaged),
     ] {
-        assert_eq!(scan(path, bytes).reading, Reading::Unread { reason }, "{path}");
+        let report = scan(path, bytes);
+        assert_eq!((report.reading, report.media), (Reading::Unread { reason }, None), "{path}");
     }
     let mut report = Report::default();
     report.add(scan("a.bin", &[0, 1, 2, 3, 0xff]));

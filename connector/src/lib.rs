@@ -16,6 +16,7 @@ pub mod keys;
 pub mod manage;
 pub mod node;
 pub mod remedies;
+pub mod scan;
 pub mod store;
 pub mod telemetry;
 pub mod templates;

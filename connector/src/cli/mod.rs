@@ -19,6 +19,7 @@ mod distrust;
 mod events;
 mod examples;
 mod explain;
+mod found;
 mod get;
 pub mod init;
 mod keys;

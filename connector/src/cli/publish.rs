@@ -14,6 +14,7 @@ use super::{
     absolute,
     args::Dir,
     bar::Bar,
+    found,
     lang::{lang, pick},
     read_json, show, watch,
 };
@@ -36,7 +37,11 @@ A version never changes, and agreements keep the one that they are about. Files 
 changes is refused from then on; --copy keeps a copy in the node's folder instead, which --watch wants as a rule.
 
 What you declare is signed in the listing as your own word. Without it facts stay unknown, and no deal comes about until they
-are supplied; `publish` then prints which. `naru templates` lists the templates.")]
+are supplied; `publish` then prints which. `naru templates` lists the templates.
+
+The files are looked through for numbers of persons, addresses, vehicles and positions; what is found is shown by its shape, never
+as it stands. What could not be read is unknown. Where checked numbers of persons are found in data declared to have none,
+nothing is published, unless with --despite-findings, which the listing then says.")]
 pub(super) struct Publish {
     #[command(flatten)]
     pub(super) at: Dir,
@@ -70,6 +75,9 @@ pub(super) struct Publish {
     /// Keep a copy of the files in the node's folder and serve that: later changes of the files do not matter.
     #[arg(long)]
     pub(super) copy: bool,
+    /// Publish although files hold what the declaration denies; the listing says so (`scan.despite`).
+    #[arg(long)]
+    pub(super) despite_findings: bool,
     /// Stay, and publish a version whenever the files have changed and settled; until Ctrl-C.
     #[arg(long)]
     pub(super) watch: bool,
@@ -161,20 +169,26 @@ pub(super) async fn publish(args: Publish, json: bool) -> Result<bool, Failure> 
     });
     let dir = args.at.dir.as_path();
     if !args.watch {
-        return one(dir, &request, json).await.map(|_| true);
+        return one(dir, request, args.despite_findings, json).await.map(|_| true);
     }
     let settle = Duration::from_secs(args.settle);
     watch::run(&path, settle, json, args.version_of, async |dataset| {
         let mut request = request.clone();
         request["version_of"] = json!(dataset);
-        one(dir, &request, json).await
+        one(dir, request, args.despite_findings, json).await
     })
     .await
 }
 
-/// Publishes once and says what came of it.
-async fn one(dir: &Path, request: &Value, json: bool) -> Result<Value, Failure> {
-    let mut made = hashed(dir, request, json).await?;
+/// Publishes once and says what was found and what came of it.
+async fn one(dir: &Path, mut request: Value, despite: bool, json: bool) -> Result<Value, Failure> {
+    let scanned = found::look(Path::new(request["path"].as_str().unwrap_or_default())).await?;
+    if !json {
+        print!("{}", found::text(&scanned));
+    }
+    found::hold(&mut request["facts"], &scanned, despite)?;
+    let mut made = hashed(dir, &request, json).await?;
+    made["scan"] = json!(scanned);
     if made["unchanged"] == true {
         if json {
             println!("{made}");

@@ -236,10 +236,10 @@ pub(super) struct Publication {
 }
 
 /// A file found in the folder.
-pub(super) struct Found {
+pub(crate) struct Found {
     /// Path as the list carries it.
-    pub(super) path: String,
-    pub(super) size: u64,
+    pub(crate) path: String,
+    pub(crate) size: u64,
 }
 
 /// Publishes a folder or a single file: hashes it and writes the index folder `index`, which must not exist.
@@ -306,7 +306,7 @@ fn sibling(index: &Path) -> PathBuf {
 }
 
 /// The folder below which the files lie, and the files in the order of the list; no more are looked for than may be published.
-fn find(source: &Path, most: u64) -> Result<(PathBuf, Vec<Found>), PublishError> {
+pub(crate) fn find(source: &Path, most: u64) -> Result<(PathBuf, Vec<Found>), PublishError> {
     let metadata = fs::metadata(source).map_err(|error| PublishError::io(source, error))?;
     if metadata.is_file() {
         let folder = source.parent().unwrap_or(source).to_owned();

@@ -739,6 +739,11 @@ codes! {
         "Publish a smaller folder, or have the operator raise `publish.max_size` or `publish.max_files` in naru.toml and restart the node."
         "이 노드가 게시할 수 있는 한도를 넘습니다"
         "더 작은 폴더를 게시하거나, 운영자가 naru.toml의 `publish.max_size` 또는 `publish.max_files`를 올린 뒤 노드를 다시 시작하세요.";
+    DeclarationContradicted "declaration_contradicted" 409 Local
+        "What the files hold contradicts what is declared"
+        "Take what was found out of the files, or declare it: `--fact personal.kind=personal` with `personal.identifiers`. If it is not what it looks like, `--despite-findings` publishes and keeps that in the listing."
+        "파일에 있는 것이 선언한 것과 어긋납니다"
+        "찾은 것을 파일에서 지우거나 선언하세요: `--fact personal.kind=personal` 과 `personal.identifiers`. 보이는 것과 다르다면 `--despite-findings` 로 게시하며, 그 사실이 목록에 남습니다.";
 
     // Evidence.
     EvidenceMalformed "evidence_malformed" 400 Local

@@ -1,4 +1,4 @@
-# Pack `sg`: Personal Data Protection Act 2012, section 26, and the Personal Data Protection Regulations 2021, regulations
+# SG-PDPA-001: Personal Data Protection Act 2012, section 26, and the Personal Data Protection Regulations 2021, regulations
 # 10 to 12: personal data leaves Singapore only with protection that binds the recipient, or with consent.
 package naru.sg
 
@@ -6,8 +6,6 @@ import data.naru.lib
 
 import future.keywords.not
 import rego.v1
-
-result := lib.result({"deny": deny, "undetermined": set(), "obligations": set(), "basis": set()})
 
 deny contains {"id": "SG-PDPA-001", "detail": lib.word("/transfer/legal_basis/kind")} if {
 	lib.personal_possible
@@ -26,11 +24,16 @@ transfer_ground if {
 
 transfer_ground if {
 	input.transfer.legal_basis.kind == "certification"
-	some certification in input.consumer.certifications
-	certification in data.pack.certifications[input.consumer.role]
+	some recognised in data.reference.certifications.list
+	recognised.name in input.consumer.certifications
+	input.consumer.role in recognised.roles
+	input.now >= recognised.from
 }
 
 transfer_ground if {
 	input.transfer.legal_basis.kind == "consent"
 	input.transfer.legal_basis.written_summary == true
 }
+
+# Data that only pass through Singapore, and data that are publicly available there.
+transfer_ground if input.transfer.legal_basis.kind in {"in_transit", "publicly_available"}

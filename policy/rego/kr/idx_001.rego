@@ -1,15 +1,8 @@
-# Industrial Digital Transformation Promotion Act, Article 9: who may give industrial data to others.
+# KR-IDX-001: Industrial Digital Transformation Promotion Act 9(1) to (3). Who may give industrial data to others.
 package naru.kr
 
 import future.keywords.not
 import rego.v1
-
-industrial if not other_data
-
-other_data if {
-	count(input.dataset.categories) > 0
-	not "industrial" in input.dataset.categories
-}
 
 deny contains {"id": "KR-IDX-001", "detail": "recipient"} if {
 	industrial

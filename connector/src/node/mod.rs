@@ -70,6 +70,7 @@ mod publish;
 mod received;
 mod recovery;
 mod route;
+mod sanctions;
 #[doc(hidden)]
 pub mod seams;
 mod standing;

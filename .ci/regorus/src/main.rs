@@ -30,9 +30,10 @@ fn main() -> Fallible<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
     for line in BufReader::new(fs::File::open(inputs)?).lines() {
         engine.set_input(Value::from_json_str(&line?)?);
-        let said = match engine.eval_rule(rule.clone())? {
-            Value::Undefined => "null".to_owned(),
-            value => value.to_json_str()?,
+        let said = match engine.eval_rule(rule.clone()) {
+            Ok(Value::Undefined) => "null".to_owned(),
+            Ok(value) => value.to_json_str()?,
+            Err(_) => "\"error\"".to_owned(),
         };
         writeln!(out, "{}", said.replace('\n', " "))?;
     }

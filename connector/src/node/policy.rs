@@ -125,7 +125,7 @@ impl Node {
         Ok(peer.filter(|peer| !peer.confirmed).map(|_| (role, "ticket")))
     }
 
-    /// What the sanctions list says about a consumer, by its id and, where it is a peer of ours, by its name (POL-12.1).
+    /// What the sanctions list says about a consumer, by its id and, where it is a peer of ours, by its name (POL-15.1).
     async fn screen(&self, consumer: &str, at: u64) -> Result<Option<Value>, NodeError> {
         let peer = if super::plain::is_plain(consumer) { None } else { self.peer(consumer).await? };
         let name = peer.as_ref().map(|peer| peer.pinned.participant().name.clone());

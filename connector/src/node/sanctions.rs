@@ -1,5 +1,5 @@
 //! Screening of a consumer against the sanctions list that comes with the packs (`policy/lists/sanctions.json`): the facts
-//! `consumer.sanctions` of an exporter, which rules SANC-001 and SANC-002 read (spec chapter 05, POL-12).
+//! `consumer.sanctions` of an exporter, which rules SANC-001 and SANC-002 read (spec chapter 05, POL-15).
 //!
 //! Made anew whenever a rule is asked, so that it is never older than the decision. What a hit means, the rules say. The list
 //! is this project's own and names nobody real; whoever relies on a screening brings a list, and this file does not fetch one.
@@ -61,7 +61,7 @@ pub(super) fn with_operators(found: Option<Value>, recorded: Option<&Value>) -> 
 mod tests {
     use super::*;
 
-    /// POL-12.1: the list that comes with the program is read, says who made it, and hits by name and by id.
+    /// POL-15.1: the list that comes with the program is read, says who made it, and hits by name and by id.
     #[test]
     fn a_party_is_found_by_id_and_by_name_however_it_is_spelt() {
         let found = |did: &str, name: Option<&str>| screened(did, name, 7).unwrap();
@@ -81,7 +81,7 @@ mod tests {
         assert!(list["says"]["en"].as_str().unwrap().contains("no authority's list"));
     }
 
-    /// POL-12.1
+    /// POL-15.1
     #[test]
     fn what_the_operator_recorded_can_only_add_a_hit() {
         let clean = json!({"hit": false, "list_version": "v", "screened_at": 7});

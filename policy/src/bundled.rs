@@ -2,10 +2,13 @@
 //! `policy/build.sh` makes them, byte for byte, from `policy/rego/`. Not here: which of them a deal pins.
 
 /// Name and bytes of each pack, sorted by name; the bytes are for [`crate::Bundle::load`].
-pub const PACKS: [(&str, &[u8]); 5] = [
+pub const PACKS: [(&str, &[u8]); 8] = [
+    ("cl", include_bytes!("../bundles/cl.tar.gz")),
     ("core", include_bytes!("../bundles/core.tar.gz")),
     ("dpa", include_bytes!("../bundles/dpa.tar.gz")),
+    ("eu", include_bytes!("../bundles/eu.tar.gz")),
     ("kr", include_bytes!("../bundles/kr.tar.gz")),
+    ("nz", include_bytes!("../bundles/nz.tar.gz")),
     ("post", include_bytes!("../bundles/post.tar.gz")),
     ("sg", include_bytes!("../bundles/sg.tar.gz")),
 ];

@@ -17,7 +17,7 @@ const STRANGE: &[u8] = include_bytes!("broken/strange.tar.gz");
 const UNDEFINED: &[u8] = include_bytes!("broken/undefined.tar.gz");
 
 fn core() -> &'static [u8] {
-    bundled::PACKS[0].1
+    bundled::PACKS.iter().find(|(name, _)| *name == "core").unwrap().1
 }
 
 /// The members of a bundle, by name without the leading slash.

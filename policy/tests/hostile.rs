@@ -176,7 +176,8 @@ impl Shape {
 }
 
 fn engine(shape: &Shape) -> Engine {
-    Engine::new([shape.load().unwrap(), Bundle::load(bundled::PACKS[0].1).unwrap()]).unwrap()
+    let (_, core) = bundled::PACKS.iter().find(|(name, _)| *name == "core").unwrap();
+    Engine::new([shape.load().unwrap(), Bundle::load(core).unwrap()]).unwrap()
 }
 
 fn broken(engine: &Engine) -> (BrokenCode, String) {

@@ -125,3 +125,30 @@ fn the_required_table_is_what_the_packs_say() {
         assert_eq!(written, table);
     }
 }
+
+// POL-3.2, POL-3.3: `rules.tsv` says of every rule since when it is law, who evaluates it and at which phases. It is written by
+// hand, so that a date that is moved in a pack alone is noticed.
+#[test]
+fn the_table_of_rules_is_what_the_packs_say() {
+    let table = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/rules.tsv")).unwrap();
+    let written: BTreeMap<&str, Vec<&str>> = table
+        .lines()
+        .skip(1)
+        .map(|line| (line.split('\t').next().unwrap(), line.split('\t').collect()))
+        .collect();
+    let mut found = 0;
+    for (_, bytes) in bundled::PACKS {
+        let bundle = Bundle::load(bytes).unwrap();
+        for (id, rule) in &bundle.pack().rules {
+            let row = &written[id.as_str()];
+            let until = rule.in_force.to.map_or_else(|| "-".to_owned(), |to| to.to_string());
+            let phases: Vec<String> = rule.phases.iter().map(|name| name[..1].to_uppercase()).collect();
+            let evaluator = format!("{:?}", rule.evaluator).to_lowercase();
+            assert_eq!(row[1], bundle.pack().name, "{id}");
+            assert_eq!((row[2], row[3]), (rule.in_force.from.to_string().as_str(), until.as_str()), "{id}");
+            assert_eq!((row[5], row[6]), (evaluator.as_str(), phases.join(",").as_str()), "{id}");
+            found += 1;
+        }
+    }
+    assert_eq!(found, written.len());
+}

@@ -284,6 +284,7 @@ fn contract(policy: &Json, purposes: Vec<String>, options: &Options, drafted: i6
         text.parse::<i64>().ok()
     };
     let mut countries = texts(policy, "spatial");
+    let location = if countries.is_empty() { "none" } else { "private_choice" };
     if countries.is_empty() {
         countries.push(options.country.clone());
     }
@@ -305,6 +306,10 @@ fn contract(policy: &Json, purposes: Vec<String>, options: &Options, drafted: i6
             object([("allowed", (!forbids("distribute")).into()), ("countries", Vec::new().into())]),
         ),
         ("subprocessors", Vec::new().into()),
+        ("localisation", object([("basis", location.into())])),
+        ("demands", object([("source_code", false.into()), ("private_keys", false.into())])),
+        ("sandbox", object([("project_id", "none".into())])),
+        ("terms", Vec::new().into()),
     ])
 }
 

@@ -277,7 +277,8 @@ impl Evaluated {
             host["contract"] = object!({"signed_by": signers});
             host["transfer"] = object!({"occurrence": number});
         }
-        let private = object!({"approvals": [], "stop_orders": []});
+        let screened = object!({"sanctions": {"hit": false, "screened_at": NOW}});
+        let private = object!({"approvals": [], "stop_orders": [], "consumer": screened});
         let salt = NodeKey::from_bytes([5; 32]).salt(&Id([5 + number; 16]), "input_private");
         let shown = Disclosure::new(&salt, "input_private", private.clone()).unwrap();
         let packs = engine();

@@ -13,12 +13,14 @@ use naru_protocol::identity::Role;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::sanctions::with_operators;
+
 pub(super) use self::contract::{Stated, contract, contract_of_plain, offered, offered_by_plain, understood};
 
 /// What the operator knows and the peer must not: kept in `facts.json`, read at each evaluation.
 ///
-/// `screening` and `red_flags` go into the input of an exporter, but no rule of the packs that come with this program
-/// reads them: a hit stops nothing by itself. Who must not trade with a peer writes a stop order (CORE-006).
+/// `screening` adds to what the node finds when it screens a consumer itself (`sanctions`): a hit of either is a hit (SANC-001).
+/// `red_flags` are warning signs of the catch-all (KR-FTA-004). Both go into the input of an exporter only.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PrivateFacts {
@@ -26,9 +28,9 @@ pub struct PrivateFacts {
     pub approvals: Vec<Value>,
     /// Orders that stop trade.
     pub stop_orders: Vec<Value>,
-    /// Screening of a peer against sanctions lists, by DID. For packs to come; see above.
+    /// What the operator found when it screened a peer against lists of its own, by DID.
     pub screening: BTreeMap<String, Value>,
-    /// Warning signs about a peer, by DID. For packs to come; see above.
+    /// Warning signs about a peer, by DID.
     pub red_flags: BTreeMap<String, Vec<String>>,
 }
 
@@ -46,15 +48,16 @@ impl PrivateFacts {
         }
     }
 
-    /// This side's private part of the input about one consumer; only an exporter screens and holds approvals.
+    /// This side's private part of the input about one consumer; only an exporter screens and holds approvals. `found` is what
+    /// the node found when it screened the consumer.
     #[must_use]
-    pub fn document(&self, consumer: &str, exporter: bool) -> Value {
+    pub fn document(&self, consumer: &str, exporter: bool, found: Option<Value>) -> Value {
         if !exporter {
             return json!({"stop_orders": self.stop_orders});
         }
         let mut about = Map::new();
-        if let Some(screening) = self.screening.get(consumer) {
-            about.insert("sanctions".into(), screening.clone());
+        if let Some(screening) = with_operators(found, self.screening.get(consumer)) {
+            about.insert("sanctions".into(), screening);
         }
         let flags = self.red_flags.get(consumer).cloned().unwrap_or_default();
         about.insert("red_flags".into(), json!(flags));
@@ -200,9 +203,9 @@ mod tests {
             5,
         )
         .unwrap();
-        let seen = private.document("did:SG", true);
+        let seen = private.document("did:SG", true, None);
         assert_eq!(seen["approvals"][0]["number"], json!("A-1"));
-        assert_eq!(private.document("did:SG", false).get("approvals"), None);
+        assert_eq!(private.document("did:SG", false, None).get("approvals"), None);
         assert!(!shared.to_string().contains("A-1"));
     }
 

@@ -72,6 +72,7 @@ mod received;
 mod recovery;
 mod revoked;
 mod route;
+mod sanctions;
 #[doc(hidden)]
 pub mod seams;
 mod standing;

@@ -125,13 +125,22 @@ impl Node {
         Ok(peer.filter(|peer| !peer.confirmed).map(|_| (role, "ticket")))
     }
 
+    /// What the sanctions list says about a consumer, by its id and, where it is a peer of ours, by its name (POL-15.1).
+    async fn screen(&self, consumer: &str, at: u64) -> Result<Option<Value>, NodeError> {
+        let peer = if super::plain::is_plain(consumer) { None } else { self.peer(consumer).await? };
+        let name = peer.as_ref().map(|peer| peer.pinned.participant().name.clone());
+        Ok(super::sanctions::screened(consumer, name.as_deref(), at))
+    }
+
     /// Asks the packs. An engine that breaks gives a result that does not allow.
     pub(super) async fn judge(&self, question: &Question<'_>) -> Result<Judged, NodeError> {
         let at = now();
         let side = Side::of(question.role);
         let facts =
             PrivateFacts::read(&self.folder.facts()).map_err(|e| NodeError::refused(Code::PolicyInput, e))?;
-        let private = facts.document(question.consumer, question.role == Role::Provider);
+        let exporter = question.role == Role::Provider;
+        let found = if exporter { self.screen(question.consumer, at).await? } else { None };
+        let private = facts.document(question.consumer, exporter, found);
         let host = Host {
             phase: phase_word(question.phase),
             side: side_word(side),

@@ -75,17 +75,17 @@ templates! {
         "for `evaluation`, to try the data out; kept at most 30 days, 1 transfer, not passed on"
         "`evaluation`(시험 사용) 목적만; 최장 30일 보관, 전송 1회, 제3자 제공 금지";
     Facts "facts" "sensor-series"
-        "own process sensor readings: no persons, no location, no core or controlled technology"
-        "자사 공정 센서 시계열: 개인정보 없음, 위치 없음, 핵심기술·전략기술 아님";
+        "own process sensor readings: no persons, no location, no trade secret, no technology in the sense of export control"
+        "자사 공정 센서 시계열: 개인정보 없음, 위치 없음, 영업비밀 아님, 수출통제 대상 기술 아님";
     Facts "facts" "production-images"
-        "own pictures of parts and machines: no faces, no plates, no location, no core or controlled technology"
-        "자사 부품·설비 이미지: 얼굴·차량번호 없음, 위치 없음, 핵심기술·전략기술 아님";
+        "own pictures of parts and machines: no faces, no plates, no location, no trade secret, no technology in the sense of export control"
+        "자사 부품·설비 이미지: 얼굴·차량번호 없음, 위치 없음, 영업비밀 아님, 수출통제 대상 기술 아님";
     Facts "facts" "test-reports"
-        "own test and inspection reports: no persons named, no location, no core or controlled technology"
-        "자사 시험·검사 성적서: 개인 이름 없음, 위치 없음, 핵심기술·전략기술 아님";
+        "own test and inspection reports: no persons named, no location, no trade secret, no technology in the sense of export control"
+        "자사 시험·검사 성적서: 개인 이름 없음, 위치 없음, 영업비밀 아님, 수출통제 대상 기술 아님";
     Facts "facts" "machine-sound"
-        "own recordings of machines: no voices, no location, no core or controlled technology"
-        "자사 설비 음향 녹음: 음성 없음, 위치 없음, 핵심기술·전략기술 아님";
+        "own recordings of machines: no voices, no location, no trade secret, no technology in the sense of export control"
+        "자사 설비 음향 녹음: 음성 없음, 위치 없음, 영업비밀 아님, 수출통제 대상 기술 아님";
 }
 
 impl Template {

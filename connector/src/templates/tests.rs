@@ -44,7 +44,8 @@ fn evaluate(engine: &Engine, shared: &Value, phase: &str, side: &str) -> naru_po
         host["transfer"] = json!({"occurrence": 1});
     }
     let private = match side {
-        "exporter" => json!({"approvals": [], "stop_orders": []}),
+        "exporter" => json!({"approvals": [], "stop_orders": [], "consumer": {"red_flags": [],
+            "sanctions": {"hit": false, "screened_at": 1_795_424_400_u64}}}),
         _ => json!({"stop_orders": []}),
     };
     let input = assemble(engine.packs(), shared, &private, &host).unwrap();

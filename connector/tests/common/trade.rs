@@ -232,7 +232,8 @@ pub(crate) fn ware(id: &str, policy: &Value) -> Value {
         {"@type": "Distribution", "format": "HttpData-PULL", "accessService": "urn:service:1"}]})
 }
 
-/// What a Korean buyer asks a partner for; the data are nobody's personal data, by the buyer's own word.
+/// What a Korean buyer asks a partner for; the data are nobody's personal data and none of what law of the European Union is
+/// about, by the buyer's own word.
 pub(crate) fn order(peer: &str, dataset: &str, out: Option<std::path::PathBuf>) -> Propose {
     Propose {
         peer: peer.to_owned(),
@@ -240,7 +241,11 @@ pub(crate) fn order(peer: &str, dataset: &str, out: Option<std::path::PathBuf>) 
         purpose: "quality_analysis".to_owned(),
         countries: vec!["KR".to_owned()],
         out,
-        facts: Some(json!({"personal": {"kind": "none", "identifiers": [], "special": []}})),
+        facts: Some(
+            json!({"personal": {"kind": "none", "identifiers": [], "special": []}, "sector": "automotive",
+            "public": {"is_public": false}, "battery_passport": {"tier": "none"},
+            "data_act": {"connected_product": false}}),
+        ),
         keep_days: None,
         push: false,
     }

@@ -238,7 +238,7 @@ async fn why_a_partner_would_get_data_or_give_them() {
     let resale = node.explain_deal(why(&dataset, Some("resale"), None)).await.unwrap();
     assert!(!resale.allowed, "{resale:#?}");
     market.partner.offers(&ware_policy());
-    let facts = json!({"personal": {"kind": "none", "identifiers": [], "special": []}});
+    let facts = crate::common::trade::order(PARTNER, WARE, None).facts.unwrap();
     let got = node.explain_deal(why(WARE, None, Some(facts))).await.unwrap();
     assert_eq!(
         (got.direction.as_str(), got.side.as_str(), got.allowed),

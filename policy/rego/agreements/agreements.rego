@@ -2,6 +2,8 @@
 # Not here: what an agreement's article means for a deal; the packs that use this say that.
 package naru.agreements
 
+import data.naru.lib
+
 import future.keywords.not
 import rego.v1
 
@@ -20,3 +22,6 @@ since(name, country) := seconds if {
 	seconds := data.agreements.list[name].parties[party(country)]
 	is_number(seconds)
 }
+
+# Dates that nobody read in a source: what rests on them says so.
+unread(name) if lib.unverified(data.agreements.list[name])

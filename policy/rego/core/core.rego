@@ -8,7 +8,24 @@ import data.naru.lib
 import future.keywords.not
 import rego.v1
 
-result := lib.result({"deny": deny, "undetermined": set(), "obligations": set(), "basis": set()})
+result := lib.result({
+	"deny": deny,
+	"undetermined": undetermined,
+	"obligations": obligations,
+	"basis": set(),
+	"rests": rests,
+})
+
+# The mark of a result for which unread reference data were taken on trust.
+obligations contains {
+	"id": "CORE-001",
+	"duty": "confirm_reference_data",
+	"on": "provider",
+	"after": "decision",
+	"within": null,
+} if {
+	lib.assumed
+}
 
 deny contains {"id": "CORE-002", "detail": party} if {
 	some party in ["consumer", "provider"]
@@ -26,6 +43,11 @@ deny contains {"id": "CORE-003", "detail": lib.word("/contract/framework")} if n
 framework_in_force if input.contract.framework == "none"
 
 framework_in_force if agreements.in_force(input.contract.framework, input.provider.country, input.consumer.country)
+
+rests contains {"id": "CORE-003", "datum": concat("", ["agreements/", input.contract.framework])} if {
+	framework_in_force
+	agreements.unread(input.contract.framework)
+}
 
 deny contains {"id": "CORE-004", "detail": "not yet"} if input.now < input.contract.valid_from
 

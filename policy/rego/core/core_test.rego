@@ -56,8 +56,8 @@ test_core_003_not_in_force if {
 
 test_core_003_from_the_first_second if {
 	moved := [["replace", "/consumer/country", "CL"], ["replace", "/contract/framework", "DEPA"]]
-	before := core.result with input as fixture.exporter("negotiation", array.concat(moved, [["replace", "/now", 1714694399]]))
-	after := core.result with input as fixture.exporter("negotiation", array.concat(moved, [["replace", "/now", 1714694400]]))
+	before := core.result with input as fixture.importer("negotiation", array.concat(moved, [["replace", "/now", 1714694399]]))
+	after := core.result with input as fixture.importer("negotiation", array.concat(moved, [["replace", "/now", 1714694400]]))
 	fixture.denies(before, "CORE-003")
 	after.allow == true
 }

@@ -31,7 +31,17 @@ test_ita_001_a_report_is_no_approval if {
 
 test_ita_001_and_002_are_delegated_by_the_importer if {
 	result := kr.result with input as fixture.importer("negotiation", core_technology(true))
-	{d.id | some d in result.delegated} == {"KR-FTA-001", "KR-ITA-001", "KR-ITA-002"}
+	{d.id | some d in result.delegated} == {
+		"KR-DEF-001",
+		"KR-FTA-001",
+		"KR-FTA-004",
+		"KR-FTA-005",
+		"KR-GEO-001",
+		"KR-ITA-001",
+		"KR-ITA-002",
+		"KR-ITA-004",
+		"KR-NAST-001",
+	}
 	result.allow == true
 }
 

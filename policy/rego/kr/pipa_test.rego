@@ -5,7 +5,10 @@ import data.naru.kr
 import future.keywords.not
 import rego.v1
 
+clauses := {"safety_measures": true, "complaint_and_dispute": true, "other_protection": true}
+
 personal := [
+	["replace", "/contract/clauses", clauses],
 	["replace", "/dataset/personal/kind", "personal"],
 	["replace", "/dataset/personal/identifiers", ["name"]],
 ]

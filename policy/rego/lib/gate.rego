@@ -51,7 +51,8 @@ active[id] := rule if {
 	not late(rule)
 }
 
-# Rules that this side may evaluate. The rest are the other side's, and are delegated.
+# Rules that this side may evaluate. The rest are the other side's, and are delegated: this side waits for its answer,
+# unless the rule says that nobody need wait (what a side does for itself alone, such as screening its partner).
 mine[id] := rule if {
 	some id, rule in active
 	rule.evaluator in {"both", input.side}
@@ -61,6 +62,7 @@ delegated contains {"id": id, "evaluator": rule.evaluator} if {
 	input.side in sides
 	some id, rule in active
 	not mine[id]
+	not rule.awaited == false
 }
 
 needed contains pointer if {
@@ -158,6 +160,17 @@ frame contains {"id": "CORE-000", "detail": "/phase"} if not input.phase in phas
 
 frame contains {"id": "CORE-000", "detail": "/side"} if not input.side in sides
 
+# Reference data that nobody has read in its source stand in the packs with `verified: false`. A rule that rests on such a
+# datum is undetermined, unless the host says that it takes such data on trust (`assume_unverified`); core marks that.
+assumed if input.assume_unverified == true
+
+unverified(datum) if not datum.verified == true
+
+resting(found) := {{"id": item.id, "detail": concat("", ["unverified: ", item.datum])} |
+	some item in object.get(found, "rests", set())
+	not assumed
+}
+
 # The pack's own findings count only for rules that are active and this side's to evaluate.
 ours(found) := {item | some item in found; mine[item.id]}
 
@@ -171,7 +184,7 @@ result(found) := {
 	"basis": {{"framework": b.framework, "article": b.article, "strength": b.strength} | some b in ours(found.basis)},
 } if {
 	denied := ours(found.deny) | frame
-	open := ours(found.undetermined) | {{"id": "CORE-001", "detail": pointer} | some pointer in gaps}
+	open := (ours(found.undetermined) | ours(resting(found))) | {{"id": "CORE-001", "detail": pointer} | some pointer in gaps}
 }
 
 default catalog := false

@@ -19,6 +19,7 @@ abroad if {
 	country != input.provider.country
 }
 
+# What is known to be no personal data, and what is known to be pseudonymised; everything else may be personal data.
 personal_possible if not input.dataset.personal.kind in {"none", "anonymised"}
 
 # An approval counts only while it is live and if it covers this dataset, this consumer and every destination.
@@ -35,3 +36,8 @@ approved(types) if {
 		country in array.concat(approval.scope.countries, [input.provider.country])
 	}
 }
+
+pseudonymised if input.dataset.personal.kind == "pseudonymised"
+
+# Duties are told while terms are made and when data move; what becomes of them afterwards is the monitor's.
+duties_told if input.phase in {"negotiation", "transfer"}

@@ -71,6 +71,8 @@ pub(in crate::node) fn contract(
 }
 
 fn of(said: Said, consumer: &str, destination: &Value, revision: &str, at: u64) -> Value {
+    // Whoever limits the countries of an offer of this form chooses to: there is no way to say that a state demands it.
+    let location = if said.countries.is_some() { "private_choice" } else { "none" };
     let countries = said.countries.unwrap_or_else(|| stated(consumer, destination));
     json!({
         "framework": said.framework.unwrap_or_else(|| "none".to_owned()),
@@ -84,6 +86,11 @@ fn of(said: Said, consumer: &str, destination: &Value, revision: &str, at: u64) 
         "countries_listed": countries,
         "onward_transfer": {"allowed": !said.kept_here, "countries": []},
         "subprocessors": [],
+        // An offer of this form has no words for more: it demands nothing, claims no sandbox and adds no terms.
+        "localisation": {"basis": location},
+        "demands": {"source_code": false, "private_keys": false},
+        "sandbox": {"project_id": "none"},
+        "terms": [],
     })
 }
 
@@ -290,6 +297,9 @@ mod tests {
                 // What the offer says, wherever the consumer wants to take the data.
                 "allowed_countries": ["KR", "SG"], "countries_listed": ["KR", "SG"],
                 "onward_transfer": {"allowed": false, "countries": []}, "subprocessors": [],
+                "localisation": {"basis": "private_choice"},
+                "demands": {"source_code": false, "private_keys": false},
+                "sandbox": {"project_id": "none"}, "terms": [],
             })
         );
     }
@@ -301,6 +311,7 @@ mod tests {
         assert_eq!(facts["allowed_countries"], json!(["MY", "SG", "VN"]));
         assert_eq!(facts["max_transfers"], json!(9_007_199_254_740_991_u64));
         assert_eq!(facts["framework"], json!("none"));
+        assert_eq!(facts["localisation"]["basis"], json!("none"));
     }
 
     /// POL-10.1, POL-10.2

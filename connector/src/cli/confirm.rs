@@ -89,3 +89,17 @@ pub(super) fn agrees(question: &str) -> Result<bool, Failure> {
     read.map_err(|e| Failure::new(Code::FileUnusable, format!("{}: {e}", pick("the terminal", "터미널"))))?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "예" | "네"))
 }
+
+/// Asks before something that cannot be taken back, which was just shown. Where nobody is here to agree, `look` says what to do;
+/// after a no, `again` does.
+pub(super) fn before_doing(question: &str, look: &str, again: &str) -> Result<(), Failure> {
+    if !std::io::stdin().is_terminal() {
+        let why =
+            pick("nobody is here to agree; nothing was done", "동의할 사람이 없어 아무것도 하지 않았습니다");
+        return Err(Failure::new(Code::ArgumentInvalid, why).hint(look));
+    }
+    if agrees(question)? {
+        return Ok(());
+    }
+    Err(Failure::new(Code::Cancelled, pick("nothing was done", "아무것도 하지 않았습니다")).hint(again))
+}

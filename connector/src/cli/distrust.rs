@@ -1,8 +1,6 @@
 //! `naru distrust`: what it ends is said first; then a person agrees on the terminal, or `--yes` did beforehand.
 
-use std::io::IsTerminal as _;
-
-use naru_protocol::error::{Code, Lang};
+use naru_protocol::error::Lang;
 use serde_json::json;
 
 use super::{
@@ -51,21 +49,16 @@ pub(super) async fn distrust(args: Distrust, json: bool) -> Result<bool, Failure
 
 /// Whether the person agrees to what was just shown.
 fn agreed(peer: &str) -> Result<(), Failure> {
-    if !std::io::stdin().is_terminal() {
-        let why =
-            pick("nobody is here to agree; nothing was done", "동의할 사람이 없어 아무것도 하지 않았습니다");
-        return Err(Failure::new(Code::ArgumentInvalid, why).hint(pick(
-            "Look at what it would end, above, and pass --yes.",
-            "무엇이 끝나는지 위에서 확인하고 --yes 를 붙이세요.",
-        )));
-    }
     let question = match lang::lang() {
         Lang::En => format!("End all of this and let {peer} in no more? [y/N]"),
         Lang::Ko => format!("이 모두를 끝내고 {peer} 를 더는 들이지 않을까요? [y/N]"),
     };
-    if confirm::agrees(&question)? {
-        return Ok(());
-    }
-    Err(Failure::new(Code::Cancelled, pick("nothing was done", "아무것도 하지 않았습니다"))
-        .hint(pick("Run it again to distrust the peer.", "상대를 더 믿지 않으려면 다시 실행하세요.")))
+    confirm::before_doing(
+        &question,
+        pick(
+            "Look at what it would end, above, and pass --yes.",
+            "무엇이 끝나는지 위에서 확인하고 --yes 를 붙이세요.",
+        ),
+        pick("Run it again to distrust the peer.", "상대를 더 믿지 않으려면 다시 실행하세요."),
+    )
 }

@@ -13,7 +13,7 @@ use super::{Shown, Transport, config, next_set, root_key, show, stopped};
 use crate::{
     config::Folder,
     control::Failure,
-    node::{AtRest, Me, now},
+    node::{AtRest, Me, OPEN, now},
 };
 
 /// How to revoke.
@@ -56,8 +56,6 @@ pub struct Revoked {
 
 /// Entries that are looked at together.
 const PAGE: u64 = 500;
-/// States in which an exchange goes on.
-const OPEN: [&str; 7] = ["REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "STARTED", "SUSPENDED"];
 
 /// Revokes all key sets that count, and makes the next one. The node must not run.
 pub async fn revoke(folder: &Folder, ask: &Revoke) -> Result<Revoked, Failure> {

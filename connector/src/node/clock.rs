@@ -6,7 +6,7 @@
 
 use naru_protocol::limits;
 
-use super::{Node, NodeError, now, verbs::LogPage};
+use super::{Node, NodeError, entries::read, now};
 
 /// Before this the program did not exist: 2025-01-01.
 const EARLIEST: u64 = 1_735_689_600;
@@ -28,9 +28,10 @@ pub(crate) fn wrong(now: u64, newest: Option<u64>, keys: u64) -> Option<String> 
 impl Node {
     /// Why this machine's clock is wrong, if that can be seen.
     pub(super) async fn clock(&self) -> Result<Option<String>, NodeError> {
-        let newest = self.log(LogPage { limit: Some(1), ..LogPage::default() }).await?;
-        let newest = newest.entries.last().map(|entry| entry.at);
-        Ok(wrong(now(), newest, self.me.keys.valid_from))
+        let size = self.store.head().await?.map_or(0, |head| head.size);
+        let newest = self.store.entries(size.saturating_sub(1), 1).await?;
+        let at = newest.last().map(|row| read(row).map(|entry| entry.at())).transpose()?;
+        Ok(wrong(now(), at, self.me.keys.valid_from))
     }
 }
 

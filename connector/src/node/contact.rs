@@ -26,7 +26,7 @@ const AT_ONCE: usize = 16;
 /// This much more on the wall clock than on the other, and the machine has slept.
 const SLEPT: Duration = Duration::from_secs(10);
 /// States in which an act of the peer may come at any time.
-pub(super) const OPEN: [&str; 7] =
+pub(crate) const OPEN: [&str; 7] =
     ["REQUESTED", "OFFERED", "ACCEPTED", "AGREED", "VERIFIED", "STARTED", "SUSPENDED"];
 
 /// Opens connections that are wanted until the node stops; apart, for a peer that does not answer not to hold up others.

@@ -108,6 +108,6 @@ impl Node {
     }
 }
 
-fn read(row: &EntryRow) -> Result<Entry, NodeError> {
+pub(super) fn read(row: &EntryRow) -> Result<Entry, NodeError> {
     Entry::parse(&row.leaf).map_err(|e| NodeError::refused(Code::StoreCorrupt, e.to_string()))
 }

@@ -110,7 +110,7 @@ use self::{
     peers::Peer,
     seams::Seams,
 };
-pub(crate) use self::{me::Me, out::free};
+pub(crate) use self::{contact::OPEN, me::Me, out::free};
 use crate::{
     config::{self, Approvals, Config, Folder, RelayFor},
     store::{

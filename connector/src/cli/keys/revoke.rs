@@ -1,19 +1,15 @@
 //! `naru keys revoke`: what it does is said first; then a person agrees on the terminal, or `--yes` did beforehand (ID-10.1).
 
-use std::{
-    fmt::Write as _,
-    io::{BufRead as _, IsTerminal as _, Write as _},
-    path::PathBuf,
-};
+use std::{fmt::Write as _, path::PathBuf};
 
 use naru_protocol::{
     dsp::datetime::{parse_date_time, to_date_time},
-    error::{Code, Lang},
+    error::Lang,
 };
 use serde_json::{Value, json};
 
 use super::{
-    super::{args::Dir, lang},
+    super::{args::Dir, confirm, lang},
     text as keys_text,
 };
 use crate::{
@@ -89,23 +85,11 @@ fn show(said: &Revoked, json: bool) {
 }
 
 fn agreed() -> Result<(), Failure> {
-    if !std::io::stdin().is_terminal() {
-        let hint = lang::pick(
-            "Look at what it would do, above, and pass --yes.",
-            "위의 내용을 보고 --yes 를 붙이세요.",
-        );
-        return Err(
-            Failure::new(Code::ArgumentInvalid, "nobody is here to agree; nothing was done").hint(hint)
-        );
-    }
-    eprint!("{} [y/N] ", lang::pick("Revoke these keys for ever?", "이 키들을 영구히 폐기할까요?"));
-    let mut answer = String::new();
-    let read = std::io::stderr().flush().and_then(|()| std::io::stdin().lock().read_line(&mut answer));
-    if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(());
-    }
-    let hint = lang::pick("Run it again to revoke the keys.", "폐기하려면 다시 실행하세요.");
-    Err(Failure::new(Code::Cancelled, "nothing was done").hint(hint))
+    confirm::before_doing(
+        lang::pick("Revoke these keys for ever? [y/N]", "이 키들을 영구히 폐기할까요? [y/N]"),
+        lang::pick("Look at what it would do, above, and pass --yes.", "위의 내용을 보고 --yes 를 붙이세요."),
+        lang::pick("Run it again to revoke the keys.", "폐기하려면 다시 실행하세요."),
+    )
 }
 
 fn text(said: &Revoked, lang: Lang) -> String {

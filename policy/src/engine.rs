@@ -80,7 +80,8 @@ impl Engine {
     pub fn for_countries(&self, countries: &[&str]) -> Self {
         let needed = |pack: &Pack| {
             pack.name == CORE
-                || pack.jurisdiction.as_deref().is_none_or(|country| countries.contains(&country))
+                || pack.jurisdiction.is_empty()
+                || pack.jurisdiction.iter().any(|country| countries.contains(&country.as_str()))
         };
         Self { bundles: self.bundles.iter().filter(|bundle| needed(&bundle.pack)).cloned().collect() }
     }

@@ -178,8 +178,8 @@ pub struct Pack {
     pub name: String,
     /// In words.
     pub title: Text,
-    /// The country whose law it holds; `None`: for every deal.
-    pub jurisdiction: Option<String>,
+    /// The countries whose law it holds: one, or those of a union; none: for every deal.
+    pub jurisdiction: Vec<String>,
     /// The revision in manifest and data.
     pub revision: String,
     /// Digest of `policy.wasm`.
@@ -209,7 +209,7 @@ impl Pack {
 pub(crate) struct Description {
     pub(crate) name: String,
     pub(crate) title: Text,
-    pub(crate) jurisdiction: Option<String>,
+    pub(crate) jurisdiction: Vec<String>,
     pub(crate) revision: String,
     pub(crate) facts: BTreeMap<String, Fact>,
     pub(crate) rules: BTreeMap<String, Rule>,

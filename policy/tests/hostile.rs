@@ -150,7 +150,7 @@ impl Shape {
     }
 
     fn load(&self) -> Result<Bundle, BundleError> {
-        let pack = json!({"name": "broken", "title": {"ko": "", "en": ""}, "jurisdiction": null,
+        let pack = json!({"name": "broken", "title": {"ko": "", "en": ""}, "jurisdiction": [],
             "revision": "1", "facts": {}, "rules": {}});
         let module = json!({"entrypoint": "naru/broken/result", "module": "/policy.wasm"});
         let manifest = json!({"revision": "1", "wasm": [module]});

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use naru_protocol::encoding::Id;
+use naru_protocol::{encoding::Id, error::Lang};
 use serde_json::{Value, json};
 
 use super::{
@@ -31,6 +31,25 @@ pub const MAY_NOT: [&str; 5] = [
 
 /// What may not either, where a report is about exchanges with peers that sign nothing.
 pub const MAY_NOT_UNSIGNED: &str = "of exchanges that are marked unsigned: that the peer sent, agreed to or received anything; only what this log's owner recorded";
+
+/// [`MAY`] in Korean, line for line.
+const MAY_KO: [&str; 5] = [
+    "이 참여자의 키가 이 바이트에 서명했다",
+    "이 체크포인트가 서명될 때, 그리고 그에 대한 각 공동 서명의 시각 전에 항목이 로그에 있었다",
+    "순번이 증명된 경로에서 기록된 항목이 빠진 것이 없다",
+    "이 규칙 묶음이 이 입력에 대해 이 결과를 낸다",
+    "소비자의 노드가 이 다이제스트의 바이트를 받았다고 확인했다",
+];
+
+/// [`MAY_NOT`] in Korean, and [`MAY_NOT_UNSIGNED`] after it.
+const MAY_NOT_KO: [&str; 6] = [
+    "법적 신원: 신뢰 기준은 감사인의 말이고, 이름과 국가는 스스로 밝힌 것이다",
+    "선언된 사실이 참인지",
+    "로그 밖의 거래가 없었는지",
+    "데이터가 실제로 삭제되었는지",
+    "공동 서명자가 보증하지 않은 정확한 시각",
+    "unsigned로 표시된 교환에 대하여: 상대가 무엇을 보내거나 동의하거나 받았는지; 이 로그의 주인이 기록한 것뿐이다",
+];
 
 /// One log of a report.
 #[derive(Debug)]
@@ -89,7 +108,7 @@ impl Report {
     /// The first claim that failed, in one line.
     #[must_use]
     pub fn first_failure(&self) -> Option<String> {
-        self.claims.iter().find(|claim| claim.verdict == Verdict::Failed).map(line)
+        self.claims.iter().find(|claim| claim.verdict == Verdict::Failed).map(|claim| line(claim, Lang::En))
     }
 
     /// One JSON document (AUD-12.2).
@@ -126,69 +145,113 @@ impl Report {
             "exchanges": self.exchanges.iter().map(exchange).collect::<Vec<Value>>(),
             "claims": self.claims.iter().map(claim).collect::<Vec<Value>>(),
             "packs_accepted": if self.any_pack { "any" } else { "anchors" },
-            "may_be_concluded": self.may().collect::<Vec<_>>(), "may_not_be_concluded": self.may_not(),
+            "may_be_concluded": self.may(Lang::En).collect::<Vec<_>>(), "may_not_be_concluded": self.may_not(Lang::En),
         })
         .to_string()
     }
 
-    /// What may not be concluded from this report.
-    /// What may be concluded from this report: a receipt is spoken of only where an exchange could have one.
-    fn may(&self) -> impl Iterator<Item = &'static str> {
+    /// What may be concluded from this report: nothing where nothing is proved, and a receipt is spoken of only where an
+    /// exchange could have one.
+    fn may(&self, lang: Lang) -> impl Iterator<Item = &'static str> {
         let only_unsigned =
             !self.exchanges.is_empty() && self.exchanges.iter().all(|exchange| exchange.unsigned);
-        MAY.into_iter().take(MAY.len() - usize::from(only_unsigned))
+        let lines = if self.tally().0 == 0 { 0 } else { MAY.len() - usize::from(only_unsigned) };
+        let all = match lang {
+            Lang::En => MAY,
+            Lang::Ko => MAY_KO,
+        };
+        all.into_iter().take(lines)
     }
 
-    fn may_not(&self) -> Vec<&'static str> {
+    /// What may not be concluded from it.
+    fn may_not(&self, lang: Lang) -> Vec<&'static str> {
         let unsigned = self.exchanges.iter().any(|exchange| exchange.unsigned);
-        MAY_NOT.into_iter().chain(unsigned.then_some(MAY_NOT_UNSIGNED)).collect()
+        match lang {
+            Lang::En => MAY_NOT.into_iter().chain(unsigned.then_some(MAY_NOT_UNSIGNED)).collect(),
+            Lang::Ko => MAY_NOT_KO.into_iter().take(MAY_NOT.len() + usize::from(unsigned)).collect(),
+        }
     }
 
-    /// For people: logs, exchanges, tally, what may be concluded, failures last.
+    /// For people, in English.
     #[must_use]
     pub fn to_text(&self) -> String {
+        self.to_text_in(Lang::En)
+    }
+
+    /// For people: logs, exchanges, tally, what may be concluded, failures last. Words of the specification (claims, verdicts,
+    /// reasons, kinds) stay as they are; what explains them is in the language.
+    #[must_use]
+    pub fn to_text_in(&self, lang: Lang) -> String {
         let mut out = String::new();
         for (number, log) in self.logs.iter().enumerate() {
-            let _ = writeln!(out, "log {}  {}", number + 1, log.dir);
+            let _ = writeln!(out, "{} {}  {}", lang.pick("log", "로그"), number + 1, log.dir);
             if log.size == 0 {
-                let _ = writeln!(out, "       did not verify");
+                let _ = writeln!(out, "       {}", lang.pick("did not verify", "검증되지 않음"));
                 continue;
             }
+            let (entries, root) = (lang.pick("entries", "개 항목"), lang.pick("root", "루트"));
+            let space = lang.pick(" ", "");
             let _ = writeln!(
                 out,
-                "       {}\n       {}, {} entries, root {}",
+                "       {}\n       {}, {}{space}{entries}, {root} {}",
                 log.participant, log.origin, log.size, log.root
             );
         }
         let _ = writeln!(out);
-        for exchange in &self.exchanges {
-            let code = exchange.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
-            let under = exchange.agreement.map(|digest| format!(", agreement {digest}")).unwrap_or_default();
-            let mark = if exchange.unsigned { "unsigned " } else { "" };
+        self.write_exchanges(&mut out, lang);
+        self.write_tally(&mut out, lang);
+        if self.tally().0 == 0 {
+            let _ = writeln!(out, "\n{}", lang.pick("Nothing is proved.", "증명된 것이 없습니다."));
+        } else {
             let _ = writeln!(
                 out,
-                "{mark}{} {}: {}{code}, {} acts{under}",
-                exchange.kind, exchange.id, exchange.word, exchange.acts
+                "\n{}",
+                lang.pick(
+                    "From what is proved it may be concluded that",
+                    "증명된 것에서 결론지을 수 있는 것:"
+                )
             );
         }
-        self.write_tally(&mut out);
-        let _ = writeln!(out, "\nFrom what is proved it may be concluded that");
-        for text in self.may() {
+        for text in self.may(lang) {
             let _ = writeln!(out, "  + {text}");
         }
-        let _ = writeln!(out, "It may not be concluded, and is not claimed:");
-        for text in self.may_not() {
+        let not =
+            lang.pick("It may not be concluded, and is not claimed:", "결론지을 수 없고 주장하지도 않는 것:");
+        let _ = writeln!(out, "{not}");
+        for text in self.may_not(lang) {
             let _ = writeln!(out, "  - {text}");
         }
         if self.any_pack {
-            let _ = writeln!(out, "The anchors name no packs: whichever the parties used were taken.");
+            let any = lang.pick(
+                "The anchors name no packs: whichever the parties used were taken.",
+                "신뢰 기준이 규칙 묶음을 지정하지 않아 당사자들이 쓴 것을 그대로 받아들였습니다.",
+            );
+            let _ = writeln!(out, "{any}");
         }
-        self.write_open(&mut out);
-        self.write_failures(&mut out);
+        self.write_open(&mut out, lang);
+        self.write_failures(&mut out, lang);
         out
     }
 
-    fn write_tally(&self, out: &mut String) {
+    fn write_exchanges(&self, out: &mut String, lang: Lang) {
+        for exchange in &self.exchanges {
+            let code = exchange.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+            let word = lang.pick("agreement", "계약");
+            let under = exchange.agreement.map(|digest| format!(", {word} {digest}")).unwrap_or_default();
+            let mark = if exchange.unsigned { "unsigned " } else { "" };
+            let acts = match lang {
+                Lang::En => format!("{} acts", exchange.acts),
+                Lang::Ko => format!("행위 {}건", exchange.acts),
+            };
+            let _ = writeln!(
+                out,
+                "{mark}{} {}: {}{code}, {acts}{under}",
+                exchange.kind, exchange.id, exchange.word
+            );
+        }
+    }
+
+    fn write_tally(&self, out: &mut String, lang: Lang) {
         let mut kinds: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
         for claim in &self.claims {
             let at = match claim.verdict {
@@ -199,37 +262,53 @@ impl Report {
             };
             kinds.entry(claim.about.claim).or_default()[at] += 1;
         }
-        let _ = writeln!(out, "\n{:<18} proved failed not disclosed unsupported", "claim");
+        let head = lang.pick(
+            "claim              proved failed not disclosed unsupported",
+            "주장                 증명   실패        미공개      미지원",
+        );
+        let _ = writeln!(out, "\n{head}");
         for (kind, [proved, failed, open, unsupported]) in kinds {
             let _ = writeln!(out, "{kind:<18} {proved:>6} {failed:>6} {open:>13} {unsupported:>11}");
         }
     }
 
-    fn write_open(&self, out: &mut String) {
+    fn write_open(&self, out: &mut String, lang: Lang) {
         let open = |claim: &&Claim| matches!(claim.verdict, Verdict::NotDisclosed | Verdict::Unsupported);
+        let word = lang.pick("open", "미결");
         for claim in self.claims.iter().filter(open).take(20) {
-            let _ = writeln!(out, "open: {}", line(claim));
+            let _ = writeln!(out, "{word}: {}", line(claim, lang));
         }
         let more = self.claims.iter().filter(open).count().saturating_sub(20);
         if more > 0 {
-            let _ = writeln!(out, "open: {more} more, see --json");
+            let _ = match lang {
+                Lang::En => writeln!(out, "open: {more} more, see --json"),
+                Lang::Ko => writeln!(out, "미결: {more}건 더 있음, --json 참조"),
+            };
         }
     }
 
-    fn write_failures(&self, out: &mut String) {
+    fn write_failures(&self, out: &mut String, lang: Lang) {
         let (proved, all) = self.tally();
         let failed = self.count(Verdict::Failed);
         for claim in self.claims.iter().filter(|claim| claim.verdict == Verdict::Failed).take(50) {
-            let _ = writeln!(out, "FAILED: {}", line(claim));
+            let _ = writeln!(out, "{}: {}", lang.pick("FAILED", "실패"), line(claim, lang));
         }
-        let word = if self.holds() { "holds" } else { "DOES NOT HOLD" };
-        let count = |verdict, word| match self.count(verdict) {
-            0 => String::new(),
-            n => format!(", {n} {word}"),
+        let (hidden, unsupported) = (self.count(Verdict::NotDisclosed), self.count(Verdict::Unsupported));
+        let some = |n: usize, text: String| if n == 0 { String::new() } else { text };
+        let _ = match lang {
+            Lang::En => {
+                let open = some(hidden, format!(", {hidden} not disclosed"))
+                    + &some(unsupported, format!(", {unsupported} unsupported"));
+                let word = if self.holds() { "holds" } else { "DOES NOT HOLD" };
+                writeln!(out, "\n{proved} of {all} claims proved, {failed} failed{open}: this {word}")
+            }
+            Lang::Ko => {
+                let open = some(hidden, format!(", 미공개 {hidden}건"))
+                    + &some(unsupported, format!(", 미지원 {unsupported}건"));
+                let word = if self.holds() { "성립합니다" } else { "성립하지 않습니다" };
+                writeln!(out, "\n주장 {all}건 중 {proved}건 증명, {failed}건 실패{open}: {word}")
+            }
         };
-        let open =
-            count(Verdict::NotDisclosed, "not disclosed") + &count(Verdict::Unsupported, "unsupported");
-        let _ = writeln!(out, "\n{proved} of {all} claims proved, {failed} failed{open}: this {word}");
     }
 
     fn count(&self, verdict: Verdict) -> usize {
@@ -237,13 +316,13 @@ impl Report {
     }
 }
 
-fn line(claim: &Claim) -> String {
+fn line(claim: &Claim, lang: Lang) -> String {
     let mut line = format!("{} {}", claim.about.claim, claim.about.subject);
     if let Some(log) = claim.about.log {
-        let _ = write!(line, " (log {})", log + 1);
+        let _ = write!(line, " ({} {})", lang.pick("log", "로그"), log + 1);
     }
     if let Some(reason) = claim.reason {
-        let _ = write!(line, ": {} [{reason}]", reason.says());
+        let _ = write!(line, ": {} [{reason}]", reason.says_in(lang));
     }
     if !claim.detail.is_empty() {
         let _ = write!(line, ": {}", claim.detail);

@@ -2,7 +2,7 @@
 
 use naru_protocol::{error::Code, identity::fingerprint};
 
-use super::{Item, Looked};
+use super::{Item, Looked, said};
 use crate::{
     config::{Config, Folder},
     node::{facts::PrivateFacts, free},
@@ -18,15 +18,26 @@ const TOO_LITTLE: u64 = 64 << 20;
 pub(super) fn settings(folder: &Folder) -> (Option<Config>, Vec<Item>) {
     match folder.resolved() {
         Ok(resolved) => {
-            let said = format!("{}, version {}", folder.path().display(), resolved.config.version);
+            let said =
+                said!("{}, version {}", "{}, 버전 {}", folder.path().display(), resolved.config.version);
             let over = resolved.settings.iter().filter(|setting| {
                 matches!(
                     setting.source,
                     crate::config::Source::Env { .. } | crate::config::Source::Flag { .. }
                 )
             });
-            let over: Vec<String> = over.map(|s| format!("{} by {}", s.key, s.source)).collect();
-            let said = if over.is_empty() { said } else { format!("{said}; {}", over.join(", ")) };
+            let over: Vec<String> = over.map(|s| format!("{} ({})", s.key, s.source)).collect();
+            let said = match over.as_slice() {
+                [] => said,
+                over => {
+                    let over = over.join(", ");
+                    said!(
+                        "{}; set elsewhere: {over}",
+                        "{}; 다른 곳에서 정함: {over}",
+                        folder.path().display()
+                    )
+                }
+            };
             (Some(resolved.config), vec![Item::ok("folder", said)])
         }
         Err(error @ crate::config::ConfigError::Missing { .. }) => {
@@ -50,7 +61,11 @@ pub(super) fn keys(looked: &Looked<'_>) -> Vec<Item> {
         match readable_by_others(path) {
             Ok(None) => {}
             Ok(Some(mode)) => {
-                let said = format!("{} can be used by others (mode {mode:04o})", path.display());
+                let said = said!(
+                    "{} can be used by others (mode {mode:04o})",
+                    "{} 파일을 남도 쓸 수 있습니다 (모드 {mode:04o})",
+                    path.display()
+                );
                 let (en, ko) = (
                     format!(
                         "chmod 600 '{}'; if others use this machine, take it for known to them.",
@@ -70,13 +85,21 @@ pub(super) fn keys(looked: &Looked<'_>) -> Vec<Item> {
         }
     }
     if items.is_empty() {
-        items.push(Item::ok("permissions", "key files are readable by their owner only"));
+        items.push(Item::ok(
+            "permissions",
+            said!("key files are readable by their owner only", "키 파일은 소유자만 읽을 수 있습니다"),
+        ));
     }
     let Some(me) = looked.me else { return items };
     let keys = &me.keys;
     items.push(Item::ok(
         "keys",
-        format!("those of the statements: {}, key set {}", fingerprint(&me.did), keys.number),
+        said!(
+            "those of the statements: {}, key set {}",
+            "진술서의 키와 같습니다: {}, 키 집합 {}",
+            fingerprint(&me.did),
+            keys.number
+        ),
     ));
     items.push(root(folder, &me.did));
     items
@@ -86,17 +109,31 @@ pub(super) fn keys(looked: &Looked<'_>) -> Vec<Item> {
 fn root(folder: &Folder, did: &naru_protocol::identity::Did) -> Item {
     let path = folder.key("root");
     if !path.exists() {
-        return Item::ok("root key", "not in the folder: kept elsewhere, needed for `naru keys rotate` only");
+        return Item::ok(
+            "root key",
+            said!(
+                "not in the folder: kept elsewhere, needed for `naru keys rotate` and `revoke` only",
+                "폴더에 없습니다: 다른 곳에 보관 중이며 `naru keys rotate`와 `revoke`에만 필요합니다"
+            ),
+        );
     }
     match folder.seed("root") {
         Ok(seed) if naru_protocol::signature::SigningKey::from_seed(&seed.0).public() == *did.root_key() => {
             Item::ok(
                 "root key",
-                format!("{}: may be moved off this machine, the node does not need it", path.display()),
+                said!(
+                    "{}: may be moved off this machine, the node does not need it",
+                    "{}: 다른 컴퓨터로 옮겨도 됩니다. 노드는 쓰지 않습니다",
+                    path.display()
+                ),
             )
         }
         Ok(_) => {
-            let said = format!("{} is the root key of another participant", path.display());
+            let said = said!(
+                "{} is the root key of another participant",
+                "{} 파일은 다른 참여자의 루트 키입니다",
+                path.display()
+            );
             Item::failed("root key", Code::KeyFileUnusable, said)
         }
         Err(error) => Item::failed("root key", Code::KeyFileUnusable, error.to_string()),
@@ -108,7 +145,13 @@ pub(super) fn facts(looked: &Looked<'_>) -> Item {
     match PrivateFacts::read(&looked.folder.facts()) {
         Ok(facts) => {
             let (approvals, stops) = (facts.approvals.len(), facts.stop_orders.len());
-            Item::ok("facts", format!("{approvals} approvals, {stops} stop orders"))
+            Item::ok(
+                "facts",
+                said!(
+                    "{approvals} approvals, {stops} stop orders",
+                    "승인 {approvals}건, 중지 명령 {stops}건"
+                ),
+            )
         }
         Err(error) => Item::failed("facts", Code::PolicyInput, error).hints(
             "Mend facts.json in the node's folder; until then nothing is offered and no deal is decided.",
@@ -120,9 +163,20 @@ pub(super) fn facts(looked: &Looked<'_>) -> Item {
 /// Free space under the folder.
 pub(super) fn disk(looked: &Looked<'_>) -> Item {
     let Some(free) = free(looked.folder.path()) else {
-        return Item::ok("disk", "how much space is left is not told on this system");
+        return Item::ok(
+            "disk",
+            said!(
+                "how much space is left is not told on this system",
+                "이 시스템에서는 남은 공간을 알 수 없습니다"
+            ),
+        );
     };
-    let said = format!("{} MiB free under {}", free >> 20, looked.folder.path().display());
+    let said = said!(
+        "{0} MiB free under {1}",
+        "{1} 아래에 {0} MiB 남음",
+        free >> 20,
+        looked.folder.path().display()
+    );
     if free < TOO_LITTLE {
         Item::failed("disk", Code::DiskFull, said)
     } else if free < LITTLE {

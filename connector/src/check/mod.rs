@@ -47,7 +47,8 @@ pub struct Item {
     /// A code of the registry, where it is not in order.
     pub code: Option<Code>,
     /// What was found.
-    pub message: String,
+    #[serde(serialize_with = "Said::english")]
+    pub message: Said,
     /// What to do, where it is not in order.
     pub hint: Option<String>,
     /// The same in Korean.
@@ -55,22 +56,56 @@ pub struct Item {
     ko: Option<String>,
 }
 
+/// What was found, in both languages; details that come from the system, a peer or a file are as they came.
+#[derive(Debug, Clone)]
+pub struct Said {
+    en: String,
+    ko: String,
+}
+
+impl Said {
+    /// In a language.
+    #[must_use]
+    pub fn text(&self, lang: Lang) -> &str {
+        lang.pick(&self.en, &self.ko)
+    }
+
+    /// Programs read English, as they read codes.
+    fn english<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.en)
+    }
+}
+
+impl From<String> for Said {
+    fn from(detail: String) -> Self {
+        Self { ko: detail.clone(), en: detail }
+    }
+}
+
+/// A message in English and Korean, with the same values in both.
+macro_rules! said {
+    ($en:literal, $ko:literal $(, $value:expr)*) => {
+        $crate::check::Said { en: format!($en $(, $value)*), ko: format!($ko $(, $value)*) }
+    };
+}
+use said;
+
 impl Item {
-    fn new(name: &'static str, outcome: Outcome, code: Option<Code>, message: impl Into<String>) -> Self {
+    fn new(name: &'static str, outcome: Outcome, code: Option<Code>, message: impl Into<Said>) -> Self {
         let hint = code.map(|code| code.hint(Lang::En).to_owned());
         let ko = code.map(|code| code.hint(Lang::Ko).to_owned());
         Self { name, outcome, code, message: message.into(), hint, ko }
     }
 
-    fn ok(name: &'static str, message: impl Into<String>) -> Self {
+    fn ok(name: &'static str, message: impl Into<Said>) -> Self {
         Self::new(name, Outcome::Ok, None, message)
     }
 
-    fn warning(name: &'static str, code: Code, message: impl Into<String>) -> Self {
+    fn warning(name: &'static str, code: Code, message: impl Into<Said>) -> Self {
         Self::new(name, Outcome::Warning, Some(code), message)
     }
 
-    fn failed(name: &'static str, code: Code, message: impl Into<String>) -> Self {
+    fn failed(name: &'static str, code: Code, message: impl Into<Said>) -> Self {
         Self::new(name, Outcome::Failed, Some(code), message)
     }
 
@@ -157,7 +192,7 @@ pub async fn check(folder: &Folder) -> Report {
 async fn running(folder: &Folder) -> (bool, Option<Value>, Option<Item>) {
     let lock = FolderLock::acquire(folder.path());
     let status = match &lock {
-        Ok(_) => return (false, None, Some(Item::ok("node", "does not run"))),
+        Ok(_) => return (false, None, Some(Item::ok("node", said!("does not run", "실행 중이 아닙니다")))),
         Err(error) if error.code() != Code::FolderLocked => {
             return (false, None, Some(Item::failed("node", error.code(), error.to_string())));
         }
@@ -167,13 +202,17 @@ async fn running(folder: &Folder) -> (bool, Option<Value>, Option<Item>) {
         Ok(status) => {
             let stopped = status.get("stopped").and_then(Value::as_str).map(str::to_owned);
             let item = stopped.map_or_else(
-                || Item::ok("node", "runs and answers"),
+                || Item::ok("node", said!("runs and answers", "실행 중이며 응답합니다")),
                 |why| Item::failed("node", Code::StoreRolledBack, why),
             );
             (true, Some(status), Some(item))
         }
         Err(error) => {
-            let said = format!("a process holds the folder and does not answer: {}", error.message);
+            let said = said!(
+                "a process holds the folder and does not answer: {}",
+                "어떤 프로세스가 폴더를 쥐고 있는데 응답하지 않습니다: {}",
+                error.message
+            );
             (true, None, Some(Item::failed("node", Code::FolderLocked, said)))
         }
     }
@@ -192,12 +231,15 @@ async fn packs(looked: &Looked<'_>) -> Item {
         .collect();
     let theirs = looked.status.and_then(|status| status.get("packs")).and_then(Value::as_array);
     if theirs.is_some_and(|theirs| *theirs != ours) {
-        let said = "the running node was started by a program with other packs";
+        let said = said!(
+            "the running node was started by a program with other packs",
+            "실행 중인 노드는 다른 규칙 묶음을 가진 프로그램으로 시작되었습니다"
+        );
         return Item::warning("packs", Code::PacksDiffer, said).hints(
             "Restart the node to use those of this program.",
             "이 프로그램의 것을 쓰려면 노드를 다시 시작하세요.",
         );
     }
     let names: Vec<String> = engine.packs().map(|pack| format!("{} {}", pack.name, pack.revision)).collect();
-    Item::ok("packs", format!("compiled: {}", names.join(", ")))
+    Item::ok("packs", said!("compiled: {}", "컴파일됨: {}", names.join(", ")))
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use x509_parser::prelude::{GeneralName, X509Certificate};
 
-use super::{Item, Looked};
+use super::{Item, Looked, Said, said};
 use crate::{
     config::{Https, bindable},
     control,
@@ -29,10 +29,17 @@ pub(super) async fn check(looked: &Looked<'_>) -> Vec<Item> {
     let listen = &looked.config.listen;
     let mut items = Vec::new();
     match listen.host.parse::<IpAddr>() {
-        _ if listen.port == 0 => items.push(Item::ok("address", "none: this node only dials out")),
+        _ if listen.port == 0 => items.push(Item::ok(
+            "address",
+            said!("none: this node only dials out", "없음: 이 노드는 밖으로만 연결합니다"),
+        )),
         Ok(host) => items.push(port(looked, "address", SocketAddr::new(host, listen.port)).await),
         Err(_) => {
-            let said = format!("listen.host {:?} is no IP address, such as 0.0.0.0", listen.host);
+            let said = said!(
+                "listen.host {:?} is no IP address, such as 0.0.0.0",
+                "listen.host {:?}은(는) 0.0.0.0 같은 IP 주소가 아닙니다",
+                listen.host
+            );
             items.push(Item::failed("address", Code::AddressInvalid, said));
         }
     }
@@ -50,7 +57,7 @@ pub(super) async fn check(looked: &Looked<'_>) -> Vec<Item> {
 async fn port(looked: &Looked<'_>, name: &'static str, address: SocketAddr) -> Item {
     if looked.status.is_none() {
         return match bindable(&address.ip().to_string(), address.port()) {
-            Ok(_) => alone(name, address, format!("{address} is free")),
+            Ok(_) => alone(name, address, said!("{address} is free", "{address} 비어 있음")),
             Err(error) => Item::failed(name, error.code(), error.to_string()),
         };
     }
@@ -60,9 +67,12 @@ async fn port(looked: &Looked<'_>, name: &'static str, address: SocketAddr) -> I
         ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
     };
     match tokio::time::timeout(PATIENCE, TcpStream::connect((here, address.port()))).await {
-        Ok(Ok(_)) => alone(name, address, format!("{address} answers")),
+        Ok(Ok(_)) => alone(name, address, said!("{address} answers", "{address} 응답함")),
         Ok(Err(_)) | Err(_) => {
-            let said = format!("the node runs, and {address} does not answer");
+            let said = said!(
+                "the node runs, and {address} does not answer",
+                "노드는 실행 중이지만 {address}이(가) 응답하지 않습니다"
+            );
             Item::failed(name, Code::Unreachable, said).hints(
                 "The address in naru.toml may have changed since the node was started: restart it.",
                 "노드를 시작한 뒤 naru.toml의 주소가 바뀌었을 수 있습니다. 다시 시작하세요.",
@@ -72,9 +82,12 @@ async fn port(looked: &Looked<'_>, name: &'static str, address: SocketAddr) -> I
 }
 
 /// In order, but for an address that no other machine reaches.
-fn alone(name: &'static str, address: SocketAddr, said: String) -> Item {
+fn alone(name: &'static str, address: SocketAddr, said: Said) -> Item {
     if address.ip().is_loopback() {
-        let said = format!("{said}; it is on loopback, which no other machine reaches");
+        let said = Said {
+            en: format!("{}; it is on loopback, which no other machine reaches", said.en),
+            ko: format!("{}; 루프백 주소라 다른 컴퓨터에서 닿지 않습니다", said.ko),
+        };
         return Item::warning(name, Code::AddressInvalid, said).hints(
             "For partners elsewhere set listen.host to 0.0.0.0, or let this node dial out.",
             "다른 곳의 상대를 위해서는 listen.host를 0.0.0.0으로 하거나, 이 노드가 밖으로 연결하게 하세요.",
@@ -87,7 +100,10 @@ fn alone(name: &'static str, address: SocketAddr, said: String) -> Item {
 async fn seen(looked: &Looked<'_>) -> Item {
     const NAME: &str = "from outside";
     if looked.status.is_none() {
-        return Item::ok(NAME, "not known while the node does not run");
+        return Item::ok(
+            NAME,
+            said!("not known while the node does not run", "노드가 실행 중이 아니면 알 수 없습니다"),
+        );
     }
     let peers = match control::call(looked.folder.path(), "peers", None).await {
         Ok(peers) => peers,
@@ -99,12 +115,20 @@ async fn seen(looked: &Looked<'_>) -> Item {
     let came =
         |peer: &&Value| matches!(word(peer, "connected").as_str(), "peer dialled" | "peer asks by HTTPS");
     match peers.iter().find(came) {
-        Some(peer) => {
-            Item::ok(NAME, format!("{} has dialled in: peers reach this node", word(peer, "alias")))
-        }
+        Some(peer) => Item::ok(
+            NAME,
+            said!(
+                "{} has dialled in: peers reach this node",
+                "{}이(가) 들어와 연결했습니다: 상대가 이 노드에 닿습니다",
+                word(peer, "alias")
+            ),
+        ),
         None => Item::ok(
             NAME,
-            "no peer has dialled in since the start: whether a firewall is in between cannot be known from here",
+            said!(
+                "no peer has dialled in since the start: whether a firewall is in between cannot be known from here",
+                "시작 뒤 들어와 연결한 상대가 없습니다: 방화벽이 가로막는지는 여기서 알 수 없습니다"
+            ),
         ),
     }
 }
@@ -112,38 +136,57 @@ async fn seen(looked: &Looked<'_>) -> Item {
 /// The certificate: its key, its dates, its names.
 fn certificate(looked: &Looked<'_>, https: &Https) -> Item {
     const NAME: &str = "certificate";
-    let bad = |said: String| Item::failed(NAME, Code::CertificateInvalid, said);
+    let bad = |said: Said| Item::failed(NAME, Code::CertificateInvalid, said);
     let shown = match https.read(looked.folder) {
         Ok(shown) => shown,
-        Err(error) => return bad(error.to_string()),
+        Err(error) => return bad(error.to_string().into()),
     };
     let own = shown.chain.first().cloned();
     let pinned = shown.address.https().is_some_and(|door| door.certificate.is_some());
     if let Err(error) = Identity::new(shown.chain, shown.key) {
-        return bad(error.to_string());
+        return bad(error.to_string().into());
     }
     let parsed = own.as_ref().map(|own| x509_parser::parse_x509_certificate(own));
-    let Some(Ok((_, certificate))) = parsed else { return bad("cannot be read".to_owned()) };
+    let Some(Ok((_, certificate))) = parsed else {
+        return bad(said!("cannot be read", "읽을 수 없습니다"));
+    };
     let (from, to) =
         (certificate.validity().not_before.timestamp(), certificate.validity().not_after.timestamp());
     let now = i64::try_from(looked.now).unwrap_or(i64::MAX);
     let until = certificate.validity().not_after;
     if now < from || now > to {
-        return bad(format!("valid from {} to {until}", certificate.validity().not_before));
+        return bad(said!(
+            "valid from {} to {until}",
+            "{}부터 {until}까지 유효합니다",
+            certificate.validity().not_before
+        ));
     }
     let host = host_of(&https.url);
     if !names(&certificate).iter().any(|name| covers(name, &host)) {
-        let said = format!("does not name {host}, the host of https.url");
+        let said = said!(
+            "does not name {host}, the host of https.url",
+            "https.url의 호스트 {host}이(가) 적혀 있지 않습니다"
+        );
         // Who pinned its digest asks for no name.
         let item = if pinned { Item::warning(NAME, Code::CertificateInvalid, said) } else { bad(said) };
         return item;
     }
     if to - now < SOON {
-        let said = format!("ends on {until}");
+        let said = said!("ends on {until}", "{until}에 끝납니다");
         return Item::warning(NAME, Code::CertificateInvalid, said);
     }
-    let by = if pinned { "self-signed, its digest is in tickets" } else { "vouched for by an authority" };
-    Item::ok(NAME, format!("names {host}, valid to {until}, {by}"))
+    let said = if pinned {
+        said!(
+            "names {host}, valid to {until}, self-signed, its digest is in tickets",
+            "{host}을(를) 가리키며 {until}까지 유효, 자체 서명, 다이제스트가 티켓에 있음"
+        )
+    } else {
+        said!(
+            "names {host}, valid to {until}, vouched for by an authority",
+            "{host}을(를) 가리키며 {until}까지 유효, 인증 기관이 보증함"
+        )
+    };
+    Item::ok(NAME, said)
 }
 
 /// The host of `https://host[:port]`, without the brackets of an IPv6 address.

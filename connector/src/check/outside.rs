@@ -10,7 +10,7 @@ use std::time::Duration;
 use naru_protocol::error::Code;
 use serde_json::Value;
 
-use super::{Item, Looked};
+use super::{Item, Looked, Said, said};
 use crate::{
     config::random,
     transport::{self, Proxy, Transport},
@@ -46,19 +46,23 @@ pub(super) async fn check(looked: &Looked<'_>) -> Vec<Item> {
 
 async fn answer_of(proxy: &Proxy) -> Item {
     const NAME: &str = "proxy";
-    let failed = |said: String| {
+    let failed = |said: Said| {
         Item::failed(NAME, Code::ProxyRefused, said).hints(
             "See that network.proxy names the firm's proxy and that it runs.",
             "network.proxy가 회사의 프록시를 가리키는지, 그 프록시가 동작하는지 확인하세요.",
         )
     };
     match tokio::time::timeout(PATIENCE, proxy.answer(NOBODY)).await {
-        Err(_) => failed(format!("{proxy} does not answer within {} s", PATIENCE.as_secs())),
-        Ok(Err(error)) => failed(error.to_string()),
+        Err(_) => failed(said!(
+            "{proxy} does not answer within {} s",
+            "{proxy}이(가) {}초 안에 응답하지 않습니다",
+            PATIENCE.as_secs()
+        )),
+        Ok(Err(error)) => failed(error.to_string().into()),
         Ok(Ok(407)) => Item::failed(
             NAME,
             Code::ProxyRefused,
-            format!("{proxy} wants other credentials (407)"),
+            said!("{proxy} wants other credentials (407)", "{proxy}이(가) 다른 자격 증명을 요구합니다 (407)"),
         )
         .hints(
             "Put user:password into the file of network.proxy_credentials, or into NARU_PROXY_CREDENTIALS.",
@@ -66,7 +70,10 @@ async fn answer_of(proxy: &Proxy) -> Item {
         ),
         Ok(Ok(status)) => Item::ok(
             NAME,
-            format!("{proxy} answers, {status} to a host that does not exist: so far it lets this node pass"),
+            said!(
+                "{proxy} answers, {status} to a host that does not exist: so far it lets this node pass",
+                "{proxy}이(가) 없는 호스트에 {status}로 응답합니다: 여기까지는 이 노드를 통과시킵니다"
+            ),
         ),
     }
 }
@@ -84,7 +91,10 @@ async fn relayed(looked: &Looked<'_>, proxy: Option<&Proxy>, relay: &str) -> Ite
     let Some(status) = looked.status else {
         return Item::ok(
             NAME,
-            format!("{relay} answers; whether it keeps a place for this node shows while the node runs"),
+            said!(
+                "{relay} answers; whether it keeps a place for this node shows while the node runs",
+                "{relay} 응답함; 이 노드의 자리를 두는지는 노드가 실행 중일 때 보입니다"
+            ),
         );
     };
     let addresses = status.get("addresses").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -92,10 +102,16 @@ async fn relayed(looked: &Looked<'_>, proxy: Option<&Proxy>, relay: &str) -> Ite
     if addresses.iter().filter_map(Value::as_str).any(|address| address.contains(&through)) {
         return Item::ok(
             NAME,
-            format!("{relay} answers and keeps a place: partners reach this node through it"),
+            said!(
+                "{relay} answers and keeps a place: partners reach this node through it",
+                "{relay} 응답하며 자리를 둡니다: 상대가 이를 통해 이 노드에 닿습니다"
+            ),
         );
     }
-    Item::warning(NAME, Code::Unreachable, format!("{relay} answers, and keeps no place for this node")).hints(
+    Item::warning(NAME, Code::Unreachable, said!(
+        "{relay} answers, and keeps no place for this node",
+        "{relay} 응답하지만 이 노드의 자리를 두지 않습니다"
+    )).hints(
         "The partner that runs it has to accept this node and to set network.relay_for = \"accepted\"; the node asks it again by itself.",
         "중계를 운영하는 상대가 이 노드를 승인하고 network.relay_for = \"accepted\"로 설정해야 합니다. 노드가 스스로 다시 요청합니다.",
     )

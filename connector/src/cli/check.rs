@@ -1,5 +1,7 @@
 //! `naru check`: prints what was looked at, failures with what to do. Exit code 1 if anything failed.
 
+use naru_protocol::error::Lang;
+
 use crate::{
     check::{Outcome, Report, check},
     config::Folder,
@@ -33,6 +35,7 @@ pub(super) async fn run(args: &Check, json: bool) -> Result<bool, Failure> {
 }
 
 fn text(report: &Report) -> String {
+    let lang = super::lang::lang();
     let mut out = String::new();
     for item in &report.checks {
         let mark = match item.outcome {
@@ -40,15 +43,16 @@ fn text(report: &Report) -> String {
             Outcome::Warning => '!',
             Outcome::Failed => '✗',
         };
-        out.push_str(&format!("{mark} {:<13} {}\n", item.name, item.message));
+        out.push_str(&format!("{mark} {:<13} {}\n", item.name, item.message.text(lang)));
         if let Some(code) = item.code {
-            out.push_str(&format!(
-                "    code {code}: {}\n",
-                item.hint_in(super::lang::lang()).unwrap_or_default()
-            ));
+            out.push_str(&format!("    code {code}: {}\n", item.hint_in(lang).unwrap_or_default()));
         }
     }
     let (warnings, failed) = (report.count(Outcome::Warning), report.count(Outcome::Failed));
-    out.push_str(&format!("{} looked at, {warnings} warnings, {failed} failed\n", report.checks.len()));
+    let all = report.checks.len();
+    out.push_str(&match lang {
+        Lang::En => format!("{all} looked at, {warnings} warnings, {failed} failed\n"),
+        Lang::Ko => format!("확인 {all}건, 경고 {warnings}건, 실패 {failed}건\n"),
+    });
     out
 }

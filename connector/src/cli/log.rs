@@ -111,7 +111,7 @@ pub(super) async fn run(verb: Audit, json: bool) -> Result<bool, Failure> {
             if json {
                 println!("{}", report.to_json());
             } else {
-                print!("{}", report.to_text());
+                print!("{}", report.to_text_in(super::lang::lang()));
             }
             Ok(report.holds())
         }

@@ -300,7 +300,7 @@ fn offered() -> Value {
 async fn an_offer_of_the_partner_waits_for_a_person_or_an_order() {
     // PLN-5.4
     // A country without a pack of its own: nothing about the data has to be declared.
-    let market = Market::with(|ask| "DE".clone_into(&mut ask.country)).await;
+    let market = Market::with(|ask| "JP".clone_into(&mut ask.country)).await;
     let partner = &market.partner;
     for (why, member, value, place) in [
         ("another assigner", "assigner", json!("EVE"), "/offer/assigner"),

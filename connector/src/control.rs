@@ -103,8 +103,7 @@ pub async fn serve(node: Node, folder: &Folder, stop: watch::Sender<bool>) -> Re
 }
 
 fn not_running(folder: &Path) -> Failure {
-    let why = format!("no node runs in {0}; start it with `naru run --dir {0}`", folder.display());
-    Failure::new(Code::NotRunning, why)
+    Failure::new(Code::NotRunning, format!("no node runs in {}", folder.display()))
 }
 
 fn broken(why: impl std::fmt::Display) -> Failure {

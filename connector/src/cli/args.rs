@@ -59,7 +59,7 @@ pub(super) enum Verb {
     Trust(Trust),
     /// List peers.
     #[command(after_help = examples::PEERS)]
-    Peers(Dir),
+    Peers(Peers),
     /// Accept a peer that redeemed one of our tickets, once its fingerprint is compared.
     Accept(Accept),
     /// Record a partner that speaks plain DSP and signs nothing; prints the base URL that it is given, which is a secret.
@@ -181,6 +181,23 @@ pub(super) struct Trust {
     /// Take the ticket's own fingerprint as compared, for scripts: you vouch that it was.
     #[arg(long, conflicts_with = "fingerprint")]
     pub(super) yes: bool,
+}
+
+/// The peers, or `accept`, which stands among the verbs too.
+#[derive(Debug, Clone, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(super) struct Peers {
+    /// The node's folder.
+    #[arg(long, env = "NARU_DIR", required = true)]
+    pub(super) dir: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(super) verb: Option<PeersVerb>,
+}
+
+#[derive(Debug, Clone, clap::Subcommand)]
+pub(super) enum PeersVerb {
+    /// Accept a peer that redeemed one of our tickets, once its fingerprint is compared.
+    Accept(Accept),
 }
 
 #[derive(Debug, Clone, clap::Args)]

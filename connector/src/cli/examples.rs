@@ -103,7 +103,8 @@ pub(super) const UNPUBLISH: &str = "Examples:
 
 pub(super) const PEERS: &str = "Examples:
   naru peers --dir A
-  naru peers --dir A --json              # with each peer's did, which facts.json names";
+  naru peers --dir A --json              # with each peer's did, which facts.json names
+  naru peers accept --dir A merlion-analytics   # the same as `naru accept`";
 
 pub(super) const ACCEPT: &str = "Examples:
   naru accept --dir A merlion-analytics  # shows its fingerprint and asks whether it told you the same

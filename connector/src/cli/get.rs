@@ -141,7 +141,7 @@ async fn begun(wish: &Wish) -> Result<Value, Failure> {
     }
     match begin(wish).await {
         // Perhaps since another command has just begun the same: then both follow that.
-        Err(failure) if failure.code == Code::ArgumentInvalid.as_str() => match underway(wish).await {
+        Err(failure) if failure.code == Code::FolderOccupied.as_str() => match underway(wish).await {
             Ok(Some(view)) => Ok(view),
             Ok(None) | Err(_) => Err(failure),
         },

@@ -50,7 +50,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::run::signalled;
 use self::{
-    args::{Cli, Offer, Retry, Verb},
+    args::{Accept, Cli, Offer, PeersVerb, Retry, Verb},
     complain::complain,
     show::Goal,
 };
@@ -100,17 +100,17 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Run(at) => run::run(&at).await,
         Verb::Stop(at) => run::stop(&at.dir, json).await,
         Verb::Status(at) => look(&at.dir, "status", json).await,
-        Verb::Peers(at) => look(&at.dir, "peers", json).await,
+        Verb::Peers(args) => match args.verb {
+            Some(PeersVerb::Accept(args)) => accept(args, json).await,
+            None => look(&args.dir.unwrap_or_default(), "peers", json).await,
+        },
         Verb::Datasets(at) => look(&at.dir, "datasets", json).await,
         Verb::Exchanges(at) => look(&at.dir, "exchanges", json).await,
         Verb::Publish(args) => publish::publish(args, json).await,
         Verb::Withdraw(args) => ask("withdraw", args.at.dir, json!({"dataset": args.dataset})).await,
         Verb::Ticket(args) => ticket(args, json).await,
         Verb::Trust(args) => get::trust(args, json).await,
-        Verb::Accept(args) => {
-            let fingerprint = confirm::of_peer(&args.at.dir, &args.peer, args.fingerprint).await?;
-            ask("accept", args.at.dir, json!({"peer": args.peer, "fingerprint": fingerprint})).await
-        }
+        Verb::Accept(args) => accept(args, json).await,
         Verb::Plain(args) => plain(args, json).await,
         Verb::Distrust(args) => distrust::distrust(args, json).await,
         Verb::Dial(args) => ask("dial", args.at.dir, json!({"peer": args.peer})).await,
@@ -250,6 +250,11 @@ fn read_line(path: &Path) -> Result<String, Failure> {
         return Err(unusable("holds no single line".to_owned()));
     }
     Ok(text.to_owned())
+}
+
+async fn accept(args: Accept, json: bool) -> Result<bool, Failure> {
+    let fingerprint = confirm::of_peer(&args.at.dir, &args.peer, args.fingerprint).await?;
+    tell(&args.at.dir, "accept", Some(json!({"peer": args.peer, "fingerprint": fingerprint})), json).await
 }
 
 async fn plain(args: args::Plain, json: bool) -> Result<bool, Failure> {

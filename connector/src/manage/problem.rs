@@ -98,6 +98,7 @@ mod tests {
             (Code::FileUnusable, 422),
             (Code::ArgumentInvalid, 400),
             (Code::DatasetUnknown, 404),
+            (Code::PeerNotNamed, 404),
             (Code::TooLarge, 413),
             (Code::Unreachable, 502),
             (Code::TimedOut, 504),

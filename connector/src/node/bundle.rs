@@ -24,8 +24,8 @@ use crate::{
 impl Node {
     /// Writes the log as of now, with this node's disclosures and the answers that it holds, into one new file.
     pub async fn bundle(&self, ask: Bundle) -> Result<Bundled, NodeError> {
-        outside(&ask.out, self.folder.path())?;
         absent(&ask.out)?;
+        outside(&ask.out, self.folder.path())?;
         let beside = beside(&ask.out)?;
         let folder = beside.with_extension("folder");
         let made = self.bundle_into(&folder, &beside).await;

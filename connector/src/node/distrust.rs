@@ -96,9 +96,7 @@ impl Node {
             Some(row) => Some(row),
             None => self.store.peer(name).await?,
         };
-        row.ok_or_else(|| {
-            NodeError::refused(Code::ArgumentInvalid, format!("no peer is named {name:?} here"))
-        })
+        row.ok_or_else(|| NodeError::refused(Code::PeerNotNamed, format!("{name:?}")))
     }
 
     async fn affected(&self, peer: &PeerRow) -> Result<Distrusted, NodeError> {

@@ -76,7 +76,7 @@ fn place(out: &Path) -> Result<(PathBuf, PathBuf), NodeError> {
                 let rest = out.strip_prefix(there).unwrap_or(Path::new(""));
                 if !rest.components().all(|c| matches!(c, Component::Normal(_))) {
                     return Err(refused(
-                        Code::ArgumentInvalid,
+                        Code::FolderOccupied,
                         out,
                         "`..` below a folder that does not exist",
                     ));
@@ -105,7 +105,7 @@ fn check(out: &Path, own: &Path, content: Option<Content>) -> Result<PathBuf, No
     let taken = part::in_the_way(&place, root.as_ref()).map_err(|e| unusable(out, &e))?;
     if let Some(name) = taken {
         let why = format!("holds {name} already; name a folder that is new or empty");
-        return Err(refused(Code::ArgumentInvalid, out, why));
+        return Err(refused(Code::FolderOccupied, out, why));
     }
     writable(&there).map_err(|e| unusable(out, &e))?;
     if let (Some(content), Some(free)) = (content, free(&there)) {
@@ -124,7 +124,7 @@ fn check(out: &Path, own: &Path, content: Option<Content>) -> Result<PathBuf, No
 fn not_own(out: &Path, place: &Path, own: &Path) -> Result<(), NodeError> {
     let received = |own: &Path| place.starts_with(Folder::new(own).received());
     if own.canonicalize().is_ok_and(|own| place.starts_with(&own) && !received(&own)) {
-        return Err(refused(Code::ArgumentInvalid, out, "lies in the node's own folder"));
+        return Err(refused(Code::FolderOccupied, out, "lies in the node's own folder"));
     }
     Ok(())
 }
@@ -174,7 +174,7 @@ impl Node {
         for (id, other) in self.outs().await? {
             if !except.contains(&id) && meets(&other) {
                 let why = format!("exchange {id} writes to {}; name another folder", other.display());
-                return Err(refused(Code::ArgumentInvalid, out, why));
+                return Err(refused(Code::FolderOccupied, out, why));
             }
         }
         for row in self.store.peers(None, MAX_ROWS).await? {
@@ -184,7 +184,7 @@ impl Node {
             let order = self.standing(&row.did).await?;
             if let Some(order) = order.filter(|order| meets(&order.out)) {
                 let why = format!("{} is kept for the next offer of {}", order.out.display(), row.alias);
-                return Err(refused(Code::ArgumentInvalid, out, why));
+                return Err(refused(Code::FolderOccupied, out, why));
             }
         }
         Ok(())
@@ -269,11 +269,11 @@ mod tests {
         for (out, bytes, code) in [
             ("file", 1, Code::FileUnusable),
             ("file/below", 1, Code::FileUnusable),
-            ("full", 1, Code::ArgumentInvalid),
-            ("other", 1, Code::ArgumentInvalid),
-            ("node", 1, Code::ArgumentInvalid),
-            ("node/got", 1, Code::ArgumentInvalid),
-            ("new/../node/keys", 1, Code::ArgumentInvalid),
+            ("full", 1, Code::FolderOccupied),
+            ("other", 1, Code::FolderOccupied),
+            ("node", 1, Code::FolderOccupied),
+            ("node/got", 1, Code::FolderOccupied),
+            ("new/../node/keys", 1, Code::FolderOccupied),
             ("large", u64::MAX, Code::DiskFull),
         ] {
             assert_eq!(temp.ask(out, bytes), Err(code), "{out}");
@@ -301,7 +301,7 @@ mod tests {
     fn a_link_into_the_nodes_folder_is_seen_through() {
         let temp = Temp::new("link");
         std::os::unix::fs::symlink(temp.0.join("node"), temp.0.join("away")).unwrap();
-        assert_eq!(temp.ask("away/got", 1), Err(Code::ArgumentInvalid));
+        assert_eq!(temp.ask("away/got", 1), Err(Code::FolderOccupied));
         std::os::unix::fs::symlink(temp.0.join("nothing"), temp.0.join("broken")).unwrap();
         assert_eq!(temp.ask("broken", 1), Err(Code::FileUnusable));
     }

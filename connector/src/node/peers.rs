@@ -171,7 +171,7 @@ impl Node {
                 Code::NotPaired,
                 format!("{name} is not accepted yet; `naru accept` does that"),
             )),
-            None => Err(NodeError::refused(Code::ArgumentInvalid, format!("no peer is named {name:?} here"))),
+            None => Err(NodeError::refused(Code::PeerNotNamed, format!("{name:?}"))),
         }
     }
 

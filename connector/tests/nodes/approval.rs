@@ -273,7 +273,7 @@ async fn an_offer_without_an_order_waits_for_a_person_who_says_where_the_files_g
     pair.buyer.open().await;
     let out = pair.temp.join("out");
     let inside = Approve { out: Some(pair.buyer.dir.join("got")), ..approve(&id, "Tan Wei") };
-    assert_eq!(code(pair.buyer.node().approve(inside).await), Code::ArgumentInvalid);
+    assert_eq!(code(pair.buyer.node().approve(inside).await), Code::FolderOccupied);
     assert_eq!(queue(&pair.buyer).await.len(), 1, "what was refused changed nothing");
     pair.buyer.node().approve(Approve { out: Some(out.clone()), ..approve(&id, "Tan Wei") }).await.unwrap();
     pair.concluded(&id, &out).await;

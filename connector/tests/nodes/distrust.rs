@@ -66,7 +66,7 @@ async fn all_that_runs_is_said_ended_and_the_peer_is_a_stranger_until_a_person_s
     empty.reason = " ".to_owned();
     assert_eq!(pair.seller.node().distrust(empty).await.unwrap_err().code(), Code::ArgumentInvalid);
     let nobody = pair.seller.node().distrust(ask("nobody", false)).await.unwrap_err();
-    assert_eq!(nobody.code(), Code::ArgumentInvalid);
+    assert_eq!(nobody.code(), Code::PeerNotNamed);
 
     let done = pair.seller.node().distrust(ask(&pair.buyer.did, false)).await.unwrap();
     assert_eq!(done.status, "blocked");

@@ -100,7 +100,7 @@ async fn nothing_is_exported_into_the_nodes_own_folder() {
     }
     for out in inside {
         let error = firm.node().export(Export { out: out.clone() }).await.unwrap_err();
-        assert_eq!(error.code(), Code::ArgumentInvalid, "{}: {error}", out.display());
+        assert_eq!(error.code(), Code::FolderOccupied, "{}: {error}", out.display());
         assert!(error.to_string().contains("the node's own folder"), "{error}");
     }
     assert!(!firm.dir.join("log").exists() && !firm.dir.join("a").exists());

@@ -226,7 +226,7 @@ async fn one_file_comes_out_of_standard_output_and_nothing_else_does() {
     // Elsewhere in the node's own folder nothing is received.
     let own = pair.buyer.dir.join("keys/in");
     let refused = pair.buyer.node().request(wish(&dataset, &own)).await.unwrap_err();
-    assert_eq!(refused.code(), Code::ArgumentInvalid);
+    assert_eq!(refused.code(), Code::FolderOccupied);
     pair.close().await;
 }
 

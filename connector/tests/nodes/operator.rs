@@ -51,9 +51,9 @@ async fn a_folder_that_cannot_take_the_files_is_refused_before_anything_is_signe
     let before = size(buyer).await;
     for (out, code) in [
         (&file, Code::FileUnusable),
-        (&full, Code::ArgumentInvalid),
-        (&buyer.dir, Code::ArgumentInvalid),
-        (&buyer.dir.join("got"), Code::ArgumentInvalid),
+        (&full, Code::FolderOccupied),
+        (&buyer.dir, Code::FolderOccupied),
+        (&buyer.dir.join("got"), Code::FolderOccupied),
     ] {
         let error = buyer.request(&seller.did, &pair.dataset, Some(out.clone())).await.unwrap_err();
         assert_eq!(error.code(), code, "{error}");
@@ -74,7 +74,7 @@ async fn a_folder_that_cannot_take_the_files_is_refused_before_anything_is_signe
     let (kept, out) = (pair.temp.join("kept"), pair.temp.join("out"));
     buyer.expect(&seller.did, kept.clone()).await;
     let error = buyer.request(&seller.did, &pair.dataset, Some(kept.join("below"))).await.unwrap_err();
-    assert_eq!(error.code(), Code::ArgumentInvalid, "{error}");
+    assert_eq!(error.code(), Code::FolderOccupied, "{error}");
     buyer.expect(&seller.did, kept).await;
     break_facts(seller);
     // The rules' facts are the provider's trouble: the deal waits.
@@ -84,10 +84,10 @@ async fn a_folder_that_cannot_take_the_files_is_refused_before_anything_is_signe
     break_facts(seller);
     let transfer = buyer.node().retry(retry(&id, Some(&out))).await.unwrap();
     let error = buyer.request(&seller.did, &pair.dataset, Some(out.clone())).await.unwrap_err();
-    assert!(matches!(error.code(), Code::ArgumentInvalid | Code::DatasetNotOffered), "{error}");
+    assert!(matches!(error.code(), Code::FolderOccupied | Code::DatasetNotOffered), "{error}");
     seller.facts(&private(&[&buyer.did], &[]));
     let error = buyer.request(&seller.did, &pair.dataset, Some(out.clone())).await.unwrap_err();
-    assert_eq!(error.code(), Code::ArgumentInvalid, "{error}");
+    assert_eq!(error.code(), Code::FolderOccupied, "{error}");
     pair.settled(&transfer.id).await;
     same_files(&out);
     assert_eq!(buyer.node().exchanges().await.unwrap().len(), first + 2);
@@ -149,7 +149,7 @@ async fn data_that_cannot_be_written_wait_for_another_folder() {
     fs::create_dir_all(&out).unwrap();
     fs::write(out.join("table.csv"), "mine").unwrap();
     let error = buyer.node().retry(retry(&transfer, None)).await.unwrap_err();
-    assert_eq!(error.code(), Code::ArgumentInvalid, "{error}");
+    assert_eq!(error.code(), Code::FolderOccupied, "{error}");
     seller.facts(&private(&[&buyer.did], &[]));
     let view = buyer.until(&transfer, |v| v.trouble.is_some()).await;
     let trouble = view.trouble.unwrap();
@@ -429,7 +429,7 @@ async fn countries_that_are_none_are_the_operators_mistake() {
     let unknown = pair.buyer.node().exchange(ExchangeName { id: "x".to_owned() }).await.unwrap_err();
     assert_eq!(unknown.code(), Code::ArgumentInvalid);
     let nobody = pair.buyer.node().dial(PeerName { peer: "nobody".to_owned() }).await.unwrap_err();
-    assert_eq!(nobody.code(), Code::ArgumentInvalid);
+    assert_eq!(nobody.code(), Code::PeerNotNamed);
     pair.close().await;
 }
 
@@ -516,7 +516,7 @@ async fn errors_of_commands_are_json_where_that_is_asked_for_and_name_their_side
         (&["cancel", &id], "not_found"),
         (&["retry", &id], "not_found"),
         (&["end", &id, "--reason", "r"], "not_found"),
-        (&["dial", "nobody"], "argument_invalid"),
+        (&["dial", "nobody"], "peer_not_named"),
         (&["withdraw", "urn:dxp:none"], "dataset_unknown"),
         (&["accept", "nobody"], "not_paired"),
     ];

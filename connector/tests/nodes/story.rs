@@ -171,7 +171,7 @@ async fn one_file_is_the_same_for_the_same_log_and_verified_as_a_folder_is() {
     assert_eq!(bundle(&pair.seller, "a0.zip").await.unwrap_err().code(), Code::FileUnusable);
     assert_eq!(
         pair.seller.node().bundle(Bundle { out: pair.seller.dir.join("x.zip") }).await.unwrap_err().code(),
-        Code::ArgumentInvalid
+        Code::FolderOccupied
     );
     let left = fs::read_dir(pair.temp.join("")).unwrap();
     assert!(left.into_iter().all(|entry| !entry.unwrap().file_name().to_str().unwrap().contains(".part")));

@@ -724,6 +724,16 @@ codes! {
         "The message says why. Put a certificate there that is valid now and names the host of `https.url`, then restart the node."
         "HTTPS 문의 인증서를 쓸 수 없습니다"
         "이유는 메시지에 있습니다. 지금 유효하고 `https.url`의 호스트가 적힌 인증서로 바꾼 뒤 노드를 다시 시작하세요.";
+    PeerNotNamed "peer_not_named" 404 Local
+        "No peer under this name here"
+        "`naru peers` lists them. A new partner comes by `naru trust` or by one of our tickets."
+        "이 이름의 상대가 없습니다"
+        "`naru peers`에서 목록을 확인하세요. 새 상대는 `naru trust`나 우리 티켓으로 추가됩니다.";
+    FolderOccupied "folder_occupied" 400 Local
+        "Folder cannot take these files"
+        "Name a folder that is new or empty, or one that holds a part of the same content, outside of the node's own."
+        "이 폴더에는 받을 수 없습니다"
+        "새 폴더나 빈 폴더, 또는 같은 내용의 일부가 있는 폴더를 노드의 폴더 밖에서 지정하세요.";
     DatasetUnknown "dataset_unknown" 404 Local
         "No dataset under this name here"
         "See `naru datasets` for what is published."

@@ -10,7 +10,7 @@ const BEGIN: &str = "<!-- required: written by tests/readme.rs -->\n";
 const END: &str = "<!-- end -->\n";
 const PHASES: [&str; 4] = ["catalog", "negotiation", "transfer", "monitor"];
 
-/// Pointer, provider's country, condition.
+/// Pointer, for whom the pack is asked, condition.
 type Key = (String, Option<String>, String);
 
 #[derive(Default)]
@@ -37,6 +37,15 @@ fn rows(packs: &[Pack]) -> BTreeMap<Key, Row> {
         }
     }
     rows
+}
+
+/// Which deals a pack is about: the rules of a country apply to its exporters, those of a union to a deal with a party in it.
+fn asked_of(pack: &Pack) -> Option<String> {
+    match pack.jurisdiction.as_slice() {
+        [] => None,
+        [country] => Some(format!("provider in {country}")),
+        _ => Some(format!("a party in {}", pack.title.en)),
+    }
 }
 
 fn add(
@@ -99,9 +108,8 @@ fn table(packs: &[Pack]) -> String {
         if !always && covered(pointer, row) {
             continue;
         }
-        let provider = country.as_ref().map(|country| format!("provider in {country}"));
         let condition = Some(condition.clone()).filter(|condition| !condition.is_empty());
-        let conditions: Vec<String> = provider.into_iter().chain(condition).collect();
+        let conditions: Vec<String> = country.iter().cloned().chain(condition).collect();
         let rules: Vec<&str> = row.rules.iter().map(String::as_str).collect();
         text += &format!(
             "| `{pointer}` | {} | {} | {} | {} | {} | {} |\n",

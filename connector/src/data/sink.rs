@@ -33,11 +33,14 @@ use super::{
     fetch::FetchError,
     part::{Done, Mark, PartFolder},
 };
+use crate::store::write_back;
 
 /// Time between two marks.
 const MARK_EVERY: Duration = Duration::from_secs(1);
-/// Most files that wait to be made durable.
-const MAX_DIRTY: usize = 64;
+/// Most files that wait to be made durable, each with a descriptor.
+const MAX_DIRTY: usize = 256;
+/// From so many on they are written back together before each is synced.
+const TOGETHER: usize = 16;
 
 /// A verified chunk on its way to the disk.
 struct Chunk {
@@ -354,6 +357,10 @@ fn run_syncer(folder: &PartFolder, jobs: &Receiver<SyncJob>, failed: &Mutex<Opti
 
 /// First the bytes, then the mark that vouches for them.
 fn sync(folder: &PartFolder, job: &SyncJob) -> Result<(), FetchError> {
+    // One wait for the disk for each of many small files would be most of the time that they take.
+    if job.files.len() > TOGETHER {
+        write_back(&job.chunks);
+    }
     for (number, file) in &job.files {
         file.sync_data().map_err(|error| FetchError::io(&folder.file(*number), error))?;
     }

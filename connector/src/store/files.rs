@@ -83,6 +83,15 @@ fn sync_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Has the system write all that waits for the disk under this open file's file system, where it can be told to: many files that
+/// are synced one by one afterwards have little left to wait for. Durable is only what was synced itself.
+pub(crate) fn write_back(file: &fs::File) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::syncfs(file);
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
+}
+
 /// That this process alone uses a node's folder. Released when dropped, or by the system when the process dies.
 #[derive(Debug)]
 pub struct FolderLock {

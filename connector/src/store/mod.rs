@@ -35,7 +35,7 @@ pub use batch::{
 };
 pub use error::StoreError;
 pub use files::FolderLock;
-pub(crate) use files::{open_private, own_alone, private_folder, readable_by_others, replace};
+pub(crate) use files::{open_private, own_alone, private_folder, readable_by_others, replace, write_back};
 pub use rows::{
     ActParts, ActRow, AgreementRow, AgreementState, Approval, CheckpointRow, DatasetRow, Direction,
     DisclosureRow, EntryRow, EvaluationRow, EvaluationSide, ExchangeKind, ExchangeRow, KeySetRow, OurRole,

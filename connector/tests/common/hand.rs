@@ -353,7 +353,7 @@ impl Hand {
             .as_array()
             .unwrap()
             .iter()
-            .filter(|p| !["cl", "nz"].map(Value::from).contains(&p["name"]))
+            .filter(|p| !["cl", "eu", "nz"].map(Value::from).contains(&p["name"]))
             .map(|p| json!({"name": p["name"], "digest": p["digest"]}))
             .collect();
         let statement = Digest::of(self.ticket.participant().as_bytes());

@@ -21,6 +21,8 @@ import work
 
 PARTNER = "acme-gmbh"
 ALIAS = "edc"
+# EDC signs nothing about its data: what they are is our operator's word.
+DECLARED = ("--declare", node.EXAMPLE / "facts.json")
 STORE = "changeit"
 
 
@@ -173,7 +175,7 @@ def we_buy(stage):
     catalog = json.dumps(stage.ours.run("catalog", ALIAS))
     hold('"battery"' in catalog, "our catalog request shows EDC's asset")
     out = stage.folder / "got"
-    got = stage.ours.run("get", f"{ALIAS}/battery", "--purpose", "quality_analysis", "--out", out, "--yes")
+    got = stage.ours.run("get", f"{ALIAS}/battery", "--purpose", "quality_analysis", *DECLARED, "--out", out, "--yes")
     say("naru get: " + ", ".join(f"{k} {got[k]}" for k in ("kind", "state", "bytes") if got.get(k) is not None))
     arrived = {str(path.relative_to(out)): files.digest(path) for path in out.rglob("*") if path.is_file()}
     hold(list(arrived.values()) == [files.digest(source)], f"arrived, the same as EDC's: {', '.join(arrived)}")
@@ -189,7 +191,7 @@ def pushed_to_us(stage):
     source = files.random_file(stage.folder / "rotor.bin", 2)
     stage.operator.publish("rotor", stage.server.url("rotor.bin"), {"@context": management.ODRL, "@type": "Set", **terms(["DE", "KR"])})
     out = stage.folder / "delivered"
-    got = stage.ours.run("get", f"{ALIAS}/rotor", "--purpose", "quality_analysis", "--push", "--out", out, "--yes")
+    got = stage.ours.run("get", f"{ALIAS}/rotor", "--purpose", "quality_analysis", *DECLARED, "--push", "--out", out, "--yes")
     say("naru get --push: " + ", ".join(f"{k} {got[k]}" for k in ("kind", "state", "bytes") if got.get(k) is not None))
     arrived = [path for path in out.rglob("*") if path.is_file()]
     same = [files.digest(path) == files.digest(source) for path in arrived]
@@ -214,7 +216,7 @@ def refused_to_edc(stage):
 def refused_to_us(stage):
     """What our rules do not allow our own operator is refused before anything is sent."""
     before = _there(stage, "contractnegotiations")
-    answer = stage.ours.run("get", f"{ALIAS}/battery", "--purpose", "marketing", "--out", stage.folder / "never", "--yes", check=False)
+    answer = stage.ours.run("get", f"{ALIAS}/battery", "--purpose", "marketing", *DECLARED, "--out", stage.folder / "never", "--yes", check=False)
     rules = [_rule(each) for each in answer.get("explained") or []]
     hold(answer.get("code") == "denied" and rules,
          f"a purpose that EDC's offer does not name: {answer.get('code')}: {'; '.join(rules) or answer.get('message')}")
@@ -232,11 +234,12 @@ def other_offer(stage):
 def races(stage):
     """Many deals at once, both ways. EDC may lose some to its own races; we lose none, and never think otherwise than EDC."""
     offer = stage.operator.offer(stage.base, stage.ours.did, stage.sold)
+    facts = json.loads((node.EXAMPLE / "facts.json").read_text(encoding="utf-8"))
     before = {e["id"] for e in stage.exchanges()}
     with concurrent.futures.ThreadPoolExecutor(8) as callers:
         theirs = [callers.submit(stage.operator.negotiate, stage.base, stage.ours.did, stage.sold, offer) for _ in range(stage.races)]
         mine = [callers.submit(stage.ours.call, "request", {"peer": ALIAS, "dataset": "battery", "purpose": "quality_analysis",
-                                                            "countries": ["KR"], "out": None}) for _ in range(stage.races)]
+                                                            "countries": ["KR"], "out": None, "facts": facts}) for _ in range(stage.races)]
     theirs, mine = [f.result() for f in theirs], [f.result()["id"] for f in mine]
     there = collections.Counter(stage.operator.settled(deal, 90) for deal in theirs)
     here = collections.Counter(stage.ours.until(deal, lambda v: v["state"] in node.OVER, 90)["state"] for deal in mine)

@@ -36,7 +36,7 @@ use naru::data::{
 use naru_protocol::{
     encoding::Digest,
     error::Code,
-    filelist::{CHUNK_BYTES, FileEntry, FileList},
+    filelist::{BadFileList, CHUNK_BYTES, FileEntry, FileList, MAX_FILE_LIST_BYTES},
     identity::{Did, KeyRing, KeySet, verify_key_set},
     json::V1,
     jws::sign_compact,
@@ -281,6 +281,26 @@ async fn a_list_that_lies_is_found_out() {
     assert!(matches!(error, FetchError::ChunkList { path } if path == "a.bin"));
     let error = fetch_lie(|entries| entries[1].chunks = Digest::of(b"else")).await;
     assert!(matches!(error, FetchError::SourceCorrupt { path, chunk: 0 } if path == "b.bin"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_ten_million_files_is_given_up_at_the_limit() {
+    // CAT-4.7, TRF-6.2: as it is said, and as it comes.
+    let temp = Temp::new();
+    let (_, wanted) = lie(&temp, |_| {});
+    let line = b"{\"chunks\":\"x\"}\n";
+    let list = line.repeat(MAX_FILE_LIST_BYTES / line.len() + 1);
+    let provider = Loopback::new(&temp.join("index"), Faults { list: Some(list), ..Faults::default() });
+    let ask = async |wanted: &Wanted| {
+        fetch(provider.clone(), wanted, &temp.join("out"), options(), Arc::new(|_| {})).await.unwrap_err()
+    };
+    let error = ask(&wanted).await;
+    assert!(matches!(error, FetchError::FileList(BadFileList::TooLong)), "{error}");
+    let mut many = wanted.clone();
+    (many.summary.files, many.summary.media[0].files) = (10_000_000, 10_000_000);
+    let error = ask(&many).await;
+    assert_eq!(error.code().side(), naru_protocol::error::Side::Peer, "{error}");
+    assert_eq!(provider.chunks_asked(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -328,8 +328,11 @@ pub(super) struct Expect {
     /// Countries where the data will be kept and processed: those of the offer, neither more nor fewer.
     #[arg(long, required_unless_present = "revoke")]
     pub(super) country: Vec<String>,
+    /// What data of a plain partner are, on your own word: a template or a file with facts (JSON).
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(super) declare: Option<String>,
     /// End the order that stands for this peer instead.
-    #[arg(long, conflicts_with_all = ["out", "purpose", "country"])]
+    #[arg(long, conflicts_with_all = ["out", "purpose", "country", "declare"])]
     pub(super) revoke: bool,
 }
 

@@ -27,7 +27,6 @@ use super::{
 use crate::{
     control::{self, Failure},
     node::{flows::SLOWEST, short_name},
-    templates::Kind,
 };
 
 pub(super) async fn trust(args: Trust, json: bool) -> Result<bool, Failure> {
@@ -107,7 +106,7 @@ pub(super) async fn get(args: Get, json: bool) -> Result<bool, Failure> {
         Failure::new(Code::ArgumentInvalid, why)
     };
     let (peer, dataset) = args.dataset.split_once('/').ok_or_else(usage)?;
-    let declared = args.declare.as_deref().map(|given| publish::named(Kind::Facts, given)).transpose()?;
+    let declared = publish::declared(args.declare.as_deref())?;
     let aside = args.out.as_os_str() == "-";
     let out = match aside {
         true => output::place(&args.at.dir, &[peer, dataset, &args.purpose], &args.country)?,

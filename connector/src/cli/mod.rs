@@ -177,7 +177,10 @@ async fn expect(args: args::Expect, json: bool) -> Result<bool, Failure> {
         return tell(&args.at.dir, "revoke", Some(json!({"peer": args.peer})), json).await;
     };
     let out = absolute(out)?;
-    let request = json!({"peer": args.peer, "out": out, "purpose": args.purpose, "countries": args.country});
+    let facts = publish::declared(args.declare.as_deref())?;
+    let request = json!({
+        "peer": args.peer, "out": out, "purpose": args.purpose, "countries": args.country, "facts": facts,
+    });
     tell(&args.at.dir, "expect", Some(request), json).await
 }
 

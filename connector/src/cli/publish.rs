@@ -140,6 +140,11 @@ fn terms(args: &Publish) -> Result<Value, Failure> {
     Ok(terms)
 }
 
+/// Facts about a plain partner's data: none, or a template or a file.
+pub(super) fn declared(given: Option<&str>) -> Result<Option<Value>, Failure> {
+    given.map(|given| named(Kind::Facts, given)).transpose()
+}
+
 /// Facts as declared: nothing, a template or a file, then one by one.
 fn facts(declare: Option<&str>, more: &[String]) -> Result<Value, Failure> {
     let mut facts = declare.map_or_else(|| Ok(json!({})), |given| named(Kind::Facts, given))?;

@@ -11,7 +11,8 @@ use crate::control::{self, Failure};
 pub(super) const QUEUE: &str =
     "Examples:\n  naru queue --dir A\n  naru queue --dir A --json | jq -r '.[].id'";
 const APPROVE: &str = "Examples:\n  naru approve --dir A ID --by \"Kim Minji\" --note \"asked legal, ticket 1182\"\n  \
-                       naru approve --dir B ID --out ./in     (an offer: the files go there)";
+                       naru approve --dir B ID --out ./in     (an offer: the files go there)\n  \
+                       naru approve --dir B ID --out ./in --declare sensor-series     (an offer of a plain partner)";
 const REJECT: &str = "Example:\n  naru reject --dir A ID --reason \"not before the audit in May\"";
 
 /// Let a deal go on that waits for a person.
@@ -31,6 +32,9 @@ pub(super) struct Approve {
     /// Where the files of an offer go: a folder that is new or empty. Without it they are fetched later (`naru retry`).
     #[arg(long)]
     pub(super) out: Option<PathBuf>,
+    /// What data that a plain partner offers are, on your own word: a template or a file with facts (JSON).
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(super) declare: Option<String>,
 }
 
 /// Refuse a deal that waits for a person.
@@ -68,7 +72,8 @@ pub(super) async fn queue(at: Dir, json: bool) -> Result<bool, Failure> {
 /// What law forbids at the approval is not approved: told with its rules, and the exit code says so.
 pub(super) async fn approve(args: Approve, json: bool) -> Result<bool, Failure> {
     let out = args.out.as_deref().map(absolute).transpose()?;
-    let request = json!({"id": args.id, "by": name(args.by), "note": args.note, "out": out});
+    let facts = super::publish::declared(args.declare.as_deref())?;
+    let request = json!({"id": args.id, "by": name(args.by), "note": args.note, "out": out, "facts": facts});
     let view = control::call(&args.at.dir, "approve", Some(&request)).await?;
     shown(&view, json);
     match view.get("refusal") {

@@ -117,7 +117,7 @@ pub const METRICS: [Metric; 15] = [
         (vec![state.as_str()], found.map_or(0, |(_, count)| *count))
     }))),
     metric!("naru_peers_connected" Gauge [""] "Peers that are in contact now.", |m| one(m.connected)),
-    metric!("naru_strangers_refused_total" Counter [""] "Requests of strangers that were turned away.",
+    metric!("naru_strangers_refused_total" Counter [""] "Requests of strangers that were turned away, and connections of theirs that came to nothing.",
         |m| one(m.strangers)),
     metric!("naru_signing_stopped" Gauge [""]
         "1 when a peer has shown that this database is older than what was signed, so that nothing is signed any more.",

@@ -68,6 +68,21 @@ pub(super) struct Approved {
     pub(super) at: u64,
 }
 
+/// A partner that signs says itself what its data are.
+pub(super) fn signs_them() -> NodeError {
+    NodeError::refused(Code::ArgumentInvalid, "the partner declares and signs what its data are")
+}
+
+/// Facts that an operator states about a partner's data.
+pub(super) fn facts_fit(facts: Option<&Value>) -> Result<(), NodeError> {
+    match facts {
+        Some(facts) if !facts.is_object() => {
+            Err(NodeError::refused(Code::ArgumentInvalid, "the facts are no JSON object"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 impl Approved {
     pub(super) fn new(by: &str, note: Option<String>, at: u64) -> Result<Self, NodeError> {
         signer(by)?;
@@ -196,8 +211,11 @@ impl Node {
         let approved = Approved::new(&ask.by, ask.note, now())?;
         let _outs = self.outs.lock().await;
         if self.is_plain_exchange(id).await? {
-            self.approve_plain(id, approved, ask.out).await?;
+            self.approve_plain(id, approved, ask.out, ask.facts).await?;
             return self.exchange_view(id).await;
+        }
+        if ask.facts.is_some() {
+            return Err(signs_them());
         }
         {
             let _lock = self.locks.one(id).await;

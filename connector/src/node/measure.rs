@@ -22,7 +22,7 @@ pub struct Measured {
     pub unsigned: u64,
     /// Peers in contact.
     pub connected: u64,
-    /// Requests of strangers that were turned away since the start.
+    /// Requests of strangers that were turned away since the start, and connections of theirs that came to nothing.
     pub strangers: u64,
     /// Nothing is signed any more.
     pub stopped: bool,
@@ -31,6 +31,11 @@ pub struct Measured {
 }
 
 impl Node {
+    /// What strangers tried: requests that were turned away, and connections that never became one of a peer.
+    pub(super) fn strangers(&self) -> u64 {
+        self.budgets.strangers().saturating_add(self.transport.failed_incoming())
+    }
+
     /// Measures.
     pub async fn measure(&self) -> Result<Measured, NodeError> {
         let (sent, verified, unsigned) = self.counters.bytes();
@@ -49,7 +54,7 @@ impl Node {
             verified,
             unsigned,
             connected,
-            strangers: self.budgets.strangers(),
+            strangers: self.strangers(),
             stopped: self.behind().is_some(),
             resident: resident(),
         })

@@ -9,7 +9,9 @@ use naru_protocol::{encoding::Id, error::Code, identity::Role, terms::Terms};
 use serde_json::{Value, json};
 
 use super::{
-    Node, NodeError, country,
+    Node, NodeError,
+    approval::{facts_fit, signs_them},
+    country,
     peers::Peer,
     verbs::{Expect, PeerName},
 };
@@ -29,6 +31,10 @@ impl Node {
     pub async fn expect(&self, ask: Expect) -> Result<Value, NodeError> {
         let id = self.id_of(&ask.peer).await?;
         country::known(&ask.countries)?;
+        facts_fit(ask.facts.as_ref())?;
+        if ask.facts.is_some() && self.plain_named(&ask.peer).await?.is_none() {
+            return Err(signs_them());
+        }
         let _outs = self.outs.lock().await;
         if let Some(order) = self.standing(&id).await?.filter(|order| *order != ask) {
             let stands = format!(

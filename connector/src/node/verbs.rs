@@ -567,7 +567,7 @@ pub struct Status {
     pub clock: Option<String>,
     /// Why `facts.json` cannot be read; until it can, nothing is shown to peers and no deal is decided.
     pub facts: Option<String>,
-    /// Requests of strangers that were turned away since the start.
+    /// Requests of strangers that were turned away since the start, and connections of theirs that came to nothing.
     pub strangers: u64,
     /// Resident memory in bytes, where the system tells.
     pub resident: Option<u64>,
@@ -591,6 +591,9 @@ pub struct Expect {
     pub purpose: String,
     /// Countries where the data will be kept and processed.
     pub countries: Vec<String>,
+    /// What the data are, on the operator's own word: for an offer of a partner that signs nothing.
+    #[serde(default)]
+    pub facts: Option<Value>,
 }
 
 /// What a proposal would ask for, before anything is signed.

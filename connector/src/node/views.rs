@@ -189,7 +189,7 @@ impl Node {
             stopped: self.behind(),
             clock: self.clock().await?,
             facts: PrivateFacts::read(&self.folder.facts()).err(),
-            strangers: self.budgets.strangers(),
+            strangers: self.strangers(),
             resident: resident(),
             waiting,
             pending,

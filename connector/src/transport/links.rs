@@ -51,6 +51,8 @@ pub(super) struct Counters {
     pub(super) refused_waiting: Count,
     /// Connections refused by a limit.
     pub(super) refused_connections: Count,
+    /// Connections that came in and never became one of a peer: another protocol, no handshake, an identity that does not hold.
+    pub(super) failed_incoming: Count,
     /// Requests answered 429.
     pub(super) refused_requests: Count,
     /// Requests to be a relay for somebody whom this node does not serve.

@@ -546,6 +546,12 @@ impl Transport {
         }
     }
 
+    /// Connections that came in since the start and never became one of a peer.
+    #[must_use]
+    pub fn failed_incoming(&self) -> u64 {
+        self.node.links.counters.failed_incoming.get()
+    }
+
     /// Closes all connections and stops; every clone of this handle then answers [`TransportError::Closed`].
     pub async fn shutdown(&self) {
         let (done, stopped) = oneshot::channel();

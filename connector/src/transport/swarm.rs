@@ -349,6 +349,7 @@ impl Driver {
                 }
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+                self.links.counters.failed_incoming.add();
                 tracing::debug!(address = %send_back_addr, error = %chain(&error), "incoming connection failed");
             }
             SwarmEvent::NewListenAddr { listener_id, address } => {

@@ -209,6 +209,7 @@ impl Firm {
             out,
             purpose: "quality_analysis".to_owned(),
             countries: vec!["SG".to_owned()],
+            facts: None,
         };
         self.node().expect(ask).await.unwrap();
     }

@@ -232,6 +232,12 @@ pub(crate) fn ware(id: &str, policy: &Value) -> Value {
         {"@type": "Distribution", "format": "HttpData-PULL", "accessService": "urn:service:1"}]})
 }
 
+/// What the buyer says of a partner's data, where the partner signs nothing.
+pub(crate) fn declared() -> Value {
+    json!({"personal": {"kind": "none", "identifiers": [], "special": []}, "sector": "automotive",
+        "public": {"is_public": false}, "battery_passport": {"tier": "none"}, "data_act": {"connected_product": false}})
+}
+
 /// What a Korean buyer asks a partner for; the data are nobody's personal data and none of what law of the European Union is
 /// about, by the buyer's own word.
 pub(crate) fn order(peer: &str, dataset: &str, out: Option<std::path::PathBuf>) -> Propose {
@@ -241,11 +247,7 @@ pub(crate) fn order(peer: &str, dataset: &str, out: Option<std::path::PathBuf>) 
         purpose: "quality_analysis".to_owned(),
         countries: vec!["KR".to_owned()],
         out,
-        facts: Some(
-            json!({"personal": {"kind": "none", "identifiers": [], "special": []}, "sector": "automotive",
-            "public": {"is_public": false}, "battery_passport": {"tier": "none"},
-            "data_act": {"connected_product": false}}),
-        ),
+        facts: Some(declared()),
         keep_days: None,
         push: false,
     }

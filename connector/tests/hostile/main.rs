@@ -53,6 +53,7 @@ async fn whatever_a_peer_does_the_node_stays_as_it_is_and_serves_others() {
     let calm = honest(&partner, || began.elapsed() > Duration::from_secs(2)).await;
     println!("calm: {}", told(&calm));
     let before = (victim.memory(), victim.descriptors(), victim.entries());
+    let known = victim.strangers();
     for Attack { name, run } in ATTACKS {
         let attack = tokio::spawn(run(victim.ticket()));
         let took = honest(&partner, || attack.is_finished()).await;
@@ -67,6 +68,9 @@ async fn whatever_a_peer_does_the_node_stays_as_it_is_and_serves_others() {
         assert!(began.elapsed() < Duration::from_secs(60), "{} descriptors are left", victim.descriptors());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+    let strangers = victim.strangers() - known;
+    println!("strangers: {strangers} requests and connections counted");
+    assert!(strangers >= 100, "{strangers}: noise and strangers are counted");
     let grown = victim.entries() - before.2;
     let most = naru_protocol::limits::PEER_REFUSALS_HOUR + 64;
     println!(

@@ -64,9 +64,18 @@ impl Victim {
         fs::read_dir(self.proc("fd")).expect("the node is alive").count()
     }
 
+    fn status(&self, number: &str) -> u64 {
+        naru(&self.dir, &["status"]).unwrap()[number].as_u64().unwrap()
+    }
+
     /// Entries in its log.
     pub(crate) fn entries(&self) -> u64 {
-        naru(&self.dir, &["status"]).unwrap()["log_size"].as_u64().unwrap()
+        self.status("log_size")
+    }
+
+    /// What strangers tried.
+    pub(crate) fn strangers(&self) -> u64 {
+        self.status("strangers")
     }
 }
 

@@ -20,7 +20,7 @@ use crate::common::{
 const WAITS: &str = "us: approval";
 
 fn approve(id: &str, by: &str) -> Approve {
-    Approve { id: id.to_owned(), by: by.to_owned(), note: None, out: None }
+    Approve { id: id.to_owned(), by: by.to_owned(), note: None, out: None, facts: None }
 }
 
 fn reject(id: &str, reason: &str) -> Reject {

@@ -63,6 +63,7 @@ async fn a_folder_that_cannot_take_the_files_is_refused_before_anything_is_signe
             out: out.clone(),
             purpose: "quality_analysis".to_owned(),
             countries: vec!["SG".to_owned()],
+            facts: None,
         };
         assert_eq!(buyer.node().expect(ask).await.unwrap_err().code(), code);
     }
@@ -247,6 +248,7 @@ async fn an_order_is_seen_revoked_and_takes_up_an_offer_that_came_before() {
         out: out.to_owned(),
         purpose: purpose.to_owned(),
         countries: vec!["SG".to_owned()],
+        facts: None,
     };
     // Another purpose: the offer goes on waiting, and so does the order, in sight.
     let answer = buyer.node().expect(order("maintenance", &first)).await.unwrap();

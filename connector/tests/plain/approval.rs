@@ -19,7 +19,7 @@ use crate::common::{
 const WAITS: &str = "us: approval";
 
 fn approve(id: &str, by: &str) -> Approve {
-    Approve { id: id.to_owned(), by: by.to_owned(), note: None, out: None }
+    Approve { id: id.to_owned(), by: by.to_owned(), note: None, out: None, facts: None }
 }
 
 fn reject(id: &str, reason: &str) -> Reject {
@@ -145,15 +145,15 @@ async fn a_partners_request_that_nobody_decides_is_refused_with_a_code() {
     market.close().await;
 }
 
-/// A country without a pack of its own: nothing about the data has to be declared.
-fn japanese(ask: &mut AddPlain) {
-    "JP".clone_into(&mut ask.country);
+/// A partner under the law of the European Union.
+fn german(ask: &mut AddPlain) {
+    "DE".clone_into(&mut ask.country);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partners_offer_waits_for_a_person_who_takes_it_up_or_rejects_it() {
     // PLN-5.4, PLN-5.5
-    let market = Market::with(japanese).await;
+    let market = Market::with(german).await;
     let partner = &market.partner;
     let offers = async || {
         let (mut offer, provider) = (ware_policy(), uuid());
@@ -170,7 +170,10 @@ async fn a_partners_offer_waits_for_a_person_who_takes_it_up_or_rejects_it() {
     assert!(items[0].decision.is_object(), "as policy says now: {}", items[0].decision);
     partner.desk.none("/events");
     let out = Some(market.temp.join("out"));
-    market.firm.node().approve(Approve { out: out.clone(), ..approve(&id, "Kim Minji") }).await.unwrap();
+    // The partner signs nothing about its data: what they are is the operator's word.
+    let facts = Some(crate::common::trade::declared());
+    let approved = Approve { out: out.clone(), facts, ..approve(&id, "Kim Minji") };
+    market.firm.node().approve(approved).await.unwrap();
     let event = partner.desk.next(&format!("/negotiations/{provider}/events")).await.json();
     assert_eq!(event["eventType"], json!("ACCEPTED"));
     assert_eq!(market.firm.view(&id).await.unwrap().out, out);

@@ -299,8 +299,8 @@ fn offered() -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_offer_of_the_partner_waits_for_a_person_or_an_order() {
     // PLN-5.4
-    // A country without a pack of its own: nothing about the data has to be declared.
-    let market = Market::with(|ask| "JP".clone_into(&mut ask.country)).await;
+    // The law of the partner's side is asked too; what its data are is our operator's word.
+    let market = Market::with(|ask| "DE".clone_into(&mut ask.country)).await;
     let partner = &market.partner;
     for (why, member, value, place) in [
         ("another assigner", "assigner", json!("EVE"), "/offer/assigner"),
@@ -321,6 +321,7 @@ async fn an_offer_of_the_partner_waits_for_a_person_or_an_order() {
         out: market.temp.join("out"),
         purpose: "quality_analysis".to_owned(),
         countries: vec!["KR".to_owned()],
+        facts: Some(crate::common::trade::declared()),
     };
     market.firm.node().expect(expect).await.unwrap();
     let event = partner.desk.next(&format!("/negotiations/{}/events", first.pids.provider)).await.json();

@@ -158,6 +158,7 @@ impl World {
             out: out.to_owned(),
             purpose: "quality_analysis".to_owned(),
             countries: vec!["SG".to_owned()],
+            facts: None,
         };
         self.pair.buyer.node().expect(order).await?;
         self.pair.seller.node().offer(proposal(&self.pair.buyer.did, &self.pair.dataset, None)).await

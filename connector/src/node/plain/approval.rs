@@ -14,7 +14,7 @@ use super::{
 use crate::{
     node::{
         Node, NodeError,
-        approval::{Approved, Held, by_us, item, not_waiting, rejected, takes_files, too_late},
+        approval::{Approved, Held, by_us, facts_fit, item, not_waiting, rejected, takes_files, too_late},
         facts,
         verbs::QueueItem,
     },
@@ -84,7 +84,9 @@ impl Node {
         id: Id,
         approved: Approved,
         out: Option<PathBuf>,
+        facts: Option<Value>,
     ) -> Result<(), NodeError> {
+        facts_fit(facts.as_ref())?;
         let _lock = self.locks.one(id).await;
         let mut turn = self.plain_turn(id).await?;
         turn.held()?;
@@ -96,6 +98,11 @@ impl Node {
             takes_files(turn.machine.role())?;
             self.check_out(&out, None, &[id], None).await?;
             turn.deal()?.out = Some(out);
+        }
+        if facts.is_some() {
+            // Of our own data the listing says what they are.
+            takes_files(turn.machine.role())?;
+            turn.deal()?.facts = facts;
         }
         let deal = turn.deal()?;
         (deal.held, deal.approved) = (None, Some(approved));

@@ -508,6 +508,7 @@ impl PlainTurn {
         let Some(order) = self.node.standing(&self.row.peer).await? else { return Ok(false) };
         let deal = self.deal()?;
         (deal.out, deal.purpose, deal.countries) = (Some(order.out), Some(order.purpose), order.countries);
+        deal.facts = order.facts;
         Ok(true)
     }
 }

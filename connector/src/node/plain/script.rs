@@ -240,7 +240,7 @@ async fn negotiate(State(node): State<Node>, body: Bytes) -> StatusCode {
         purpose: "quality_analysis".to_owned(),
         countries: Vec::new(),
         out: None,
-        facts: None,
+        facts: Some(facts()),
         keep_days: None,
         push: false,
     };
@@ -266,6 +266,11 @@ fn answered<T>(result: Result<T, NodeError>) -> StatusCode {
             StatusCode::INTERNAL_SERVER_ERROR
         }
     }
+}
+
+/// What all data of the kit are, ours and the kit's: those of the example.
+fn facts() -> Value {
+    serde_json::from_str(include_str!("../../../../examples/ev-parts/facts.json")).unwrap_or_default()
 }
 
 impl Node {
@@ -313,8 +318,7 @@ impl Node {
             "urn:dxp:{}",
             Digest::of(id.as_bytes()).0.iter().take(16).map(|b| format!("{b:02x}")).collect::<String>()
         );
-        let mut facts: Value = serde_json::from_str(include_str!("../../../../examples/ev-parts/facts.json"))
-            .map_err(|e| broken(e.to_string()))?;
+        let mut facts = facts();
         facts["id"] = object!(id);
         facts["digest"] = object!(hashed.content_root);
         let policy =
@@ -372,6 +376,7 @@ impl Node {
                 Role::Consumer => vec![self.me.participant.country.to_string()],
             },
             keep_days: Some(365),
+            facts: Some(facts()),
             in_force: true,
             agreement_id: Some(id.to_owned()),
             ..PlainDeal::default()

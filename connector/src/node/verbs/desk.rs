@@ -99,6 +99,9 @@ pub struct Approve {
     /// Where the files of an offer go; null leaves the transfer for later.
     #[serde(default)]
     pub out: Option<PathBuf>,
+    /// What the data are, on the operator's own word: for an offer of a partner that signs nothing.
+    #[serde(default)]
+    pub facts: Option<Value>,
 }
 
 /// Refuse a deal that waits for a person.

@@ -65,6 +65,15 @@ impl AtRest {
                 json(&node.exchange(ExchangeName { id: id.to_owned() }).await?)
             }
             "agreements" => json(&node.agreements().await?),
+            "obligations" => {
+                let ask = request.cloned().unwrap_or_else(|| json!({}));
+                let ask = serde_json::from_value(ask);
+                json(
+                    &node
+                        .obligations(ask.map_err(|e| NodeError::refused(Code::ArgumentInvalid, e.to_string()))?)
+                        .await?,
+                )
+            }
             "queue" => json(&node.queue().await?),
             "log" => {
                 let ask = request.cloned().unwrap_or_else(|| json!({}));

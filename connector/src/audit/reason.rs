@@ -96,6 +96,7 @@ reasons! {
     ListingDiffers "listing_differs" "An agreement or receipt does not fit the listing that it names";
     ReceiptDiffers "receipt_differs" "A data receipt does not fit its agreement";
 
+    ReportDiffers "report_differs" "A report on a duty does not fit its agreement";
     UnsignedDiffers "unsigned_differs" "An unsigned agreement does not fit the messages or the decision that it rests on";
 
     Forked "forked" "Two checkpoints that the log signed cannot both be true";

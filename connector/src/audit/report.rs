@@ -119,7 +119,7 @@ impl Report {
         json!({
             "v": 1, "holds": self.holds(),
             "tally": {
-                "claims": all, "proved": proved, "failed": self.count(Verdict::Failed),
+                "claims": all, "proved": proved, "failed": self.count(Verdict::Failed), "attested": self.count(Verdict::Attested),
                 "not_disclosed": self.count(Verdict::NotDisclosed), "unsupported": self.count(Verdict::Unsupported),
             },
             "logs": self.logs.iter().map(log).collect::<Vec<Value>>(),
@@ -183,6 +183,7 @@ impl Report {
         if self.any_pack {
             let _ = writeln!(out, "The anchors name no packs: whichever the parties used were taken.");
         }
+        self.write_attested(&mut out);
         self.write_open(&mut out);
         self.write_failures(&mut out);
         out
@@ -192,6 +193,8 @@ impl Report {
         let mut kinds: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
         for claim in &self.claims {
             let at = match claim.verdict {
+                // Neither proved nor open: each is told in its own words below.
+                Verdict::Attested => continue,
                 Verdict::Proved => 0,
                 Verdict::Failed => 1,
                 Verdict::NotDisclosed => 2,
@@ -202,6 +205,17 @@ impl Report {
         let _ = writeln!(out, "\n{:<18} proved failed not disclosed unsupported", "claim");
         for (kind, [proved, failed, open, unsupported]) in kinds {
             let _ = writeln!(out, "{kind:<18} {proved:>6} {failed:>6} {open:>13} {unsupported:>11}");
+        }
+    }
+
+    fn write_attested(&self, out: &mut String) {
+        let attested = |claim: &&Claim| claim.verdict == Verdict::Attested;
+        for claim in self.claims.iter().filter(attested).take(20) {
+            let _ = writeln!(out, "attested: {}", line(claim));
+        }
+        let more = self.claims.iter().filter(attested).count().saturating_sub(20);
+        if more > 0 {
+            let _ = writeln!(out, "attested: {more} more, see --json");
         }
     }
 
@@ -227,8 +241,9 @@ impl Report {
             0 => String::new(),
             n => format!(", {n} {word}"),
         };
-        let open =
-            count(Verdict::NotDisclosed, "not disclosed") + &count(Verdict::Unsupported, "unsupported");
+        let open = count(Verdict::Attested, "attested")
+            + &count(Verdict::NotDisclosed, "not disclosed")
+            + &count(Verdict::Unsupported, "unsupported");
         let _ = writeln!(out, "\n{proved} of {all} claims proved, {failed} failed{open}: this {word}");
     }
 

@@ -107,8 +107,7 @@ impl Node {
         let counts = Counts { due, overdue, due_of_peers, overdue_of_peers };
         let mut views = Vec::new();
         for id in self.owing.find(|owed| owed.from <= at).into_iter().take(SHOWN) {
-            let row = self.store.exchange(id).await?;
-            for row in row {
+            if let Some(row) = self.store.exchange(id).await? {
                 views.extend(self.views(&row).await?.into_iter().filter(is_owed));
             }
         }

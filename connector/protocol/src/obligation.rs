@@ -187,8 +187,9 @@ impl Course<'_> {
         self.reports.iter().find(|taken| {
             let report = taken.report;
             let named = report.obligation.as_ref() == Some(obligation);
-            let deleted =
-                report.kind == ReportKind::Deletion && deletes(&obligation.duty) && report.obligation.is_none();
+            let deleted = report.kind == ReportKind::Deletion
+                && deletes(&obligation.duty)
+                && report.obligation.is_none();
             taken.by == obligation.on
                 && (named || deleted)
                 && settles(report)

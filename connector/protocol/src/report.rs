@@ -94,16 +94,10 @@ pub struct Report {
     pub onward: Option<Onward>,
 }
 
-/// Why a report is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a report that can be read is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadReport {
-    /// Not the JSON of a report, or a text beyond its limit.
-    #[error(transparent)]
-    Message(#[from] MessageError),
-    /// A member that its kind must have is missing, or one that it must not have is there.
-    #[error("{0} does not belong to a report of this kind, or is missing")]
-    Kind(&'static str),
-    /// It is about another agreement or other processes.
+    /// It is about another agreement.
     #[error("the report is about another agreement")]
     OtherAgreement,
     /// The terms list no such duty of its sender.
@@ -122,12 +116,9 @@ impl BadReport {
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
-            Self::Message(error) => error.code(),
-            Self::Kind(_)
-            | Self::OtherAgreement
-            | Self::OtherObligation
-            | Self::OtherSide
-            | Self::Future => Code::ReportInvalid,
+            Self::OtherAgreement | Self::OtherObligation | Self::OtherSide | Self::Future => {
+                Code::ReportInvalid
+            }
         }
     }
 }
@@ -137,10 +128,10 @@ impl Report {
     pub const TYPE: &'static str = "Report";
 
     /// What the shape alone does not say (OBL-2.2).
-    pub fn check(&self) -> Result<(), BadReport> {
+    pub fn check(&self) -> Result<(), MessageError> {
         pids(&self.provider_pid, &self.consumer_pid)?;
         if self.text.len() > limits::REASON {
-            return Err(MessageError::Text { member: "text", limit: limits::REASON }.into());
+            return Err(MessageError::Text { member: "text", limit: limits::REASON });
         }
         let is = |kind| self.kind == kind;
         for (there, belongs, member) in [
@@ -148,27 +139,29 @@ impl Report {
             (self.onward.is_some(), is(ReportKind::OnwardTransfer), "onward"),
             (self.happened.is_some(), self.event.is_some(), "happened"),
         ] {
-            if there != belongs {
-                return Err(BadReport::Kind(member));
+            match (there, belongs) {
+                (true, false) => return Err(MessageError::Misplaced(member)),
+                (false, true) => return Err(MessageError::Missing(member)),
+                (true, true) | (false, false) => {}
             }
         }
         if self.event.is_some() && !is(ReportKind::Notice) {
-            return Err(BadReport::Kind("event"));
+            return Err(MessageError::Misplaced("event"));
         }
-        let says = !self.text.trim().is_empty() || self.evidence.is_some() || self.event.is_some();
+        let says = !self.text.is_empty() || self.evidence.is_some() || self.event.is_some();
         if !says && (is(ReportKind::Report) || is(ReportKind::Notice)) {
-            return Err(BadReport::Kind("text"));
+            return Err(MessageError::Missing("text"));
         }
         if let Some(event) = &self.event {
             text("event", event)?;
         }
-        if let Some(onward) = &self.onward {
-            text("to", &onward.to)?;
-            if onward.to.len() > limits::NAME {
-                return Err(MessageError::Text { member: "to", limit: limits::NAME }.into());
+        match &self.onward {
+            Some(onward) if onward.to.is_empty() => Err(MessageError::Empty("to")),
+            Some(onward) if onward.to.len() > limits::NAME => {
+                Err(MessageError::Text { member: "to", limit: limits::NAME })
             }
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 
     /// Whether it may stand under this agreement, by this side, at this time (OBL-2.3 to OBL-2.5).
@@ -192,15 +185,15 @@ impl Report {
     }
 
     /// Reads the content bytes.
-    pub fn parse(bytes: &[u8]) -> Result<Self, BadReport> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, MessageError> {
         let report: Self = dsp::parse_own(bytes, Self::TYPE)?;
         report.check()?;
         Ok(report)
     }
 
     /// The canonical bytes.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, BadReport> {
+    pub fn to_bytes(&self) -> Result<Vec<u8>, MessageError> {
         self.check()?;
-        Ok(dsp::own_to_bytes(self, Self::TYPE)?)
+        dsp::own_to_bytes(self, Self::TYPE)
     }
 }

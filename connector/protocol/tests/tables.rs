@@ -85,7 +85,7 @@ fn compare<S: Copy + PartialEq + std::fmt::Debug, A: Copy + PartialEq + std::fmt
 fn negotiation_has_exactly_these_arrows() {
     // NEG-1.1, NEG-1.2
     let legal = compare(&S::ALL, &N::ALL, NEGOTIATION, negotiation::next);
-    assert_eq!((S::ALL.len(), N::ALL.len(), legal), (7, 8, NEGOTIATION.len()));
+    assert_eq!((S::ALL.len(), N::ALL.len(), legal), (7, 9, NEGOTIATION.len()));
 }
 
 #[test]

@@ -107,8 +107,7 @@ fn duties(
     let reports: Vec<Taken<'_>> =
         attested.iter().map(|a| Taken { act: a.act, by: a.by, report: &a.report }).collect();
     let terms = &agreement.terms;
-    let course =
-        Course { agreed: terms.drafted(), term_end: None, completed: &completed, reports: &reports };
+    let course = Course { agreed: terms.drafted(), term_end: None, completed: &completed, reports: &reports };
     for row in course.rows(&terms.obligations, 0).iter().filter(|row| !lasts(&row.obligation.duty)) {
         let Some((act, at)) = row.evidence else { continue };
         let subject = format!("{} {} after {}", row.obligation.id, row.obligation.duty, row.obligation.after);

@@ -6,8 +6,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     backup, check, config, distrust, events, examples, explain, init, keys, lang::Asked, log, manual,
-    obligations, policy,
-    publish, queue, token,
+    obligations, policy, publish, queue, token,
 };
 use crate::demo;
 

@@ -109,9 +109,8 @@ pub(super) async fn report(args: Report, json: bool) -> Result<bool, Failure> {
         let unusable = |e| Failure::new(Code::FileUnusable, format!("{}: {e}", path.display()));
         std::fs::read(path).map(|bytes| Digest::of(&bytes).to_string()).map_err(unusable)
     });
-    let onward = args
-        .onward_to
-        .map(|to| json!({"to": to, "country": args.country, "flow_down": args.flow_down}));
+    let onward =
+        args.onward_to.map(|to| json!({"to": to, "country": args.country, "flow_down": args.flow_down}));
     let happened = args.event.map(|event| json!({"event": event, "at": args.happened}));
     let request = json!({
         "agreement": args.agreement, "obligation": args.obligation, "after": args.after, "happened": happened,

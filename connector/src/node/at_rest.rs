@@ -70,7 +70,9 @@ impl AtRest {
                 let ask = serde_json::from_value(ask);
                 json(
                     &node
-                        .obligations(ask.map_err(|e| NodeError::refused(Code::ArgumentInvalid, e.to_string()))?)
+                        .obligations(
+                            ask.map_err(|e| NodeError::refused(Code::ArgumentInvalid, e.to_string()))?,
+                        )
                         .await?,
                 )
             }

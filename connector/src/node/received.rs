@@ -83,8 +83,7 @@ impl Said {
             }
             Posted::Negotiation(Neg::End) => End::parse(content).map(Self::End),
             Posted::Negotiation(Neg::Report) => {
-                let report = Report::parse(content).map(|report| Self::Report(Box::new(report)));
-                return report.map_err(|e| NodeError::refused(e.code(), e.to_string()));
+                Report::parse(content).map(|report| Self::Report(Box::new(report)))
             }
             Posted::Transfer(Tra::Request) => {
                 TransferRequestMessage::parse(content).map(|m| Self::TransferRequest(Box::new(m)))
@@ -564,8 +563,7 @@ impl Node {
         // Naming FINALIZED acknowledges it, should its answer have been lost. After an END or a report of ours that is long
         // done: the request is taken, and refused where what it rests on has ended.
         let open = negotiation.machine.pending().is_some_and(|pending| pending.act == finalized);
-        let names =
-            open && caller.token.payload().prev == Some(finalized) && negotiation.named(finalized)?;
+        let names = open && caller.token.payload().prev == Some(finalized) && negotiation.named(finalized)?;
         if names {
             negotiation.in_force_by_name(caller)?;
         }

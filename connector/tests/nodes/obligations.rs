@@ -10,9 +10,7 @@ use naru::{
 use naru_protocol::{encoding::Digest, error::Code, log::entry::EntryType};
 use serde_json::json;
 
-use crate::common::{
-    Dials, Firm, PATIENCE, Pair, files, harmless, policy_with, publish_under, same_files,
-};
+use crate::common::{Dials, Firm, PATIENCE, Pair, files, harmless, policy_with, publish_under, same_files};
 
 /// A pair whose data are to be deleted so many days after they came.
 async fn pair(days: u32) -> Pair {
@@ -85,8 +83,10 @@ async fn what_is_due_is_deleted_said_logged_by_both_and_attested() {
         assert_eq!(view.ours, firm.did == pair.buyer.did);
         assert!(duty(firm, &id, "POST-LOG-001", "provider").await.lasts);
     }
-    let (ours, theirs) =
-        (duty(&pair.seller, &id, "POST-RET-001", "consumer").await, duty(&pair.buyer, &id, "POST-RET-001", "consumer").await);
+    let (ours, theirs) = (
+        duty(&pair.seller, &id, "POST-RET-001", "consumer").await,
+        duty(&pair.buyer, &id, "POST-RET-001", "consumer").await,
+    );
     assert_eq!((ours.since, ours.deadline), (theirs.since, theirs.deadline), "both reckon from the receipt");
     // Asked for, not done: it is shown, and what does it.
     let status = pair.buyer.node().status().await.unwrap();

@@ -55,14 +55,7 @@ impl ActKind {
             Self::Negotiation(N::Terminate) | Self::Transfer(T::Terminate) => 2,
             Self::Transfer(T::Complete) => 1,
             Self::Negotiation(
-                N::Request
-                | N::Offer
-                | N::Accept
-                | N::Agree
-                | N::Verify
-                | N::Finalize
-                | N::End
-                | N::Report,
+                N::Request | N::Offer | N::Accept | N::Agree | N::Verify | N::Finalize | N::End | N::Report,
             )
             | Self::Transfer(T::Request | T::Start | T::Suspend | T::Receipt) => 0,
         }

@@ -80,8 +80,7 @@ pub(super) fn keep(
 ) -> io::Result<()> {
     let list = FileList::parse(list).map_err(io::Error::other)?;
     let files = list.entries().iter();
-    let files =
-        files.map(|e| Delivered { path: e.path.clone(), size: e.size, sha256: e.sha256 }).collect();
+    let files = files.map(|e| Delivered { path: e.path.clone(), size: e.size, sha256: e.sha256 }).collect();
     write(folder, transfer, &Record { out: out.to_owned(), content_root, files })
 }
 
@@ -113,9 +112,8 @@ pub(super) fn delete(folder: &Path, transfer: Id, really: bool) -> io::Result<Op
         if as_delivered && really {
             let journal = match &mut noted {
                 Some(journal) => journal,
-                None => noted.insert(
-                    OpenOptions::new().create(true).append(true).open(journal(folder, transfer))?,
-                ),
+                None => noted
+                    .insert(OpenOptions::new().create(true).append(true).open(journal(folder, transfer))?),
             };
             writeln!(journal, "{number}")?;
             fs::remove_file(&target)?;

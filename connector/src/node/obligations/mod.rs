@@ -140,15 +140,10 @@ impl Owing {
 }
 
 /// Looks at the duties of a concluded deal; none before it is in force.
-pub(super) fn look<T>(
-    deal: &super::deal::Deal,
-    at: u64,
-    seen: impl FnOnce(&[Row<'_>]) -> T,
-) -> Option<T> {
+pub(super) fn look<T>(deal: &super::deal::Deal, at: u64, seen: impl FnOnce(&[Row<'_>]) -> T) -> Option<T> {
     let terms = deal.terms.as_ref().filter(|_| deal.in_force.is_some())?;
     let counted = deal.reported.iter().filter(|reported| reported.refused.is_none());
-    let reports: Vec<_> =
-        counted.map(|r| Taken { act: r.act, by: r.by, report: &r.report }).collect();
+    let reports: Vec<_> = counted.map(|r| Taken { act: r.act, by: r.by, report: &r.report }).collect();
     let completed: Vec<_> = deal.arrived.iter().map(|arrived| (arrived.transfer, arrived.at)).collect();
     let until = terms.shared.pointer("/contract/valid_to").and_then(Value::as_u64);
     let term_end = until.into_iter().chain(deal.over).min();

@@ -8,8 +8,7 @@ use naru_protocol::{
     error::Code,
     exchange::{ActKind, SendKind, State as Any},
     json::V1,
-    limits,
-    negotiation as neg,
+    limits, negotiation as neg,
     report::{Report, ReportKind},
 };
 use serde_json::json as object;
@@ -18,6 +17,7 @@ use super::{Reported, theirs};
 use crate::node::{
     Node, NodeError,
     outbox::code_in,
+    proposal::message,
     turn::{Data, Turn},
 };
 
@@ -77,7 +77,7 @@ impl Turn {
             deletion: said.deletion,
             onward: said.onward,
         };
-        report.check().map_err(|e| refused(&e))?;
+        report.check().map_err(message)?;
         report.fits(agreement, terms, role, at).map_err(|e| refused(&e))?;
         let ours = deal.reported.iter().filter(|reported| reported.by == role).count();
         if ours + deal.to_report.len() >= limits::REPORTS {
@@ -142,7 +142,7 @@ impl Node {
         let proof = self.in_force(&mut turn).await?;
         let path = format!("/negotiations/{}/report", turn.their_pid()?);
         let Some(report) = turn.deal()?.to_report.first().cloned() else { return Ok(()) };
-        let body = report.to_bytes().map_err(|e| refused(&e))?;
+        let body = report.to_bytes().map_err(message)?;
         let fields = vec![("agreement", object!(report.agreement)), ("report", object!(report.kind))];
         turn.send(SendKind::Report(proof), &path, body, fields)?;
         turn.commit().await?;

@@ -161,8 +161,9 @@ fn is_owed(view: &ObligationView) -> bool {
 }
 
 fn onward(passed: Passed) -> Result<Onward, NodeError> {
-    let country = Country::parse(&passed.country)
-        .map_err(|_| argument(format!("{:?} is no country: two capital letters, such as VN", passed.country)))?;
+    let country = Country::parse(&passed.country).map_err(|_| {
+        argument(format!("{:?} is no country: two capital letters, such as VN", passed.country))
+    })?;
     Ok(Onward { country, flow_down: passed.flow_down, to: passed.to })
 }
 
@@ -177,10 +178,15 @@ fn named(
     let found: Vec<&Obligation> = listed.iter().filter(fits).collect();
     match found[..] {
         [one] => Ok(one.clone()),
-        [] => Err(argument(format!("the terms put no duty {name:?} on this node: `naru obligations` lists them"))),
+        [] => Err(argument(format!(
+            "the terms put no duty {name:?} on this node: `naru obligations` lists them"
+        ))),
         [..] => {
             let events: Vec<&str> = found.iter().map(|o| o.after.as_str()).collect();
-            Err(argument(format!("{name} is owed after several events; name one with --after: {}", events.join(", "))))
+            Err(argument(format!(
+                "{name} is owed after several events; name one with --after: {}",
+                events.join(", ")
+            )))
         }
     }
 }

@@ -53,6 +53,8 @@ impl AtRest {
         let node = &self.0;
         Ok(Some(match verb {
             "status" => {
+                // What is owed is kept in no table: a node that runs has it from its start.
+                node.reckon_all().await?;
                 let mut status = without(json(&node.status().await?), &OF_STATUS);
                 status["running"] = json!(false);
                 status

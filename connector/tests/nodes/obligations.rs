@@ -7,10 +7,13 @@ use naru::{
     audit::{Anchors, Verdict, verify},
     node::verbs::{Delete, Happening, ObligationView, Obligations, Passed, Report},
 };
-use naru_protocol::{encoding::Digest, error::Code, log::entry::EntryType};
-use serde_json::json;
+use naru_protocol::{encoding::Digest, error::Code, limits, log::entry::EntryType};
+use serde_json::{Value, json};
 
-use crate::common::{Dials, Firm, PATIENCE, Pair, files, harmless, policy_with, publish_under, same_files};
+use crate::common::{
+    Dials, Firm, PATIENCE, Pair, deals::Provider, files, hand::Hand, harmless, now, policy_with,
+    publish_under, same_files,
+};
 
 /// A pair whose data are to be deleted so many days after they came.
 async fn pair(days: u32) -> Pair {
@@ -250,4 +253,49 @@ async fn a_node_that_may_deletes_by_itself_and_another_only_says_so() {
     until(&pair.seller, &id, "POST-RET-001", "fulfilled").await;
     assert_eq!(fs::read_dir(&out).unwrap().count(), 0);
     pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_reports_on_its_own_duties_only_and_not_without_end() {
+    // OBL-2.3, OBL-2.4, OBL-2.5, OBL-2.6: a consumer made by hand.
+    let provider = Provider::new().await;
+    let hand = Hand::paired(&provider.firm).await;
+    let deal = provider.agreed(&hand, now() + 3600).await;
+    let path = deal.path("report");
+    let report = |change: &dyn Fn(&mut Value)| {
+        let mut report = json!({"@type": "Report", "v": 1, "consumerPid": deal.own, "providerPid": deal.pid,
+            "agreement": deal.digest(), "kind": "report", "obligation": null, "event": null, "happened": null,
+            "at": now(), "text": "done", "evidence": null, "deletion": null, "onward": null});
+        change(&mut report);
+        report
+    };
+    let early = hand.act(deal.exchange, &path, &report(&|_| {})).await;
+    early.refused_finally("illegal_state");
+    deal.conclude(&hand).await;
+    let id = deal.exchange.to_string();
+    provider.firm.until(&id, |v| v.in_force.is_some()).await;
+    let listed = deal.terms["obligations"].as_array().unwrap();
+    let on = |role: &str| listed.iter().find(|o| o["on"] == role).unwrap().clone();
+    let wrong: [&dyn Fn(&mut Value); 5] = [
+        &|r| r["obligation"] = on("provider"),
+        &|r| {
+            r["obligation"] =
+                json!({"id": "X-1", "duty": "delete", "on": "consumer", "after": "completion", "within": 1})
+        },
+        &|r| r["agreement"] = json!(Digest::of(b"another")),
+        &|r| r["at"] = json!(now() + 3600),
+        &|r| (r["kind"], r["event"], r["happened"]) = (json!("notice"), json!("breach"), json!(now() + 3600)),
+    ];
+    for change in wrong {
+        hand.act(deal.exchange, &path, &report(change)).await.refused_finally("report_invalid");
+    }
+    hand.act(deal.exchange, &path, &report(&|r| r["deletion"] = json!({})))
+        .await
+        .refused_finally("malformed");
+    hand.act(deal.exchange, &path, &report(&|r| r["obligation"] = on("consumer"))).await.accepted(200);
+    assert!(duties(&provider.firm, &id).await.iter().any(|view| view.evidence.is_some()));
+    for _ in 1..limits::REPORTS {
+        hand.act(deal.exchange, &path, &report(&|_| {})).await.accepted(200);
+    }
+    hand.act(deal.exchange, &path, &report(&|_| {})).await.refused_finally("report_invalid");
 }

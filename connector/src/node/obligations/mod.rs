@@ -208,42 +208,32 @@ impl Node {
 
     /// At a start: what is still to be done, and reports that were not signed when the process ended.
     pub(super) async fn resume_obligations(&self) -> Result<(), NodeError> {
-        for row in self.concluded(None).await? {
-            match data_of(&row) {
-                Ok(Data::Deal(deal)) => {
-                    let owed = owed(&deal, role(&row));
-                    self.owing.learn(vec![(row.peer.clone(), row.id, owed)]);
-                    if !deal.to_report.is_empty() {
-                        super::after::After::Report(row.id).spawn(self);
-                    }
-                }
-                Ok(Data::Haul(_)) => {}
-                // As everywhere at a start: one that cannot be read must not keep the node from starting.
-                Err(error) => {
-                    tracing::error!(exchange = %row.id, %error, "its duties cannot be read");
-                }
-            }
+        for id in self.reckon_all().await? {
+            super::after::After::Report(id).spawn(self);
         }
         Ok(())
     }
 
-    /// Concluded deals with peers that sign, or the one of this id.
-    async fn concluded(&self, only: Option<Id>) -> Result<Vec<ExchangeRow>, NodeError> {
-        if let Some(id) = only {
-            let row = self.store.exchange(id).await?;
-            return Ok(row.into_iter().filter(|row| !plain::is_plain(&row.peer)).collect());
-        }
-        let query = ExchangeQuery {
-            states: vec!["FINALIZED".to_owned()],
-            kind: Some(ExchangeKind::Negotiation),
-            limit: MAX_ROWS,
-            ..ExchangeQuery::default()
-        };
-        let (mut pages, mut found) = (Pages::of(query), Vec::new());
+    /// Makes the index anew; gives the deals with a report that is not signed or not answered yet.
+    pub(super) async fn reckon_all(&self) -> Result<Vec<Id>, NodeError> {
+        let (mut pages, mut unsigned) = (Pages::of(concluded()), Vec::new());
         while let Some(rows) = pages.next(self).await? {
-            found.extend(rows.into_iter().filter(|row| !plain::is_plain(&row.peer)));
+            for row in rows.iter().filter(|row| !plain::is_plain(&row.peer)) {
+                match data_of(row) {
+                    Ok(Data::Deal(deal)) => {
+                        let owed = owed(&deal, role(row));
+                        self.owing.learn(vec![(row.peer.clone(), row.id, owed)]);
+                        unsigned.extend((!deal.to_report.is_empty()).then_some(row.id));
+                    }
+                    Ok(Data::Haul(_)) => {}
+                    // As everywhere at a start: one that cannot be read must not keep the node from starting.
+                    Err(error) => {
+                        tracing::error!(exchange = %row.id, %error, "its duties cannot be read");
+                    }
+                }
+            }
         }
-        Ok(found)
+        Ok(unsigned)
     }
 
     /// What was done under an agreement, as the host part of the input has it at `monitor` (POL-1): when the data came, when
@@ -292,6 +282,16 @@ fn performed(deal: &super::deal::Deal) -> Value {
         .map(|onward| json!({"country": onward.country.to_string(), "flow_down": onward.flow_down}))
         .collect();
     json!({"completed_at": left.copied().unwrap_or(0), "deletion_confirmed_at": deleted, "onward_events": onward})
+}
+
+/// Deals that were concluded, and may have duties.
+fn concluded() -> ExchangeQuery {
+    ExchangeQuery {
+        states: vec!["FINALIZED".to_owned()],
+        kind: Some(ExchangeKind::Negotiation),
+        limit: MAX_ROWS,
+        ..ExchangeQuery::default()
+    }
 }
 
 pub(super) const fn role(row: &ExchangeRow) -> Role {

@@ -9,10 +9,10 @@ use naru_protocol::{
     terms::Obligation,
 };
 
-use super::{look, reports::Said, role};
+use super::{concluded, look, reports::Said, role};
 use crate::{
     node::{
-        Node, NodeError,
+        Node, NodeError, Pages,
         after::After,
         now,
         steer::{exchange_id, reason_fits},
@@ -51,18 +51,23 @@ impl Node {
 
     /// The duties of one agreement, or of all.
     pub async fn obligations(&self, ask: Obligations) -> Result<Vec<ObligationView>, NodeError> {
-        let only = match &ask.agreement {
-            Some(name) => Some(self.deal_named(name).await?),
-            None => None,
-        };
-        let mut views = Vec::new();
-        for row in self.concluded(only).await? {
-            match self.views(&row).await {
-                Ok(found) => views.extend(found),
-                Err(error) if only.is_some() => return Err(error),
-                // One that cannot be read must not hide the others.
-                Err(error) => {
-                    tracing::error!(exchange = %row.id, %error, "its duties cannot be read");
+        if let Some(name) = &ask.agreement {
+            let row = self.store.exchange(self.deal_named(name).await?).await?;
+            let row = row.filter(|row| !crate::node::plain::is_plain(&row.peer));
+            return match row {
+                Some(row) => self.views(&row).await,
+                None => Ok(Vec::new()),
+            };
+        }
+        let (mut pages, mut views) = (Pages::of(concluded()), Vec::new());
+        while let Some(rows) = pages.next(self).await? {
+            for row in rows.iter().filter(|row| !crate::node::plain::is_plain(&row.peer)) {
+                match self.views(row).await {
+                    Ok(found) => views.extend(found),
+                    // One that cannot be read must not hide the others.
+                    Err(error) => {
+                        tracing::error!(exchange = %row.id, %error, "its duties cannot be read");
+                    }
                 }
             }
         }

@@ -93,7 +93,7 @@ const WORDS: [&str; 11] = [
 ];
 
 /// Names of acts in entries.
-pub const ACTS: [&str; 14] = [
+pub const ACTS: [&str; 15] = [
     "negotiation.request",
     "negotiation.offer",
     "negotiation.accept",
@@ -102,6 +102,7 @@ pub const ACTS: [&str; 14] = [
     "negotiation.finalized",
     "negotiation.termination",
     "negotiation.end",
+    "negotiation.report",
     "transfer.request",
     "transfer.start",
     "transfer.suspension",

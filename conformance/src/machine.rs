@@ -36,6 +36,8 @@ const NEGOTIATION: &[Arrow] = &[
     ("AGREED", "termination", "consumer", "TERMINATED"),
     ("FINALIZED", "end", "provider", "FINALIZED"),
     ("FINALIZED", "end", "consumer", "FINALIZED"),
+    ("FINALIZED", "report", "provider", "FINALIZED"),
+    ("FINALIZED", "report", "consumer", "FINALIZED"),
 ];
 
 const TRANSFER: &[Arrow] = &[

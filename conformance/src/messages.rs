@@ -176,7 +176,7 @@ impl Members {
 /// Reads content as one type of message and gives what is kept of it.
 pub fn read(kind: &str, content: &[u8]) -> Result<Json, Refusal> {
     ensure(content.len() <= 1 << 20, "too_large", "longer than 1 MiB")?;
-    let own = ["End", "DataReceipt"].contains(&kind);
+    let own = ["End", "Report", "DataReceipt"].contains(&kind);
     let json = if own { Json::parse(content)? } else { Json::parse_lenient(content)? };
     let (_, members) =
         shapes::TYPES.iter().find(|(known, _)| *known == kind).ok_or(Refusal::malformed("unknown type"))?;
@@ -196,6 +196,22 @@ pub fn read(kind: &str, content: &[u8]) -> Result<Json, Refusal> {
     Ok(kept)
 }
 
+/// What a report of its kind has (OBL-2.2).
+fn report(kept: &Json) -> Result<(), Refusal> {
+    let has = |name: &str| kept.get(name).is_some_and(|member| *member != Json::Null);
+    let is = |kind: &str| kept.text("kind") == Some(kind);
+    for (name, belongs) in
+        [("deletion", is("deletion")), ("onward", is("onward-transfer")), ("happened", has("event"))]
+    {
+        ensure(has(name) == belongs, "malformed", format!("/{name}"))?;
+    }
+    ensure(!has("event") || is("notice"), "malformed", "/event")?;
+    let onward = kept.get("onward").and_then(|onward| onward.text("to"));
+    ensure(onward != Some(""), "malformed", "/onward/to")?;
+    let said = kept.text("text") != Some("") || has("evidence") || has("event");
+    ensure(said || is("deletion") || is("onward-transfer"), "malformed", "/text")
+}
+
 /// What members must say of each other.
 fn together(kind: &str, kept: &Json) -> Result<(), Refusal> {
     let has = |name: &str| kept.get(name).is_some();
@@ -211,6 +227,7 @@ fn together(kind: &str, kept: &Json) -> Result<(), Refusal> {
             let keys = kept.get("dxp").map(Json::keys).unwrap_or_default();
             ensure(keys == due, "malformed", format!("/dxp has {keys:?}"))?;
         }
+        "Report" => report(kept)?,
         _ => {}
     }
     let policies = [kept.get("offer"), kept.get("agreement")];

@@ -15,6 +15,7 @@
 //! | `sealed` | key files under a passphrase |
 //! | `network` | the table `[network]` |
 //! | `publish` | the table `[publish]` |
+//! | `obligations` | the table `[obligations]` |
 //! | `https` | the table `[https]` and its certificate |
 
 mod approval;
@@ -25,6 +26,7 @@ mod https;
 mod layers;
 mod management;
 mod network;
+mod obligations;
 mod publish;
 pub mod sealed;
 mod telemetry;
@@ -42,6 +44,7 @@ pub use self::{
     layers::{Flags, Resolved, Setting, Source, fields, resolve, variable},
     management::Management,
     network::{Network, RelayFor},
+    obligations::{Deleting, Obligations},
     publish::Publishing,
     telemetry::Telemetry,
 };
@@ -168,6 +171,9 @@ documented! {
             /// How much is published at once; without it, what the protocol allows.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             publish: Option<Publishing>;
+            /// What is done about duties that are due; without it, a person is asked.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            obligations: Option<Obligations>;
             /// Who hears what this node is at; without it, nobody.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             telemetry: Option<Telemetry>;
@@ -193,6 +199,7 @@ pub const TABLES: &[Table] = &[
     table::<Approvals>("approval", true),
     table::<Management>("management", true),
     table::<Publishing>("publish", true),
+    table::<Obligations>("obligations", true),
     table::<Telemetry>("telemetry", true),
 ];
 
@@ -265,6 +272,7 @@ mod tests {
             approval: None,
             management: None,
             publish: None,
+            obligations: None,
             telemetry: None,
         }
     }

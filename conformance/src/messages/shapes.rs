@@ -106,6 +106,9 @@ static OBLIGATION: Members = closed!(&[
     ("within", Nullable(&Integer(0))),
 ]);
 
+static DELETION: Members = closed!(&[("files", Integer(0)), ("bytes", Integer(0)), ("unknown", Integer(0))]);
+static ONWARD: Members = closed!(&[("to", Short(256)), ("country", Text), ("flow_down", Bool)]);
+
 static TERMS: Members = closed!(&[
     ("v", One),
     ("provider", Object(&PARTY)),
@@ -282,6 +285,25 @@ pub(super) static TYPES: &[(&str, Members)] = &[
             ("agreement", Digest),
             ("code", Text),
             ("reason", Short(1_024)),
+        ]),
+    ),
+    (
+        "Report",
+        closed!(&[
+            ("@type", Word(&["Report"])),
+            ("v", One),
+            ("providerPid", Text),
+            ("consumerPid", Text),
+            ("agreement", Digest),
+            ("kind", Word(&["deletion", "report", "notice", "onward-transfer"])),
+            ("obligation", Nullable(&Object(&OBLIGATION))),
+            ("event", Nullable(&Text)),
+            ("happened", Nullable(&Integer(0))),
+            ("at", Integer(0)),
+            ("text", Short(1_024)),
+            ("evidence", Nullable(&Digest)),
+            ("deletion", Nullable(&Object(&DELETION))),
+            ("onward", Nullable(&Object(&ONWARD))),
         ]),
     ),
     (

@@ -9,6 +9,7 @@ mod deals;
 mod encodings;
 mod identity;
 mod log;
+mod obligations;
 mod policy;
 
 use std::{fs, path::Path};
@@ -71,6 +72,7 @@ const RUNNERS: &[(&str, Runner)] = &[
     ("negotiation/arrows", Alone(deals::arrows)),
     ("negotiation/exchanges", Alone(deals::exchanges)),
     ("negotiation/messages", Alone(deals::messages)),
+    ("obligations/standing", Alone(obligations::standing)),
     ("policy/odrl", Alone(policy::odrl)),
     ("policy/ordinary", Alone(policy::ordinary)),
     ("policy/rules", Alone(policy::rules)),

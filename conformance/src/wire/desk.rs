@@ -397,6 +397,7 @@ fn kind_of(path: &str) -> Option<(&'static str, &'static str)> {
         ("negotiations", "events") => ("negotiation.finalized", "FINALIZED"),
         ("negotiations", "termination") => ("negotiation.termination", "TERMINATED"),
         ("negotiations", "end") => ("negotiation.end", "FINALIZED"),
+        ("negotiations", "report") => ("negotiation.report", "FINALIZED"),
         ("transfers", "start") => ("transfer.start", "STARTED"),
         ("transfers", "suspension") => ("transfer.suspension", "SUSPENDED"),
         ("transfers", "completion") => ("transfer.completion", "COMPLETED"),

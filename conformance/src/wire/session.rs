@@ -152,7 +152,8 @@ impl Session {
         body: Vec<u8>,
         prev: Option<String>,
     ) -> Check<Prepared> {
-        let base = if kind == "negotiation.end" || kind == "transfer.receipt" { DXP } else { DSP };
+        let own = ["negotiation.end", "negotiation.report", "transfer.receipt"].contains(&kind);
+        let base = if own { DXP } else { DSP };
         let act = Act {
             msg: random()?,
             iss: self.desk.me.did(),

@@ -350,7 +350,8 @@ impl Exchange {
                     | negotiation::ActKind::Accept
                     | negotiation::ActKind::Agree
                     | negotiation::ActKind::Verify
-                    | negotiation::ActKind::Terminate => {}
+                    | negotiation::ActKind::Terminate
+                    | negotiation::ActKind::Report => {}
                 }
             }
             (Machine::Transfer { state, received, .. }, ActKind::Transfer(act)) => {
@@ -452,7 +453,7 @@ impl Exchange {
             }
             (ActKind::Transfer(T::Request), About::Agreement(named)) => self.is_under(named),
             (
-                ActKind::Negotiation(N::Verify | N::Finalize | N::Terminate | N::End)
+                ActKind::Negotiation(N::Verify | N::Finalize | N::Terminate | N::End | N::Report)
                 | ActKind::Transfer(T::Start | T::Suspend | T::Complete | T::Terminate | T::Receipt),
                 About::Nothing,
             ) => true,
@@ -485,7 +486,7 @@ impl Exchange {
                 ours(permit, Phase::Negotiation) && !permit.is_conditional() && stands(permit.terms())
             }
             SendKind::Verify(signed) | SendKind::Finalize(signed) => stands(signed.terms_digest()),
-            SendKind::End(agreement) => stands(agreement.terms()),
+            SendKind::End(agreement) | SendKind::Report(agreement) => stands(agreement.terms()),
             SendKind::TransferRequest(permit, agreement) => {
                 ours(permit, Phase::Transfer)
                     && permit.terms() == agreement.terms()

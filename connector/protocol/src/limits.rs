@@ -75,6 +75,9 @@ limits! {
     LANES: usize = 16, "lanes", "Lanes of a deal.";
     OBLIGATIONS: usize = 64, "obligations", "Obligations of a deal.";
     REASON: usize = 1024, "bytes", "Reason given in an `end`, a suspension or a termination.";
+    REPORTS: usize = 128, "reports", "Reports of one side under one agreement that are kept.";
+    OBLIGATION_DUE_SECONDS: u64 = 86_400, "seconds", "Time before its deadline from which an obligation is due.";
+    OBLIGATION_SHORT_SECONDS: u64 = 7 * 86_400, "seconds", "Longest `within` of an obligation that is due from its event on.";
     CONCLUDE_SECONDS: u64 = 86_400, "seconds", "`conclude_by` after the draft, at most.";
     APPROVAL_SECONDS: u64 = 8 * 3600, "seconds", "Time that a person has for a decision, unless the operator sets another.";
     APPROVAL_MARGIN_SECONDS: u64 = 600, "seconds", "Time before `conclude_by` by which a person has decided.";

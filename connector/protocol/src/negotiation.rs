@@ -91,11 +91,13 @@ pub enum ActKind {
     Terminate,
     /// `End`: the agreement ends, the state stays FINALIZED.
     End,
+    /// `Report`: what became of a duty; as often as needed, after `end` too.
+    Report,
 }
 
 impl ActKind {
     /// All acts, for tables and tests.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Request,
         Self::Offer,
         Self::Accept,
@@ -104,6 +106,7 @@ impl ActKind {
         Self::Finalize,
         Self::Terminate,
         Self::End,
+        Self::Report,
     ];
 
     /// The type of the log entry for this act.
@@ -118,6 +121,7 @@ impl ActKind {
             Self::Finalize => EntryType::NegotiationFinalized,
             Self::Terminate => EntryType::NegotiationTermination,
             Self::End => EntryType::NegotiationEnd,
+            Self::Report => EntryType::NegotiationReport,
         }
     }
 
@@ -126,7 +130,13 @@ impl ActKind {
     pub const fn is_proposal(self) -> bool {
         match self {
             Self::Request | Self::Offer => true,
-            Self::Accept | Self::Agree | Self::Verify | Self::Finalize | Self::Terminate | Self::End => false,
+            Self::Accept
+            | Self::Agree
+            | Self::Verify
+            | Self::Finalize
+            | Self::Terminate
+            | Self::End
+            | Self::Report => false,
         }
     }
 }
@@ -159,7 +169,7 @@ pub const fn next(state: Option<State>, by: Role, act: ActKind) -> Option<State>
         },
         (A::Verify, Consumer) => step_from(state, S::Agreed, S::Verified),
         (A::Finalize, Provider) => step_from(state, S::Verified, S::Finalized),
-        (A::End, Provider | Consumer) => step_from(state, S::Finalized, S::Finalized),
+        (A::End | A::Report, Provider | Consumer) => step_from(state, S::Finalized, S::Finalized),
         (A::Terminate, Provider) => match state {
             Some(S::Requested | S::Offered | S::Accepted | S::Verified) => Some(S::Terminated),
             None | Some(S::Agreed | S::Finalized | S::Terminated) => None,

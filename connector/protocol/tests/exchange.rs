@@ -256,6 +256,7 @@ fn send_kind(kind: ActKind, role: Role, deal: &Deal) -> SendKind {
         ActKind::Negotiation(N::Finalize) => SendKind::Finalize(deal.signed_by_both()),
         ActKind::Negotiation(N::Terminate) => SendKind::Terminate,
         ActKind::Negotiation(N::End) => SendKind::End(force),
+        ActKind::Negotiation(N::Report) => SendKind::Report(force),
         ActKind::Transfer(T::Request) => SendKind::TransferRequest(permit(Phase::Transfer), force),
         ActKind::Transfer(T::Start) => SendKind::Start(permit(Phase::Transfer), force),
         ActKind::Transfer(T::Suspend) => SendKind::Suspend,
@@ -274,7 +275,7 @@ fn about(kind: ActKind, other: bool, deal: &Deal) -> About {
         }
         ActKind::Negotiation(N::Accept | N::Agree) => About::Terms(pick(terms)),
         ActKind::Transfer(T::Request) => About::Agreement(pick(agreement)),
-        ActKind::Negotiation(N::Verify | N::Finalize | N::Terminate | N::End)
+        ActKind::Negotiation(N::Verify | N::Finalize | N::Terminate | N::End | N::Report)
         | ActKind::Transfer(T::Start | T::Suspend | T::Complete | T::Terminate | T::Receipt) => {
             About::Nothing
         }

@@ -18,6 +18,7 @@ use naru_protocol::{
     exchange::Role,
     json::V1,
     receipt::DataReceipt,
+    report::Report,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -25,7 +26,7 @@ use serde_json::{Value, json};
 const CONTEXT: &str = "https://w3id.org/dspace/2025/1/context.jsonld";
 
 /// Every type that may stand in `@type`, and the version document.
-const TYPES: [&str; 22] = [
+const TYPES: [&str; 23] = [
     "CatalogRequestMessage",
     "DatasetRequestMessage",
     "Catalog",
@@ -47,6 +48,7 @@ const TYPES: [&str; 22] = [
     "TransferProcess",
     "TransferError",
     "End",
+    "Report",
     "VersionResponse",
 ];
 
@@ -77,6 +79,7 @@ fn read(kind: &str, bytes: &[u8]) -> Result<Vec<u8>, MessageError> {
         "TransferProcess" => both::<t::TransferProcess>(bytes),
         "TransferError" => both::<t::TransferError>(bytes),
         "End" => n::End::parse(bytes)?.to_bytes(),
+        "Report" => Report::parse(bytes)?.to_bytes(),
         "VersionResponse" => VersionResponse::parse(bytes)?.to_bytes(),
         _ => panic!("{kind} is no type of DSP"),
     }
@@ -96,6 +99,17 @@ fn pids(kind: &str, members: &Value) -> Value {
     message["consumerPid"] = json!("urn:uuid:32541fe6-c580-409e-85a8-8a9a32fbe833");
     message["providerPid"] = json!("urn:uuid:a343fcbf-99fc-4ce8-8e9b-148c97605aab");
     message
+}
+
+/// A report of this kind with some members of its own (OBL-2.1).
+fn report(kind: &str, members: &Value) -> Value {
+    let mut report = json!({"@type": "Report", "v": 1, "consumerPid": "c", "providerPid": "p",
+        "agreement": deal::digest("agreement"), "kind": kind, "obligation": null, "event": null, "happened": null,
+        "at": deal::DRAFT + 60, "text": "as agreed", "evidence": null, "deletion": null, "onward": null});
+    for (name, value) in members.as_object().unwrap() {
+        report[name] = value.clone();
+    }
+    report
 }
 
 fn offer() -> Value {
@@ -275,6 +289,16 @@ fn good() -> Vec<(&'static str, Value)> {
             json!({"@type": "End", "v": 1, "consumerPid": "c", "providerPid": "p", "agreement": first.digest(),
             "code": "rejected", "reason": "the project is over"}),
         ),
+        ("Report", report("deletion", &json!({"deletion": {"files": 4, "bytes": 5012, "unknown": 1}}))),
+        ("Report", report("report", &json!({"obligation": deal::duty("POST-RET-001", Role::Consumer)}))),
+        ("Report", report("notice", &json!({"event": "breach", "happened": deal::DRAFT, "text": ""}))),
+        (
+            "Report",
+            report(
+                "onward-transfer",
+                &json!({"onward": {"to": "Hanoi Parts", "country": "VN", "flow_down": true}}),
+            ),
+        ),
         (
             "VersionResponse",
             json!({"protocolVersions": [{"version": "2025-1", "path": "/dsp/2025-1", "binding": "HTTPS",
@@ -294,6 +318,7 @@ fn changes() -> Vec<(usize, &'static str, Option<Value>, Code)> {
     );
     let (dataset, catalog, error) = (find("Dataset"), find("Catalog"), find("CatalogError"));
     let (end, start, transfer) = (find("End"), find("TransferStartMessage"), find("TransferRequestMessage"));
+    let deletion = find("Report");
     let plain = good().iter().rposition(|(name, _)| *name == "ContractOfferMessage").unwrap();
     let m = Code::Malformed;
     let long = json!("x".repeat(2049));
@@ -368,6 +393,23 @@ fn changes() -> Vec<(usize, &'static str, Option<Value>, Code)> {
         (end, "/extra", Some(json!(1)), m),
         (end, "/reason", Some(json!("x".repeat(1025))), Code::TooLarge),
         (end, "/reason", Some(json!(0.5)), Code::BadNumber),
+        // OBL-2.2
+        (deletion, "/deletion", Some(json!(null)), m),
+        (deletion, "/deletion/files", None, m),
+        (deletion, "/kind", Some(json!("report")), m),
+        (deletion, "/kind", Some(json!("attestation")), m),
+        (deletion, "/event", Some(json!("breach")), m),
+        (deletion, "/evidence", None, m),
+        (deletion, "/text", Some(json!("x".repeat(1025))), Code::TooLarge),
+        (deletion, "/extra", Some(json!(1)), m),
+        (deletion + 1, "/obligation/within", None, m),
+        (deletion + 1, "/text", Some(json!("")), m),
+        (deletion + 1, "/happened", Some(json!(1)), m),
+        (deletion + 2, "/happened", Some(json!(null)), m),
+        (deletion + 2, "/event", Some(json!("")), m),
+        (deletion + 3, "/onward", Some(json!(null)), m),
+        (deletion + 3, "/onward/to", Some(json!("")), m),
+        (deletion + 3, "/onward/to", Some(json!("x".repeat(257))), Code::TooLarge),
     ]
 }
 

@@ -121,7 +121,7 @@ fn send(kind: ActKind, role: Role) -> Option<PlainSend> {
         ActKind::Transfer(T::Suspend) => PlainSend::Suspend,
         ActKind::Transfer(T::Complete) => PlainSend::Complete,
         ActKind::Transfer(T::Terminate) => PlainSend::TransferTerminate,
-        ActKind::Negotiation(N::End) | ActKind::Transfer(T::Receipt) => return None,
+        ActKind::Negotiation(N::End | N::Report) | ActKind::Transfer(T::Receipt) => return None,
     })
 }
 
@@ -209,7 +209,7 @@ fn all_acts() -> Vec<ActKind> {
 /// What the diagram says, without the profile's own messages. A termination of the peer is taken wherever it is not over.
 fn arrow(state: Option<Any>, deal: bool, by: Role, received: bool, kind: ActKind) -> Option<Any> {
     match (kind, state) {
-        (ActKind::Negotiation(N::End) | ActKind::Transfer(T::Receipt), _) => None,
+        (ActKind::Negotiation(N::End | N::Report) | ActKind::Transfer(T::Receipt), _) => None,
         (ActKind::Negotiation(N::Terminate), Some(Any::Negotiation(state)))
             if received && !state.is_final() =>
         {

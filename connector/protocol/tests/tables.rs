@@ -35,6 +35,8 @@ const NEGOTIATION: &[(Option<S>, Role, N, S)] = &[
     (Some(S::Verified), P, N::Terminate, S::Terminated),
     (Some(S::Finalized), P, N::End, S::Finalized),
     (Some(S::Finalized), C, N::End, S::Finalized),
+    (Some(S::Finalized), P, N::Report, S::Finalized),
+    (Some(S::Finalized), C, N::Report, S::Finalized),
 ];
 
 /// TRF-1.2: all arrows of the transfer.
@@ -83,7 +85,7 @@ fn compare<S: Copy + PartialEq + std::fmt::Debug, A: Copy + PartialEq + std::fmt
 fn negotiation_has_exactly_these_arrows() {
     // NEG-1.1, NEG-1.2
     let legal = compare(&S::ALL, &N::ALL, NEGOTIATION, negotiation::next);
-    assert_eq!((S::ALL.len(), N::ALL.len(), legal), (7, 8, NEGOTIATION.len()));
+    assert_eq!((S::ALL.len(), N::ALL.len(), legal), (7, 9, NEGOTIATION.len()));
 }
 
 #[test]
@@ -135,7 +137,7 @@ fn states_are_spelt_as_on_the_wire() {
 fn final_states_have_no_arrow_of_dsp() {
     // NEG-1.4: only the profile's own acts follow a final state, and they do not leave it.
     for (from, _, act, to) in NEGOTIATION {
-        assert!(!from.is_some_and(S::is_final) || (*act == N::End && *from == Some(*to)));
+        assert!(!from.is_some_and(S::is_final) || (matches!(act, N::End | N::Report) && *from == Some(*to)));
     }
     for (from, _, act, to) in TRANSFER {
         assert!(!from.is_some_and(D::is_final) || (*act == T::Receipt && *from == Some(*to)));

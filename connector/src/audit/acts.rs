@@ -378,6 +378,7 @@ pub(super) fn check_kind(kind: EntryType, content: &[u8], entry: &Entry) -> Chec
         | (Some("ContractAgreementVerificationMessage"), EntryType::NegotiationVerification)
         | (Some("ContractNegotiationTerminationMessage"), EntryType::NegotiationTermination)
         | (Some("End"), EntryType::NegotiationEnd)
+        | (Some("Report"), EntryType::NegotiationReport)
         | (Some("TransferRequestMessage"), EntryType::TransferRequest)
         | (Some("TransferStartMessage"), EntryType::TransferStart)
         | (Some("TransferSuspensionMessage"), EntryType::TransferSuspension)

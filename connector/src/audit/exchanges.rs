@@ -114,6 +114,11 @@ impl<'a> Exchanges<'a> {
         self.agreements.get(&agreement).copied()
     }
 
+    /// Every act, in the order of their digests.
+    pub(super) fn every(&self) -> impl Iterator<Item = &Joined<'a>> {
+        self.acts.values()
+    }
+
     /// Acts whose `prev` names this one.
     pub(super) fn naming(&self, act: Digest) -> impl Iterator<Item = &Joined<'a>> {
         self.acts.values().filter(move |next| next.act.prev == Some(act))

@@ -11,6 +11,8 @@ use super::reason::Reason;
 pub enum Verdict {
     /// Shown by the files and the anchors.
     Proved,
+    /// A party signed that it is so. Nothing shows that it is.
+    Attested,
     /// Shown to be false, or not shown although the export must show it.
     Failed,
     /// Not shown to this auditor.
@@ -25,6 +27,7 @@ impl Verdict {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Proved => "proved",
+            Self::Attested => "attested",
             Self::Failed => "failed",
             Self::NotDisclosed => "not_disclosed",
             Self::Unsupported => "unsupported",
@@ -32,7 +35,7 @@ impl Verdict {
     }
 }
 
-/// Who vouches for a proved claim; each is stronger than the one before.
+/// Who vouches for a proved or attested claim; each is stronger than the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grade {
     /// The exporter's own signature.
@@ -154,6 +157,18 @@ impl Findings {
     pub(super) fn proved(&mut self, about: Subject, grade: Grade, detail: impl ToString) {
         let detail = detail.to_string();
         self.claims.push(Claim { about, verdict: Verdict::Proved, grade: Some(grade), reason: None, detail });
+    }
+
+    /// What a party stands for by its signature, which verified; what it says is not proved by that.
+    pub(super) fn attested(&mut self, about: Subject, grade: Grade, detail: impl ToString) {
+        let detail = detail.to_string();
+        self.claims.push(Claim {
+            about,
+            verdict: Verdict::Attested,
+            grade: Some(grade),
+            reason: None,
+            detail,
+        });
     }
 
     pub(super) fn fault(&mut self, about: Subject, fault: Fault) {

@@ -11,6 +11,7 @@
 //! | `forks` | proofs that a participant signed two histories |
 //! | `halves` | the same act in both logs, checkpoints that one shows of the other |
 //! | `agreements`, `exchanges` | what came of each deal and transfer |
+//! | `reports` | what parties attested about their duties |
 //! | `plain/` | exchanges with peers that sign nothing |
 //! | `finding`, `reason`, `report` | claims, why they fail, how they are told |
 //!
@@ -31,6 +32,7 @@ mod occurrence;
 mod plain;
 mod reason;
 mod report;
+mod reports;
 mod statements;
 #[cfg(test)]
 mod tests;
@@ -129,6 +131,7 @@ fn verify_with(dirs: &[PathBuf], anchors: &Anchors, packs: &mut Packs) -> Result
     halves::join(&halves, &mut findings);
     let exchanges = Exchanges::join(&seen);
     let agreed = agreements::read(&folders, &exchanges, &statements, &mut findings);
+    reports::read(&exchanges, &agreed, &mut findings);
     let mut concluded = exchanges::conclude(&exchanges, &agreed, &statements, &mut findings);
     concluded.extend(plain::conclude(&plains, &mut findings));
     let lines = dirs.iter().enumerate().map(|(number, dir)| line(number, dir, &logs, anchors)).collect();

@@ -104,6 +104,7 @@ reasons! {
     ListingDiffers "listing_differs" "An agreement or receipt does not fit the listing that it names" "계약이나 수령증이 가리키는 목록과 맞지 않습니다";
     ReceiptDiffers "receipt_differs" "A data receipt does not fit its agreement" "데이터 수령증이 계약과 맞지 않습니다";
 
+    ReportDiffers "report_differs" "A report on a duty does not fit its agreement" "의무에 대한 보고가 계약과 맞지 않습니다";
     UnsignedDiffers "unsigned_differs" "An unsigned agreement does not fit the messages or the decision that it rests on" "서명 없는 계약이 그 바탕인 메시지나 결정과 맞지 않습니다";
 
     Forked "forked" "Two checkpoints that the log signed cannot both be true" "로그가 서명한 두 체크포인트가 함께 참일 수 없습니다";

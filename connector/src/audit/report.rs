@@ -138,7 +138,7 @@ impl Report {
         json!({
             "v": 1, "holds": self.holds(),
             "tally": {
-                "claims": all, "proved": proved, "failed": self.count(Verdict::Failed),
+                "claims": all, "proved": proved, "failed": self.count(Verdict::Failed), "attested": self.count(Verdict::Attested),
                 "not_disclosed": self.count(Verdict::NotDisclosed), "unsupported": self.count(Verdict::Unsupported),
             },
             "logs": self.logs.iter().map(log).collect::<Vec<Value>>(),
@@ -228,6 +228,7 @@ impl Report {
             );
             let _ = writeln!(out, "{any}");
         }
+        self.write_attested(&mut out, lang);
         self.write_open(&mut out, lang);
         self.write_failures(&mut out, lang);
         out
@@ -255,6 +256,8 @@ impl Report {
         let mut kinds: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
         for claim in &self.claims {
             let at = match claim.verdict {
+                // Neither proved nor open: each is told in its own words below.
+                Verdict::Attested => continue,
                 Verdict::Proved => 0,
                 Verdict::Failed => 1,
                 Verdict::NotDisclosed => 2,
@@ -269,6 +272,21 @@ impl Report {
         let _ = writeln!(out, "\n{head}");
         for (kind, [proved, failed, open, unsupported]) in kinds {
             let _ = writeln!(out, "{kind:<18} {proved:>6} {failed:>6} {open:>13} {unsupported:>11}");
+        }
+    }
+
+    fn write_attested(&self, out: &mut String, lang: Lang) {
+        let attested = |claim: &&Claim| claim.verdict == Verdict::Attested;
+        let word = lang.pick("attested", "진술됨");
+        for claim in self.claims.iter().filter(attested).take(20) {
+            let _ = writeln!(out, "{word}: {}", line(claim, lang));
+        }
+        let more = self.claims.iter().filter(attested).count().saturating_sub(20);
+        if more > 0 {
+            let _ = match lang {
+                Lang::En => writeln!(out, "attested: {more} more, see --json"),
+                Lang::Ko => writeln!(out, "진술됨: {more}건 더 있음, --json 참조"),
+            };
         }
     }
 
@@ -293,17 +311,20 @@ impl Report {
         for claim in self.claims.iter().filter(|claim| claim.verdict == Verdict::Failed).take(50) {
             let _ = writeln!(out, "{}: {}", lang.pick("FAILED", "실패"), line(claim, lang));
         }
+        let attested = self.count(Verdict::Attested);
         let (hidden, unsupported) = (self.count(Verdict::NotDisclosed), self.count(Verdict::Unsupported));
         let some = |n: usize, text: String| if n == 0 { String::new() } else { text };
         let _ = match lang {
             Lang::En => {
-                let open = some(hidden, format!(", {hidden} not disclosed"))
+                let open = some(attested, format!(", {attested} attested"))
+                    + &some(hidden, format!(", {hidden} not disclosed"))
                     + &some(unsupported, format!(", {unsupported} unsupported"));
                 let word = if self.holds() { "holds" } else { "DOES NOT HOLD" };
                 writeln!(out, "\n{proved} of {all} claims proved, {failed} failed{open}: this {word}")
             }
             Lang::Ko => {
-                let open = some(hidden, format!(", 미공개 {hidden}건"))
+                let open = some(attested, format!(", 진술 {attested}건"))
+                    + &some(hidden, format!(", 미공개 {hidden}건"))
                     + &some(unsupported, format!(", 미지원 {unsupported}건"));
                 let word = if self.holds() { "성립합니다" } else { "성립하지 않습니다" };
                 writeln!(out, "\n주장 {all}건 중 {proved}건 증명, {failed}건 실패{open}: {word}")

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::{
-    backup, check, config, distrust, events, examples, explain, init, keys, lang::Asked, log, manual, policy,
-    publish, queue, token,
+    backup, check, config, distrust, events, examples, explain, init, keys, lang::Asked, log, manual,
+    obligations, policy, publish, queue, token,
 };
 use crate::demo;
 
@@ -129,6 +129,12 @@ pub(super) enum Verb {
     /// Ask the rules and the terms of an offer a question of your own, without a node.
     #[command(subcommand)]
     Policy(policy::Verb),
+    /// List the duties of agreements: who owes what until when, and where it stands.
+    Obligations(obligations::Obligations),
+    /// Report that a duty was done, that something happened, or that data were passed on; both sides log it.
+    Report(obligations::Report),
+    /// Delete what was received under an agreement, and attest it to the other side.
+    Delete(obligations::Delete),
 }
 
 #[derive(Debug, Clone, clap::Args)]

@@ -27,6 +27,7 @@ mod lang;
 mod log;
 mod logs;
 mod manual;
+mod obligations;
 mod output;
 mod policy;
 mod publish;
@@ -139,6 +140,9 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Completions(args) => manual::completions(&args),
         Verb::Man(args) => manual::man(&args, json),
         Verb::Policy(verb) => Ok(policy::run(&verb, json) == ExitCode::SUCCESS),
+        Verb::Obligations(args) => obligations::obligations(args, json).await,
+        Verb::Report(args) => obligations::report(args, json).await,
+        Verb::Delete(args) => obligations::delete(args, json).await,
     }
 }
 

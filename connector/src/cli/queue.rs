@@ -61,12 +61,33 @@ fn name(by: Option<String>) -> String {
 
 pub(super) async fn queue(at: Dir, json: bool) -> Result<bool, Failure> {
     let items = seen(&at.dir, "queue", None).await?;
-    if !json && items.as_array().is_some_and(Vec::is_empty) {
+    if json {
+        shown(&items, json);
+        return Ok(true);
+    }
+    let duties = owed(control::look(&at.dir, "obligations", Some(&json!({}))).await?.0);
+    if items.as_array().is_some_and(Vec::is_empty) && duties.is_empty() {
         println!("{}", pick("nothing waits for a person", "담당자를 기다리는 거래가 없습니다"));
         return Ok(true);
     }
     shown(&items, json);
+    if !duties.is_empty() {
+        println!("{}", pick("duties that are due:", "이행할 의무:"));
+        shown(&Value::from(duties), json);
+    }
     Ok(true)
+}
+
+/// Duties of ours that are to be done now.
+fn owed(duties: Value) -> Vec<Value> {
+    let due = |duty: &Value| {
+        let state = duty.get("state").and_then(Value::as_str);
+        duty.get("ours") == Some(&Value::Bool(true)) && matches!(state, Some("due" | "violated"))
+    };
+    match duties {
+        Value::Array(duties) => duties.into_iter().filter(due).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => Vec::new(),
+    }
 }
 
 /// What law forbids at the approval is not approved: told with its rules, and the exit code says so.
@@ -90,6 +111,13 @@ pub(super) async fn reject(args: Reject, json: bool) -> Result<bool, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_others_owe_and_what_is_done_waits_for_nobody_here() {
+        let of = |ours: bool, state: &str| json!({"ours": ours, "state": state});
+        let all = json!([of(true, "due"), of(true, "violated"), of(false, "due"), of(true, "open")]);
+        assert_eq!(owed(all), [of(true, "due"), of(true, "violated")]);
+    }
 
     #[test]
     fn whoever_is_named_approves() {

@@ -83,6 +83,12 @@ impl Folder {
         self.join("received")
     }
 
+    /// What was delivered, by transfer: needed to delete exactly that.
+    #[must_use]
+    pub fn delivered(&self) -> PathBuf {
+        self.join("delivered")
+    }
+
     /// Where a running node says how to reach it from this machine.
     #[must_use]
     pub fn control(&self) -> PathBuf {

@@ -319,6 +319,11 @@ pub fn in_the_way(out: &Path, content_root: Option<&Digest>) -> io::Result<Optio
     Ok(None)
 }
 
+/// The file list of a transfer whose folder is still there, as its content root covers it.
+pub fn kept_list(out: &Path, content_root: &Digest) -> io::Result<Vec<u8>> {
+    fs::read(out.join(PART_FOLDER).join(content_root.to_string()).join("filelist"))
+}
+
 /// Bytes of this content that lie in a folder from an earlier fetch.
 pub fn held(out: &Path, content_root: &Digest) -> u64 {
     let files = fs::read_dir(out.join(PART_FOLDER).join(content_root.to_string()).join("files"));

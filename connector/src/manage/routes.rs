@@ -158,6 +158,9 @@ pub(super) fn table() -> Vec<Route> {
         look!("/v1/publishing", publishing -> Vec<verbs::Publishing>, "What is being hashed to be published."),
         verb!("/v1/underway", Read, underway(verbs::Propose) -> Option<verbs::ExchangeView>, "The exchange that goes on with a request already; null if there is none."),
         own!("/v1/limit-rate", Operate, limit_rate(verbs::LimitRate) -> verbs::ExchangeView, "Sets how fast the data of a deal may come, over restarts too."),
+        own!("/v1/obligations", Read, obligations(verbs::Obligations) -> Vec<verbs::ObligationView>, "Duties of agreements: who owes what until when, and where it stands."),
+        own!("/v1/report", Operate, report(verbs::Report) -> verbs::ReportedView, "Reports on a duty, an event or an onward transfer, as a signed act that both sides log."),
+        own!("/v1/delete", Operate, delete(verbs::Delete) -> verbs::Deleted, "Deletes what was received under an agreement and attests it, or says what that would be."),
         own!("/v1/export", Audit, export(verbs::Export) -> verbs::Exported, "Writes the log and what an auditor needs."),
     ];
     table.extend(apart());

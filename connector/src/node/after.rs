@@ -35,6 +35,8 @@ pub(super) enum After {
     Cancel(Id),
     /// It waits for a person, who is told.
     Ask(Id),
+    /// A report of ours is to be signed.
+    Report(Id),
 }
 
 impl After {
@@ -53,6 +55,11 @@ impl After {
             Self::Cancel(id) => drop(tokio::spawn(async move {
                 if let Err(error) = node.cancel_as_wished(id).await {
                     tracing::error!(exchange = %id, %error, "it could not be ended as the operator wished");
+                }
+            })),
+            Self::Report(id) => drop(tokio::spawn(async move {
+                if let Err(error) = node.sign_report(id).await {
+                    tracing::error!(exchange = %id, %error, "a report is not signed yet");
                 }
             })),
             Self::Ask(id) => drop(tokio::spawn(async move { node.tell_person(id).await })),
@@ -76,6 +83,9 @@ impl Turn {
         }
         if self.asks {
             return After::Ask(self.row.id);
+        }
+        if self.may_report() {
+            return After::Report(self.row.id);
         }
         match (&self.data, self.machine.state()) {
             (Data::Deal(deal), Some(Any::Negotiation(neg::State::Finalized)))

@@ -66,8 +66,9 @@ impl Node {
         let mut view = said(&shared);
         view.state = state(deal.in_force.is_some(), is_ended(row), view.valid_to);
         view.agreement = made.digest.to_string();
-        view.dataset = deal.dataset;
         view.transfers = deal.started;
+        (view.due, view.overdue) = super::obligations::counted(&deal);
+        view.dataset = deal.dataset;
         Ok(Some(self.about(row, view).await?))
     }
 
@@ -116,6 +117,8 @@ pub(super) fn said(shared: &Value) -> AgreementView {
         transfers: 0,
         max_transfers: number("/contract/max_transfers").filter(|max| *max != UNLIMITED),
         transfer: None,
+        due: 0,
+        overdue: 0,
     }
 }
 

@@ -53,6 +53,8 @@ impl AtRest {
         let node = &self.0;
         Ok(Some(match verb {
             "status" => {
+                // What is owed is kept in no table: a node that runs has it from its start.
+                node.reckon_all().await?;
                 let mut status = without(json(&node.status().await?), &OF_STATUS);
                 status["running"] = json!(false);
                 status
@@ -65,6 +67,17 @@ impl AtRest {
                 json(&node.exchange(ExchangeName { id: id.to_owned() }).await?)
             }
             "agreements" => json(&node.agreements().await?),
+            "obligations" => {
+                let ask = request.cloned().unwrap_or_else(|| json!({}));
+                let ask = serde_json::from_value(ask);
+                json(
+                    &node
+                        .obligations(
+                            ask.map_err(|e| NodeError::refused(Code::ArgumentInvalid, e.to_string()))?,
+                        )
+                        .await?,
+                )
+            }
             "queue" => json(&node.queue().await?),
             "log" => {
                 let ask = request.cloned().unwrap_or_else(|| json!({}));

@@ -30,6 +30,9 @@ pub(super) async fn run(node: Node) {
         if let Err(error) = node.let_go_of_all().await {
             tracing::error!(%error, "exchanges with distrusted peers could not be ended");
         }
+        if let Err(error) = node.do_what_is_due().await {
+            tracing::error!(%error, "duties that are due could not be looked at");
+        }
         node.forget_idle();
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => {}

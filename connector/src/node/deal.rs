@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use naru_protocol::{
     agreement::Jws,
     encoding::{Digest, Id},
+    report::Report,
     terms::{Decision, Terms},
 };
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     approval::{Approved, Held},
     now_ms,
+    obligations::{Arrived, Reported},
     verbs::Refusal,
 };
 
@@ -71,6 +73,18 @@ pub(super) struct Deal {
     pub(super) began_ms: u64,
     /// See `began_ms`.
     pub(super) ended_ms: Option<u64>,
+    /// When the agreement was ended, seconds of this node's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) over: Option<u64>,
+    /// Transfers whose data receipt was signed: duties run from them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) arrived: Vec<Arrived>,
+    /// Reports of ours that are not signed, or not answered, yet; one goes after the other.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) to_report: Vec<Report>,
+    /// Reports of both sides that were answered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) reported: Vec<Reported>,
 }
 
 /// A transfer.

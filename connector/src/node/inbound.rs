@@ -380,8 +380,8 @@ impl Node {
                 let rests_on = self.negotiation_named(&content, &caller.peer).await?;
                 self.locks.two(act.exchange, rests_on.unwrap_or(act.exchange)).await
             }
-            // A start counts under its agreement.
-            (ExchangeKind::Transfer, Some(_)) if route.posted.is_start() => {
+            // A start counts under its agreement, and duties run from a receipt.
+            (ExchangeKind::Transfer, Some(_)) if route.posted.counts_under_deal() => {
                 let rests_on = self.negotiation_of(act.exchange, &caller.peer).await?;
                 self.locks.two(act.exchange, rests_on.unwrap_or(act.exchange)).await
             }

@@ -14,6 +14,7 @@
 //! | `approval` | a person decides: the queue, approving, rejecting, the hook |
 //! | `distrust` | ending all trust in a peer |
 //! | `pending`, `explain` | what is not over and what can be done; why data may or may not move |
+//! | `obligations` | what has become of duties: deadlines, reports, deletion |
 //! | `out`, `steer` | the folder that data go to; ending and trying again by hand |
 //! | `bytes` | serving and fetching the data, one task for each |
 //! | `plain` | partners that speak the Dataspace Protocol and sign nothing |
@@ -58,6 +59,7 @@ mod locks;
 mod me;
 mod measure;
 mod negotiation;
+mod obligations;
 mod omission;
 mod out;
 mod outbox;
@@ -191,6 +193,10 @@ pub struct Inner {
     flows: flows::Flows,
     /// Peers that are still to hear that keys of ours were revoked.
     untold: revoked::Untold,
+    /// Duties that somebody still has to do, by peer.
+    owing: obligations::Owing,
+    /// Whether what is to be deleted is deleted without asking.
+    deleting: OnceLock<config::Deleting>,
 }
 
 impl std::ops::Deref for Node {
@@ -270,6 +276,7 @@ impl Node {
         let beside = (config.approval.clone().unwrap_or_default(), seams);
         let (node, incoming) = Self::assemble(folder, lock, me, wire, latches, beside).await?;
         let _ = node.network.set(config.network);
+        let _ = node.deleting.set(config.obligations.unwrap_or_default().delete.unwrap_or_default());
         let _ = node.most.set(config.publish.unwrap_or_default().most());
         node.genesis().await?;
         node.know_plain_peers().await?;
@@ -289,6 +296,7 @@ impl Node {
         tokio::spawn(contact::watch(node.clone()));
         tokio::spawn(revoked::tell(node.clone()));
         transfer::resume_all(&node).await?;
+        node.resume_obligations().await?;
         Ok(node)
     }
 
@@ -369,6 +377,8 @@ impl Node {
             leaving: distrust::Leaving::default(),
             flows: flows::Flows::default(),
             untold: revoked::Untold::default(),
+            owing: obligations::Owing::default(),
+            deleting: OnceLock::new(),
         }))
     }
 

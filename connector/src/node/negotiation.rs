@@ -16,10 +16,10 @@ use naru_protocol::{
     },
     encoding::Digest,
     error::Code,
-    exchange::{SendKind, other},
+    exchange::{ActKind, SendKind, other},
     identity::Role,
     json::V1,
-    negotiation::State,
+    negotiation::{ActKind as Neg, State},
     permit::{Expectation, PeerAllow, Permit},
     terms::{Decision, Phase, Setting, Side, Terms},
 };
@@ -69,6 +69,7 @@ impl Turn {
             | Said::Offer(_)
             | Said::Termination(_)
             | Said::End(_)
+            | Said::Report(_)
             | Said::TransferRequest(_)
             | Said::Start(_)
             | Said::Suspension(_)
@@ -80,6 +81,7 @@ impl Turn {
         if signs && self.carry_out()? {
             return Ok(Vec::new());
         }
+        self.named_by(caller)?;
         match said {
             Said::Request(m) => {
                 let dxp = m.dxp.as_ref().ok_or_else(|| NodeError::refused(Code::Downgraded, ""))?;
@@ -112,9 +114,10 @@ impl Turn {
                     return Err(NodeError::refused(Code::NotInForce, "another agreement"));
                 }
                 deal.refusal = Some(views::refusal_by_peer(&m.code, vec![m.reason.clone()], role));
-                self.keep_agreement(AgreementState::Ended)?;
+                self.has_ended()?;
                 Ok(Vec::new())
             }
+            Said::Report(m) => self.on_report(m),
             Said::TransferRequest(_)
             | Said::Start(_)
             | Said::Suspension(_)
@@ -138,8 +141,10 @@ impl Turn {
         let setting = Setting::of(terms)?;
         dxp.decision.check(&setting, Side::of(other(role)), self.at).map_err(refused!())?;
         let known = self.only_adds_duties(terms, &listed)?;
+        // What is owed from earlier deals comes first (OBL-5.2).
+        let overdue = self.node.nothing_overdue(&self.peer.did()).is_err();
         let expected = match role {
-            Role::Consumer if !known => self.node.expected_from(&self.peer.did(), terms).await?,
+            Role::Consumer if !known && !overdue => self.node.expected_from(&self.peer.did(), terms).await?,
             Role::Provider | Role::Consumer => None,
         };
         let deal = self.deal()?;
@@ -159,6 +164,10 @@ impl Turn {
         }
         let allow = PeerAllow::from_act(&caller.token, content)
             .map_err(|e| NodeError::refused(Code::DecisionInvalid, e.to_string()))?;
+        if overdue {
+            self.terminate(Code::ObligationOverdue, Vec::new())?;
+            return self.taken_up();
+        }
         match role {
             // An order is a person's word, given beforehand (NEG-15.1).
             Role::Consumer if expected.is_none() && !known => self.hold()?,
@@ -167,8 +176,13 @@ impl Turn {
             }
             Role::Consumer | Role::Provider => self.decide_proposal(terms.clone(), allow).await?,
         }
+        self.taken_up()
+    }
+
+    /// The answer to a proposal, whatever follows it.
+    fn taken_up(&self) -> Result<Vec<u8>, NodeError> {
         let (provider_pid, consumer_pid) = self.pids()?;
-        let state = match role {
+        let state = match self.machine.role() {
             Role::Provider => State::Requested,
             Role::Consumer => State::Offered,
         };
@@ -374,6 +388,27 @@ impl Turn {
         deal.closed_by = Some(by);
         deal.ended_ms = Some(now_ms());
         self.keep_agreement(AgreementState::InForce)
+    }
+
+    /// What of ours the act that came in has settled by naming it, where its answer was lost.
+    fn named_by(&mut self, caller: &Caller) -> Result<(), NodeError> {
+        for (act, kind) in self.settled.clone() {
+            if kind == ActKind::Negotiation(Neg::Finalize) {
+                self.in_force_by_name(caller)?;
+            } else if kind == ActKind::Negotiation(Neg::End) {
+                self.has_ended()?;
+            } else if kind == ActKind::Negotiation(Neg::Report) {
+                self.report_taken(act)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The agreement has ended: nothing new begins under it, and what is to be done at its end is due.
+    pub(super) fn has_ended(&mut self) -> Result<(), NodeError> {
+        let at = self.at;
+        self.deal()?.over.get_or_insert(at);
+        self.keep_agreement(AgreementState::Ended)
     }
 
     /// The agreement as it stands now, for whoever asks by digest.

@@ -127,7 +127,8 @@ fn opens(path: &str) -> bool {
 
 /// Which base a stored act's path lies under.
 fn base(row: &ActRow) -> &'static str {
-    if row.kind == "negotiation.end" || row.kind == "transfer.receipt" { DXP } else { DSP }
+    let own = matches!(row.kind.as_str(), "negotiation.end" | "negotiation.report" | "transfer.receipt");
+    if own { DXP } else { DSP }
 }
 
 impl Node {
@@ -216,7 +217,7 @@ impl Node {
             ack: Some(text.to_owned()),
             at_once: matches!(
                 act.kind.as_str(),
-                "negotiation.finalized" | "negotiation.end" | "transfer.receipt"
+                "negotiation.finalized" | "negotiation.end" | "negotiation.report" | "transfer.receipt"
             ),
         };
         let effects = turn.answered(act.digest, answer, how)?;
@@ -275,7 +276,7 @@ impl Node {
     }
 }
 
-fn code_in(body: &[u8]) -> Option<String> {
+pub(super) fn code_in(body: &[u8]) -> Option<String> {
     let value: Value = serde_json::from_slice(body).ok()?;
     value.get("code").and_then(Value::as_str).map(str::to_owned)
 }
@@ -292,6 +293,9 @@ impl Turn {
         for effect in effects {
             match effect {
                 Effect::Settled { kind, .. } => self.took_effect(*kind, act.digest, ack, body)?,
+                Effect::Refused { kind: ActKind::Negotiation(neg::ActKind::Report), .. } => {
+                    self.report_refused(act.digest, body)?;
+                }
                 Effect::Refused { .. } => self.was_refused(body)?,
                 Effect::Record { .. }
                 | Effect::Transmit { .. }
@@ -318,9 +322,8 @@ impl Turn {
         }
         match kind {
             ActKind::Negotiation(neg::ActKind::Finalize) => self.in_force_by_ack(ack.to_owned()),
-            ActKind::Negotiation(neg::ActKind::End) => {
-                self.keep_agreement(crate::store::AgreementState::Ended)
-            }
+            ActKind::Negotiation(neg::ActKind::End) => self.has_ended(),
+            ActKind::Negotiation(neg::ActKind::Report) => self.report_taken(act),
             ActKind::Transfer(tra::ActKind::Receipt) => self.receipt_acknowledged(act),
             ActKind::Negotiation(
                 neg::ActKind::Request

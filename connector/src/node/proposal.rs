@@ -210,6 +210,7 @@ impl Node {
     ) -> Result<ExchangeView, NodeError> {
         let began_ms = now_ms();
         self.may_sign()?;
+        self.nothing_overdue(&peer.did())?;
         self.room_for(&peer.did()).await?;
         let id = random_id()?;
         let consumer_country = match role {

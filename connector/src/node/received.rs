@@ -25,6 +25,7 @@ use naru_protocol::{
     log::entry::ExchangeKey,
     negotiation::ActKind as Neg,
     receipt::DataReceipt,
+    report::Report,
     transfer::ActKind as Tra,
 };
 use serde_json::json as object;
@@ -50,6 +51,7 @@ pub(super) enum Said {
     Verification(Box<ContractAgreementVerificationMessage>),
     Termination(ContractNegotiationTerminationMessage),
     End(End),
+    Report(Box<Report>),
     TransferRequest(Box<TransferRequestMessage>),
     Start(Box<TransferStartMessage>),
     Suspension(TransferSuspensionMessage),
@@ -80,6 +82,9 @@ impl Said {
                 ContractNegotiationTerminationMessage::parse(content).map(Self::Termination)
             }
             Posted::Negotiation(Neg::End) => End::parse(content).map(Self::End),
+            Posted::Negotiation(Neg::Report) => {
+                Report::parse(content).map(|report| Self::Report(Box::new(report)))
+            }
             Posted::Transfer(Tra::Request) => {
                 TransferRequestMessage::parse(content).map(|m| Self::TransferRequest(Box::new(m)))
             }
@@ -115,6 +120,7 @@ impl Said {
             Self::Verification(_) => ActKind::Negotiation(Neg::Verify),
             Self::Termination(_) => ActKind::Negotiation(Neg::Terminate),
             Self::End(_) => ActKind::Negotiation(Neg::End),
+            Self::Report(_) => ActKind::Negotiation(Neg::Report),
             Self::TransferRequest(_) => ActKind::Transfer(Tra::Request),
             Self::Start(_) => ActKind::Transfer(Tra::Start),
             Self::Suspension(_) => ActKind::Transfer(Tra::Suspend),
@@ -154,7 +160,7 @@ impl Said {
             Self::Completion(m) => signed(m.dxp.is_some()),
             Self::TransferTermination(m) => signed(m.dxp.is_some()),
             // Messages of the profile's own have no member to leave out.
-            Self::End(_) | Self::Receipt(_) => Ok(About::Nothing),
+            Self::End(_) | Self::Report(_) | Self::Receipt(_) => Ok(About::Nothing),
         }
     }
 
@@ -168,6 +174,7 @@ impl Said {
             Self::Verification(m) => (Some(&m.provider_pid), Some(&m.consumer_pid)),
             Self::Termination(m) => (Some(&m.provider_pid), Some(&m.consumer_pid)),
             Self::End(m) => (Some(&m.provider_pid), Some(&m.consumer_pid)),
+            Self::Report(m) => (Some(&m.provider_pid), Some(&m.consumer_pid)),
             Self::TransferRequest(m) => (None, Some(&m.consumer_pid)),
             Self::Start(m) => (Some(&m.provider_pid), Some(&m.consumer_pid)),
             Self::Suspension(m) => (Some(&m.provider_pid), Some(&m.consumer_pid)),
@@ -188,6 +195,7 @@ impl Said {
             | Self::Verification(_)
             | Self::Termination(_)
             | Self::End(_)
+            | Self::Report(_)
             | Self::Start(_)
             | Self::Suspension(_)
             | Self::Completion(_)
@@ -207,6 +215,7 @@ impl Said {
             | Self::Verification(_)
             | Self::Termination(_)
             | Self::End(_)
+            | Self::Report(_)
             | Self::Start(_)
             | Self::Suspension(_)
             | Self::Completion(_)
@@ -510,6 +519,7 @@ impl Node {
             | Said::Verification(_)
             | Said::Termination(_)
             | Said::End(_)
+            | Said::Report(_)
             | Said::Start(_)
             | Said::Suspension(_)
             | Said::Completion(_)
@@ -550,11 +560,10 @@ impl Node {
         let dataset = negotiation.deal()?.dataset.clone();
         let content_root = negotiation.deal()?.terms.as_ref().ok_or_else(none)?.content_root;
         let id = negotiation.row.id;
-        // Naming FINALIZED acknowledges it, should its answer have been lost. After an END of ours that is long done: the
-        // request is taken, and refused for what it rests on.
-        let names = !negotiation.machine.is_ended()
-            && caller.token.payload().prev == Some(finalized)
-            && negotiation.named(finalized)?;
+        // Naming FINALIZED acknowledges it, should its answer have been lost. After an END or a report of ours that is long
+        // done: the request is taken, and refused where what it rests on has ended.
+        let open = negotiation.machine.pending().is_some_and(|pending| pending.act == finalized);
+        let names = open && caller.token.payload().prev == Some(finalized) && negotiation.named(finalized)?;
         if names {
             negotiation.in_force_by_name(caller)?;
         }

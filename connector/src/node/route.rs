@@ -65,6 +65,11 @@ impl Posted {
     pub(super) const fn is_start(&self) -> bool {
         matches!(self, Self::Transfer(Tra::Start))
     }
+
+    /// START and receipt of a transfer, which the deal notes too: that it counts, and from when its duties run.
+    pub(super) const fn counts_under_deal(&self) -> bool {
+        matches!(self, Self::Transfer(Tra::Start | Tra::Receipt))
+    }
 }
 
 /// A message and the process that it is for; none for the first message of an exchange.
@@ -93,6 +98,7 @@ impl ActRoute {
             Posted::Negotiation(Neg::Accept | Neg::Finalize) | Posted::Event => "event",
             Posted::Negotiation(Neg::Terminate) | Posted::Transfer(Tra::Terminate) => "termination",
             Posted::Negotiation(Neg::End) => "end",
+            Posted::Negotiation(Neg::Report) => "report",
             Posted::Transfer(Tra::Start) => "start",
             Posted::Transfer(Tra::Suspend) => "suspension",
             Posted::Transfer(Tra::Complete) => "completion",
@@ -111,7 +117,8 @@ impl ActRoute {
                 | Neg::Verify
                 | Neg::Finalize
                 | Neg::Terminate
-                | Neg::End,
+                | Neg::End
+                | Neg::Report,
             )
             | Posted::Event
             | Posted::Transfer(_) => Role::Provider,
@@ -195,6 +202,9 @@ impl Route {
             ("POST", ["tickets"]) => Some(Self::Tickets),
             ("GET", ["keys"]) => Some(Self::Keys),
             ("POST", ["negotiations", pid, "end"]) => Some(act(Posted::Negotiation(Neg::End), Some(pid))),
+            ("POST", ["negotiations", pid, "report"]) => {
+                Some(act(Posted::Negotiation(Neg::Report), Some(pid)))
+            }
             ("POST", ["transfers", pid, "receipt"]) => Some(act(Posted::Transfer(Tra::Receipt), Some(pid))),
             ("POST", ["transfers", pid, "window"]) => Some(Self::Window((*pid).to_owned())),
             ("GET", ["transfers", pid, "capability"]) => Some(Self::Capability((*pid).to_owned())),

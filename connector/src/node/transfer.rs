@@ -353,7 +353,8 @@ impl Node {
             fetched = self.fetch_into(&row, &haul, &out) => fetched?,
             error = self.no_longer_receivable(id, facts) => return Err(error),
         };
-        let _lock = self.locks.one(id).await;
+        self.keep_list(id, &out, fetched.content_root).await?;
+        let _locks = self.locks.two(haul.negotiation, id).await;
         let mut turn = self.turn(id).await?;
         if turn.machine.is_received() || turn.machine.pending().is_some() {
             return Ok(());
@@ -371,6 +372,7 @@ impl Node {
         let fields =
             vec![("agreement", object!(haul.agreement)), ("content_root", object!(fetched.content_root))];
         turn.send(SendKind::Receipt, &path, body, fields)?;
+        turn.has_arrived(receipt.at).await?;
         turn.commit().await?;
         self.flows.done(id, haul.negotiation);
         Ok(())
@@ -476,7 +478,8 @@ impl Turn {
             | Said::Agreement(_)
             | Said::Verification(_)
             | Said::Termination(_)
-            | Said::End(_) => Err(NodeError::refused(Code::NotFound, "")),
+            | Said::End(_)
+            | Said::Report(_) => Err(NodeError::refused(Code::NotFound, "")),
         }
     }
 
@@ -558,6 +561,8 @@ impl Turn {
         haul.receipt = act;
         haul.ended_ms = Some(now_ms());
         self.remark("content_root", object!(receipt.content_root));
+        // A clock that is ahead does not give its owner more time.
+        self.has_arrived(receipt.at.min(self.at)).await?;
         Ok(Vec::new())
     }
 

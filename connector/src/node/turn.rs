@@ -409,8 +409,11 @@ impl Turn {
     async fn write(self, received: Option<Recorded>) -> Result<Sequenced, NodeError> {
         let node = self.node.clone();
         node.may_sign()?;
+        let owed = self.owed();
         let batch = self.into_batch(received)?;
-        node.make_durable(batch, None).await
+        let sequenced = node.make_durable(batch, None).await?;
+        node.owing.learn(owed);
+        Ok(sequenced)
     }
 
     /// Everything that this turn, and what it brings beside, makes durable.

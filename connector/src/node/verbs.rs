@@ -3,11 +3,15 @@
 //! Pure data; the work is done in the other files of this folder.
 
 mod desk;
+mod duties;
 
 use std::path::PathBuf;
 
 pub use self::desk::{
     Affected, Approval, Approve, Distrust, Distrusted, Explain, Explained, QueueItem, Reject,
+};
+pub use self::duties::{
+    Delete, Deleted, Happening, ObligationView, Obligations, Owing, Passed, Report, ReportedView,
 };
 
 use schemars::JsonSchema;
@@ -577,6 +581,12 @@ pub struct Status {
     /// Those that are not over, what waits for a person first, then what is stopped; at most 100.
     #[serde(default)]
     pub pending: Vec<Pending>,
+    /// How many duties are due or overdue.
+    #[serde(default)]
+    pub owing: Owing,
+    /// Those that are, ours first; at most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obligations: Vec<ObligationView>,
 }
 
 /// Take up the next offer of a peer, and write the files there.
@@ -662,6 +672,12 @@ pub struct AgreementView {
     pub max_transfers: Option<u64>,
     /// The newest transfer under it.
     pub transfer: Option<String>,
+    /// Duties of either side that are due.
+    #[serde(default)]
+    pub due: u32,
+    /// Duties of either side that are overdue: no new deal with this peer.
+    #[serde(default)]
+    pub overdue: u32,
 }
 
 /// List entries of our log.

@@ -176,6 +176,7 @@ impl Node {
             .collect();
         let unanswered = self.store.count(Counted::WholeOutbox).await?;
         let (waiting, pending) = self.pending().await?;
+        let (owing, obligations) = self.owed_now().await?;
         Ok(Status {
             running: true,
             did: self.me.did.to_string(),
@@ -193,6 +194,8 @@ impl Node {
             resident: resident(),
             waiting,
             pending,
+            owing,
+            obligations,
         })
     }
 

@@ -243,7 +243,8 @@ impl Hand {
     pub(crate) async fn carry(&self, prepared: &Prepared) -> Answer {
         let token = self.sign(&prepared.token);
         let own = prepared.act.path.as_str();
-        let base = if own.ends_with("/end") || own.ends_with("/receipt") { DXP } else { DSP };
+        let of_profile = ["/end", "/report", "/receipt"].iter().any(|end| own.ends_with(end));
+        let base = if of_profile { DXP } else { DSP };
         let target = format!("{base}{own}");
         self.call("POST", &target, Some(&token), prepared.key.as_deref(), prepared.body.clone()).await
     }

@@ -84,6 +84,9 @@ pub enum MessageError {
     /// A member that this message must have here.
     #[error("{0} is missing")]
     Missing(&'static str),
+    /// A member that a message of this kind must not have.
+    #[error("{0} does not belong here")]
+    Misplaced(&'static str),
     /// A policy that is not of the shape of `contract-schema.json`.
     #[error(transparent)]
     Policy(#[from] odrl::PolicyError),
@@ -101,6 +104,7 @@ impl MessageError {
             | Self::Empty(_)
             | Self::OneOf { .. }
             | Self::Missing(_)
+            | Self::Misplaced(_)
             | Self::Policy(_) => Code::Malformed,
             Self::Text { .. } | Self::List { .. } => Code::TooLarge,
         }

@@ -409,6 +409,11 @@ codes! {
         "Nothing is to be done; the reason is in the log."
         "운영자가 끝냈습니다"
         "할 일은 없습니다. 사유는 로그에 있습니다.";
+    ObligationOverdue "obligation_overdue" 201 Policy
+        "A duty of an earlier deal is overdue"
+        "`naru obligations` shows which, whose and since when. Whoever owes it deletes or reports; then ask again."
+        "이전 거래의 의무 이행 기한이 지났습니다"
+        "`naru obligations`에서 어떤 의무가 누구에게 언제부터 밀려 있는지 확인하세요. 의무가 있는 쪽이 삭제하거나 보고한 뒤 다시 요청하세요.";
 
     // Policy.
     Denied "denied" 201 Policy
@@ -553,6 +558,11 @@ codes! {
         "It must name the agreed content root, files and bytes."
         "데이터 영수증이 계약과 맞지 않습니다"
         "합의한 콘텐츠 루트, 파일 수, 바이트 수가 적혀 있어야 합니다.";
+    ReportInvalid "report_invalid" 400 Peer
+        "Report does not fit the agreement"
+        "It must name the agreement and a duty that the terms put on its sender, word for word, and what its kind asks for."
+        "보고가 계약과 맞지 않습니다"
+        "계약과, 조건이 보낸 쪽에 지운 의무를 그대로 적고, 그 종류에 필요한 항목을 갖추어야 합니다.";
 
     // The way.
     Unreachable "unreachable" 500 Transport

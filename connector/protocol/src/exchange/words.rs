@@ -55,7 +55,7 @@ impl ActKind {
             Self::Negotiation(N::Terminate) | Self::Transfer(T::Terminate) => 2,
             Self::Transfer(T::Complete) => 1,
             Self::Negotiation(
-                N::Request | N::Offer | N::Accept | N::Agree | N::Verify | N::Finalize | N::End,
+                N::Request | N::Offer | N::Accept | N::Agree | N::Verify | N::Finalize | N::End | N::Report,
             )
             | Self::Transfer(T::Request | T::Start | T::Suspend | T::Receipt) => 0,
         }
@@ -152,6 +152,8 @@ pub enum SendKind {
     Terminate,
     /// End of the agreement in force.
     End(InForce),
+    /// What became of a duty under the agreement in force, or one that was.
+    Report(InForce),
     /// First act of a transfer, under a permit of today.
     TransferRequest(Permit, InForce),
     /// Start or resumption of a transfer, under a permit of today that waits for nothing.
@@ -181,6 +183,7 @@ impl SendKind {
             Self::Finalize(_) => ActKind::Negotiation(N::Finalize),
             Self::Terminate => ActKind::Negotiation(N::Terminate),
             Self::End(_) => ActKind::Negotiation(N::End),
+            Self::Report(_) => ActKind::Negotiation(N::Report),
             Self::TransferRequest(..) => ActKind::Transfer(T::Request),
             Self::Start(..) => ActKind::Transfer(T::Start),
             Self::Suspend => ActKind::Transfer(T::Suspend),

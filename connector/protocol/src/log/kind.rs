@@ -89,6 +89,8 @@ entry_types! {
     NegotiationTermination = "negotiation.termination", Act;
     /// The end of a finalized agreement.
     NegotiationEnd = "negotiation.end", Act;
+    /// What one side says that it did about a duty.
+    NegotiationReport = "negotiation.report", Act;
     /// Transfer request message.
     TransferRequest = "transfer.request", Act;
     /// Transfer start message.

@@ -428,8 +428,12 @@ impl PlainExchange {
 
     fn after(&self, by: Role, act: ActKind) -> Option<State> {
         match (self.machine, act) {
-            // `end` and the data receipt are the profile's own.
-            (_, ActKind::Negotiation(neg::ActKind::End) | ActKind::Transfer(tra::ActKind::Receipt)) => None,
+            // `end`, reports and the data receipt are the profile's own.
+            (
+                _,
+                ActKind::Negotiation(neg::ActKind::End | neg::ActKind::Report)
+                | ActKind::Transfer(tra::ActKind::Receipt),
+            ) => None,
             (Machine::Negotiation { state, .. }, ActKind::Negotiation(act)) => {
                 neg::next(state, by, act).map(State::Negotiation)
             }

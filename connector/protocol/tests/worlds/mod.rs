@@ -52,7 +52,11 @@ impl Acts {
             (C, SendKind::Receipt),
         ];
         for role in SIDES {
-            negotiation.extend([(role, SendKind::Terminate), (role, SendKind::End(force))]);
+            negotiation.extend([
+                (role, SendKind::Terminate),
+                (role, SendKind::End(force)),
+                (role, SendKind::Report(force)),
+            ]);
             transfer.extend([
                 (role, SendKind::Suspend),
                 (role, SendKind::Complete),
@@ -71,7 +75,7 @@ impl Acts {
             ActKind::Negotiation(N::Request | N::Offer) => About::Proposal(self.proposal),
             ActKind::Negotiation(N::Accept | N::Agree) => About::Terms(self.proposal.terms),
             ActKind::Transfer(transfer::ActKind::Request) => About::Agreement(self.agreement),
-            ActKind::Negotiation(N::Verify | N::Finalize | N::Terminate | N::End)
+            ActKind::Negotiation(N::Verify | N::Finalize | N::Terminate | N::End | N::Report)
             | ActKind::Transfer(
                 transfer::ActKind::Start
                 | transfer::ActKind::Suspend

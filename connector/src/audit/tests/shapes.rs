@@ -139,12 +139,12 @@ fn a_report_is_one_object_of_these_members() {
     let members = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
     let whole = "claims exchanges holds logs may_be_concluded may_not_be_concluded packs_accepted tally v";
     assert_eq!((members(&json).as_str(), &json["v"], &json["holds"]), (whole, &object!(1), &object!(false)));
-    assert_eq!(members(&json["tally"]), "claims failed not_disclosed proved unsupported");
+    assert_eq!(members(&json["tally"]), "attested claims failed not_disclosed proved unsupported");
     assert_eq!(members(&json["logs"][0]), "dir origin participant root size");
     assert_eq!(members(&json["exchanges"][0]), "acts agreement code id kind parties unsigned verdict");
     let claims = json["claims"].as_array().unwrap();
     let mut tally = object!({"claims": claims.len()});
-    for verdict in ["proved", "failed", "not_disclosed", "unsupported"] {
+    for verdict in ["proved", "attested", "failed", "not_disclosed", "unsupported"] {
         tally[verdict] = object!(claims.iter().filter(|claim| claim["verdict"] == verdict).count());
     }
     assert_eq!(json["tally"], tally);

@@ -77,6 +77,7 @@ impl<'a> First<'a> {
             | Said::Verification(_)
             | Said::Termination(_)
             | Said::End(_)
+            | Said::Report(_)
             | Said::Start(_)
             | Said::Suspension(_)
             | Said::Completion(_)

@@ -91,7 +91,9 @@ fn usual(heard: Heard) -> Step {
         Heard::Theirs(ActKind::Negotiation(N::Request | N::Accept)) => Step::Agree,
         Heard::Theirs(ActKind::Negotiation(N::Agree)) => Step::Verify,
         Heard::Theirs(ActKind::Negotiation(N::Verify)) => Step::Finalize,
-        Heard::Theirs(ActKind::Negotiation(N::Offer | N::Finalize | N::Terminate | N::End)) => Step::Nothing,
+        Heard::Theirs(ActKind::Negotiation(N::Offer | N::Finalize | N::Terminate | N::End | N::Report)) => {
+            Step::Nothing
+        }
         Heard::Theirs(ActKind::Transfer(naru_protocol::transfer::ActKind::Request)) => Step::Start,
         Heard::Theirs(ActKind::Transfer(_)) | Heard::Ours(_) => Step::Nothing,
     }
@@ -192,6 +194,7 @@ impl PlainTurn {
                 Ok(())
             }
             Said::End(_)
+            | Said::Report(_)
             | Said::TransferRequest(_)
             | Said::Start(_)
             | Said::Suspension(_)

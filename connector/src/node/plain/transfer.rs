@@ -129,6 +129,7 @@ impl PlainTurn {
             | Said::Verification(_)
             | Said::Termination(_)
             | Said::End(_)
+            | Said::Report(_)
             | Said::Receipt(_) => Err(NodeError::refused(Code::NotFound, "")),
         }
     }

@@ -341,6 +341,7 @@ pub(crate) fn kind_of(path: &str, content: &[u8]) -> EntryType {
         (Some("negotiations"), Some("agreement"), None) => E::NegotiationAgreement,
         (Some("negotiations"), Some("agreement"), Some(_)) => E::NegotiationVerification,
         (Some("negotiations"), Some("end"), _) => E::NegotiationEnd,
+        (Some("negotiations"), Some("report"), _) => E::NegotiationReport,
         (Some("negotiations"), _, _) => E::NegotiationTermination,
         (_, Some("request"), _) => E::TransferRequest,
         (_, Some("start"), _) => E::TransferStart,

@@ -10,6 +10,7 @@
 //! | `example` | `naru config example` |
 //! | `folder` | names and key files of a node's folder |
 //! | `approval` | the table `[approval]` |
+//! | `monitor` | the table `[monitor]` |
 //! | `management` | the table `[management]` |
 //! | `telemetry` | the table `[telemetry]` |
 //! | `sealed` | key files under a passphrase |
@@ -24,6 +25,7 @@ mod folder;
 mod https;
 mod layers;
 mod management;
+mod monitor;
 mod network;
 mod publish;
 pub mod sealed;
@@ -41,6 +43,7 @@ pub use self::{
     https::{Https, Shown},
     layers::{Flags, Resolved, Setting, Source, fields, resolve, variable},
     management::Management,
+    monitor::Monitor,
     network::{Network, RelayFor},
     publish::Publishing,
     telemetry::Telemetry,
@@ -168,6 +171,9 @@ documented! {
             /// How much is published at once; without it, what the protocol allows.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             publish: Option<Publishing>;
+            /// What becomes of agreements in force that the law no longer allows.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            monitor: Option<Monitor>;
             /// Who hears what this node is at; without it, nobody.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             telemetry: Option<Telemetry>;
@@ -193,6 +199,7 @@ pub const TABLES: &[Table] = &[
     table::<Approvals>("approval", true),
     table::<Management>("management", true),
     table::<Publishing>("publish", true),
+    table::<Monitor>("monitor", true),
     table::<Telemetry>("telemetry", true),
 ];
 
@@ -214,6 +221,7 @@ impl Config {
         }
         self.approval.as_ref().map_or(Ok(()), Approvals::check)?;
         self.publish.as_ref().map_or(Ok(()), Publishing::check)?;
+        self.monitor.as_ref().map_or(Ok(()), Monitor::check)?;
         self.telemetry.as_ref().map_or(Ok(()), Telemetry::check)?;
         self.network.check()?;
         self.https.as_ref().map_or(Ok(()), Https::check)
@@ -265,6 +273,7 @@ mod tests {
             approval: None,
             management: None,
             publish: None,
+            monitor: None,
             telemetry: None,
         }
     }

@@ -169,6 +169,9 @@ pub struct Rule {
     pub needs: Vec<String>,
     /// Facts that it needs in some cases.
     pub needs_if: Vec<Condition>,
+    /// Whether an agreement in force that it denies is ended by that, and not only suspended (POL-17.5).
+    #[serde(default)]
+    pub ends: bool,
 }
 
 /// A pack without its code.

@@ -76,6 +76,7 @@ fn settings(args: &Init, port: u16, https: Option<Https>) -> Config {
         approval: None,
         management: None,
         publish: None,
+        monitor: None,
         telemetry: None,
     }
 }

@@ -216,6 +216,7 @@ mod tests {
             https: None,
             management: None,
             publish: None,
+            monitor: None,
             telemetry: None,
             approval: None,
         };

@@ -18,7 +18,7 @@ use crate::{
 use naru_protocol::error::Code;
 
 /// Members of `status` that only a running node knows.
-const OF_STATUS: [&str; 5] = ["addresses", "packs", "stopped", "strangers", "resident"];
+const OF_STATUS: [&str; 6] = ["addresses", "packs", "stopped", "standings", "strangers", "resident"];
 /// Members of a peer that only a running node knows.
 const OF_PEER: [&str; 1] = ["connected"];
 

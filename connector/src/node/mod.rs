@@ -13,6 +13,7 @@
 //! | `peers`, `contact`, `catalog`, `publish` | first contact, staying in contact, listings |
 //! | `approval` | a person decides: the queue, approving, rejecting, the hook |
 //! | `distrust` | ending all trust in a peer |
+//! | `monitor` | whether what was agreed may go on |
 //! | `pending`, `explain` | what is not over and what can be done; why data may or may not move |
 //! | `out`, `steer` | the folder that data go to; ending and trying again by hand |
 //! | `bytes` | serving and fetching the data, one task for each |
@@ -57,6 +58,7 @@ mod link;
 mod locks;
 mod me;
 mod measure;
+mod monitor;
 mod negotiation;
 mod omission;
 mod out;
@@ -191,6 +193,8 @@ pub struct Inner {
     flows: flows::Flows,
     /// Peers that are still to hear that keys of ours were revoked.
     untold: revoked::Untold,
+    /// When agreements in force are judged again.
+    watch: monitor::Watch,
 }
 
 impl std::ops::Deref for Node {
@@ -270,6 +274,7 @@ impl Node {
         let beside = (config.approval.clone().unwrap_or_default(), seams);
         let (node, incoming) = Self::assemble(folder, lock, me, wire, latches, beside).await?;
         let _ = node.network.set(config.network);
+        node.watch.set(config.monitor.unwrap_or_default());
         let _ = node.most.set(config.publish.unwrap_or_default().most());
         node.genesis().await?;
         node.know_plain_peers().await?;
@@ -288,6 +293,7 @@ impl Node {
         tokio::spawn(contact::reach(node.clone()));
         tokio::spawn(contact::watch(node.clone()));
         tokio::spawn(revoked::tell(node.clone()));
+        tokio::spawn(monitor::run(node.clone()));
         transfer::resume_all(&node).await?;
         Ok(node)
     }
@@ -369,6 +375,7 @@ impl Node {
             leaving: distrust::Leaving::default(),
             flows: flows::Flows::default(),
             untold: revoked::Untold::default(),
+            watch: monitor::Watch::default(),
         }))
     }
 

@@ -42,6 +42,15 @@ pub(super) struct Question<'a> {
     pub(super) exchange: Option<Id>,
 }
 
+/// What is asked beside a question about an agreement that was concluded.
+#[derive(Default)]
+pub(super) struct Running<'a> {
+    /// Packs of the terms: while a newer one has its grace period, the pinned one judges (POL-18.7).
+    pub(super) pinned: &'a [Pack],
+    /// What was done under the agreement: the host's member `transfer` at `monitor`.
+    pub(super) performed: Option<Value>,
+}
+
 /// What came of it.
 #[derive(Debug, Clone)]
 pub(super) struct Judged {
@@ -106,7 +115,17 @@ pub(super) fn packs_of(engine: &Engine) -> Result<Vec<Pack>, NodeError> {
 impl Node {
     /// The engine with the packs that a deal between these countries needs.
     pub(super) fn engine_for(&self, countries: &[&str]) -> Engine {
-        self.engine.for_countries(countries)
+        self.engine_over(countries, &[])
+    }
+
+    /// The same for an agreement whose terms name these packs.
+    fn engine_over(&self, countries: &[&str], _pinned: &[Pack]) -> Engine {
+        self.law().for_countries(countries)
+    }
+
+    /// The newest packs that this node accepted.
+    pub(super) fn law(&self) -> Engine {
+        (*self.engine).clone()
     }
 
     /// The party whose identity rests on less than a compared fingerprint, and on what.
@@ -134,6 +153,15 @@ impl Node {
 
     /// Asks the packs. An engine that breaks gives a result that does not allow.
     pub(super) async fn judge(&self, question: &Question<'_>) -> Result<Judged, NodeError> {
+        self.judge_running(question, Running::default()).await
+    }
+
+    /// The same about what was concluded.
+    pub(super) async fn judge_running(
+        &self,
+        question: &Question<'_>,
+        running: Running<'_>,
+    ) -> Result<Judged, NodeError> {
         let at = now();
         let side = Side::of(question.role);
         let facts =
@@ -141,7 +169,7 @@ impl Node {
         let exporter = question.role == Role::Provider;
         let found = if exporter { self.screen(question.consumer, at).await? } else { None };
         let private = facts.document(question.consumer, exporter, found);
-        let host = Host {
+        let mut host = Host {
             phase: phase_word(question.phase),
             side: side_word(side),
             now: at,
@@ -150,7 +178,10 @@ impl Node {
             vouched: self.vouched(question).await?,
         }
         .document();
-        let engine = self.engine_for(question.countries);
+        if let Some(performed) = running.performed {
+            host["transfer"] = performed;
+        }
+        let engine = self.engine_over(question.countries, running.pinned);
         let input = assemble(engine.packs(), question.shared, &private, &host)
             .map_err(|e| NodeError::refused(Code::PolicyInput, e.to_string()))?;
         let packs = packs_of(&engine)?;

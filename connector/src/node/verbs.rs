@@ -567,6 +567,9 @@ pub struct Status {
     pub clock: Option<String>,
     /// Why `facts.json` cannot be read; until it can, nothing is shown to peers and no deal is decided.
     pub facts: Option<String>,
+    /// Agreements in force that the law no longer allows, or of which it cannot be said; at most 100.
+    #[serde(default)]
+    pub standings: Vec<StandingView>,
     /// Requests of strangers that were turned away since the start.
     pub strangers: u64,
     /// Resident memory in bytes, where the system tells.
@@ -641,8 +644,11 @@ pub struct AgreementView {
     pub peer: String,
     /// The peer signs nothing.
     pub unsigned: bool,
-    /// `in force`, `ended`, `over`, or `signed, not concluded`.
+    /// `in force`, `suspended`, `ended`, `over`, or `signed, not concluded`.
     pub state: String,
+    /// What the law says of it now, where that is not what was agreed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<StandingView>,
     /// The dataset.
     pub dataset: String,
     /// What the data are for.
@@ -659,6 +665,33 @@ pub struct AgreementView {
     pub max_transfers: Option<u64>,
     /// The newest transfer under it.
     pub transfer: Option<String>,
+}
+
+/// What the law says of an agreement in force that it would not have been concluded under.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct StandingView {
+    /// `suspended`: no transfer begins under it; `undetermined`: something is not known, and it goes on.
+    pub standing: String,
+    /// Since when, seconds.
+    pub since: u64,
+    /// `denied`, `undetermined` or `policy_broken`.
+    pub code: String,
+    /// The negotiation that made the agreement.
+    pub exchange: String,
+    /// The other side's short name.
+    pub peer: String,
+    /// The dataset.
+    pub dataset: String,
+    /// Rules with what they found.
+    pub rules: Vec<String>,
+    /// The same with law, reason and remedy, in both languages.
+    pub explained: Vec<Value>,
+    /// Digest of the evaluation that found it.
+    pub decision: String,
+    /// Packs that the agreement names: name and digest.
+    pub pinned: Value,
+    /// Packs that judged: name and digest.
+    pub packs: Value,
 }
 
 /// List entries of our log.

@@ -189,6 +189,7 @@ impl Node {
             stopped: self.behind(),
             clock: self.clock().await?,
             facts: PrivateFacts::read(&self.folder.facts()).err(),
+            standings: self.standings().await?,
             strangers: self.budgets.strangers(),
             resident: resident(),
             waiting,

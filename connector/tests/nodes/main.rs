@@ -18,6 +18,7 @@ mod https;
 mod keys;
 mod limits;
 mod manage;
+mod monitor;
 mod omission;
 mod operator;
 mod order;

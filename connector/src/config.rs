@@ -11,6 +11,7 @@
 //! | `folder` | names and key files of a node's folder |
 //! | `approval` | the table `[approval]` |
 //! | `monitor` | the table `[monitor]` |
+//! | `packs` | the table `[packs]` |
 //! | `management` | the table `[management]` |
 //! | `telemetry` | the table `[telemetry]` |
 //! | `sealed` | key files under a passphrase |
@@ -27,6 +28,7 @@ mod layers;
 mod management;
 mod monitor;
 mod network;
+mod packs;
 mod publish;
 pub mod sealed;
 mod telemetry;
@@ -45,6 +47,7 @@ pub use self::{
     management::Management,
     monitor::Monitor,
     network::{Network, RelayFor},
+    packs::Packs,
     publish::Publishing,
     telemetry::Telemetry,
 };
@@ -174,6 +177,9 @@ documented! {
             /// What becomes of agreements in force that the law no longer allows.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             monitor: Option<Monitor>;
+            /// Who may sign newer packs of rules, and the data that rules read; without it, nobody.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            packs: Option<Packs>;
             /// Who hears what this node is at; without it, nobody.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             telemetry: Option<Telemetry>;
@@ -200,6 +206,7 @@ pub const TABLES: &[Table] = &[
     table::<Management>("management", true),
     table::<Publishing>("publish", true),
     table::<Monitor>("monitor", true),
+    table::<Packs>("packs", true),
     table::<Telemetry>("telemetry", true),
 ];
 
@@ -222,6 +229,7 @@ impl Config {
         self.approval.as_ref().map_or(Ok(()), Approvals::check)?;
         self.publish.as_ref().map_or(Ok(()), Publishing::check)?;
         self.monitor.as_ref().map_or(Ok(()), Monitor::check)?;
+        self.packs.as_ref().map_or(Ok(()), Packs::check)?;
         self.telemetry.as_ref().map_or(Ok(()), Telemetry::check)?;
         self.network.check()?;
         self.https.as_ref().map_or(Ok(()), Https::check)
@@ -274,6 +282,7 @@ mod tests {
             management: None,
             publish: None,
             monitor: None,
+            packs: None,
             telemetry: None,
         }
     }

@@ -185,6 +185,8 @@ pub struct Pack {
     pub jurisdiction: Option<String>,
     /// The revision in manifest and data.
     pub revision: String,
+    /// Seconds after a node took it up during which agreements of before are judged by the revision that they name (POL-18.7).
+    pub grace: u64,
     /// Digest of `policy.wasm`.
     pub wasm: String,
     /// Digest of `data.json`.
@@ -214,6 +216,8 @@ pub(crate) struct Description {
     pub(crate) title: Text,
     pub(crate) jurisdiction: Option<String>,
     pub(crate) revision: String,
+    #[serde(default)]
+    pub(crate) grace: u64,
     pub(crate) facts: BTreeMap<String, Fact>,
     pub(crate) rules: BTreeMap<String, Rule>,
 }

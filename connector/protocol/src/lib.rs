@@ -23,6 +23,7 @@ pub mod permit;
 pub mod plain;
 pub mod receipt;
 pub mod signature;
+pub mod supply;
 pub mod terms;
 pub mod ticket;
 pub mod transfer;

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     backup, check, config, distrust, events, examples, explain, init, keys, lang::Asked, log, manual, policy,
-    publish, queue, token,
+    publish, queue, supply, token,
 };
 use crate::demo;
 
@@ -129,6 +129,12 @@ pub(super) enum Verb {
     /// Ask the rules and the terms of an offer a question of your own, without a node.
     #[command(subcommand)]
     Policy(policy::Verb),
+    /// The packs of rules that a node uses, and newer ones under signatures.
+    #[command(subcommand)]
+    Packs(supply::Packs),
+    /// Sanctions lists and stop orders under signatures, which rules read.
+    #[command(subcommand)]
+    Data(supply::Data),
 }
 
 #[derive(Debug, Clone, clap::Args)]

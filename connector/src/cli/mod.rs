@@ -33,6 +33,7 @@ mod publish;
 mod queue;
 mod run;
 mod show;
+mod supply;
 mod text;
 mod token;
 mod usage;
@@ -138,6 +139,8 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Restore(args) => backup::restore(&args, json).await,
         Verb::Completions(args) => manual::completions(&args),
         Verb::Man(args) => manual::man(&args, json),
+        Verb::Packs(verb) => supply::packs(verb, json).await,
+        Verb::Data(verb) => supply::data(verb, json).await,
         Verb::Policy(verb) => Ok(policy::run(&verb, json) == ExitCode::SUCCESS),
     }
 }

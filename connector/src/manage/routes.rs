@@ -158,6 +158,10 @@ pub(super) fn table() -> Vec<Route> {
         look!("/v1/publishing", publishing -> Vec<verbs::Publishing>, "What is being hashed to be published."),
         verb!("/v1/underway", Read, underway(verbs::Propose) -> Option<verbs::ExchangeView>, "The exchange that goes on with a request already; null if there is none."),
         own!("/v1/limit-rate", Operate, limit_rate(verbs::LimitRate) -> verbs::ExchangeView, "Sets how fast the data of a deal may come, over restarts too."),
+        look!("/v1/packs", packs -> verbs::PacksView, "Packs of rules in use, and who may sign newer."),
+        own!("/v1/packs-add", Operate, add_packs(verbs::AddFile) -> verbs::PacksView, "Accepts a signed set of packs from a file or folder."),
+        look!("/v1/data", data -> verbs::DataView, "Signed data that rules read, and who may sign newer."),
+        own!("/v1/data-add", Operate, add_data(verbs::AddFile) -> verbs::DataView, "Accepts signed sanctions lists or stop orders from a file."),
         own!("/v1/export", Audit, export(verbs::Export) -> verbs::Exported, "Writes the log and what an auditor needs."),
     ];
     table.extend(apart());

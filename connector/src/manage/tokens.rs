@@ -217,6 +217,7 @@ mod tests {
             management: None,
             publish: None,
             monitor: None,
+            packs: None,
             telemetry: None,
             approval: None,
         };

@@ -170,7 +170,7 @@ impl Node {
     /// The node at a glance.
     pub async fn status(&self) -> Result<Status, NodeError> {
         let packs: Vec<Value> = self
-            .engine
+            .law()
             .packs()
             .map(|p| serde_json::json!({"name": p.name, "revision": p.revision, "digest": p.digest}))
             .collect();
@@ -189,6 +189,7 @@ impl Node {
             stopped: self.behind(),
             clock: self.clock().await?,
             facts: PrivateFacts::read(&self.folder.facts()).err(),
+            supplies: self.supplies(),
             standings: self.standings().await?,
             strangers: self.budgets.strangers(),
             resident: resident(),

@@ -55,7 +55,7 @@ impl Node {
         let own = self.me.party().country;
         let named = facts::offered(policy).ok().and_then(|terms| terms.countries).unwrap_or_default();
         let peers = self.store.peers(None, MAX_ROWS).await?.into_iter().map(|peer| peer.country).collect();
-        let laws = self.engine.packs().filter_map(|pack| pack.jurisdiction.clone()).collect();
+        let laws = self.law().packs().filter_map(|pack| pack.jurisdiction.clone()).collect();
         let sources: [Vec<String>; 3] = [named, peers, laws];
         for source in sources {
             let others: BTreeSet<String> = source.into_iter().filter(|country| *country != own).collect();

@@ -26,6 +26,7 @@ mod restart;
 mod revoke;
 mod serving;
 mod story;
+mod supply;
 mod telemetry;
 mod two_nodes;
 mod versions;

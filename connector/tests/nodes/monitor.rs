@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::common::{Dials, Firm, PATIENCE, Pair, harmless, private};
 
 /// The one agreement of a node, once it is in this state.
-async fn until(firm: &Firm, state: &str) -> AgreementView {
+pub(super) async fn until(firm: &Firm, state: &str) -> AgreementView {
     let started = Instant::now();
     loop {
         let mut all = firm.node().agreements().await.unwrap();
@@ -25,7 +25,7 @@ async fn until(firm: &Firm, state: &str) -> AgreementView {
 }
 
 /// A pair with one deal, whose data have arrived.
-async fn traded() -> (Pair, String) {
+pub(super) async fn traded() -> (Pair, String) {
     let pair = Pair::new(Dials::Buyer, harmless()).await;
     let out = pair.temp.join("in");
     let asked = pair.buyer.request("other", &pair.dataset, Some(out.clone())).await.unwrap();
@@ -40,7 +40,7 @@ fn stopped(pair: &Pair, order: Value) -> Value {
 }
 
 /// Has the data received once more, into this folder.
-async fn again(pair: &Pair, id: &str, out: &str) -> Result<String, naru::node::NodeError> {
+pub(super) async fn again(pair: &Pair, id: &str, out: &str) -> Result<String, naru::node::NodeError> {
     let ask = Retry { id: id.to_owned(), out: Some(pair.temp.join(out)) };
     pair.buyer.node().retry(ask).await.map(|view| view.id)
 }
@@ -78,5 +78,49 @@ async fn a_stop_order_suspends_an_agreement_and_its_end_lifts_that() {
     assert_eq!(said, [json!("suspended"), json!("in_force")]);
     assert_eq!(noted[0].fields["decision"], json!(standing.decision));
     assert_eq!(noted[0].fields["pinned"], standing.pinned);
+    pair.close().await;
+}
+
+/// POL-17.2, POL-17.3: what cannot be said now and was said when it was concluded suspends; facts that cannot be read change nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_known_any_more_suspends_and_unreadable_facts_do_not() {
+    let (pair, id) = traded().await;
+    until(&pair.seller, "in force").await;
+    // Neither yes nor no, where there was a no.
+    let mut facts = private(&[], &[]);
+    facts["screening"] = json!({pair.buyer.did.as_str(): {"screened_at": crate::common::now()}});
+    pair.seller.facts(&facts);
+    let standing = until(&pair.seller, "suspended").await.standing.unwrap();
+    assert_eq!(standing.code, "undetermined");
+    assert_eq!(standing.rules, ["CORE-001 (/consumer/sanctions/hit)"]);
+    let size = pair.seller.node().status().await.unwrap().log_size;
+    std::fs::write(pair.seller.dir.join("facts.json"), "[").unwrap();
+    let out = pair.temp.join("unread");
+    let refused = pair.buyer.node().retry(Retry { id: id.clone(), out: Some(out) }).await.unwrap();
+    pair.buyer.until(&refused.id, |view| view.trouble.is_some() || view.state == "TERMINATED").await;
+    assert_eq!(until(&pair.seller, "suspended").await.standing.unwrap().decision, standing.decision);
+    let log = pair.seller.log(&pair.temp).await;
+    assert!(log.lines.len() as u64 >= size);
+    let said = log.of(&id).filter(|line| line.entry.kind() == EntryType::Monitor).count();
+    assert_eq!(said, 1, "an evaluation that was none is no change");
+    pair.close().await;
+}
+
+/// POL-17.5
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_denied_ends_only_where_the_operator_says_so() {
+    let (mut pair, id) = traded().await;
+    pair.seller.stop().await;
+    let path = pair.seller.dir.join("naru.toml");
+    let text = std::fs::read_to_string(&path).unwrap() + "\n[monitor]\ndenied = \"end\"\n";
+    std::fs::write(path, text).unwrap();
+    pair.seller.open().await;
+    pair.seller.facts(&stopped(&pair, json!({"ref": "S-1", "consumer": pair.buyer.did})));
+    until(&pair.seller, "ended").await;
+    until(&pair.buyer, "ended").await;
+    let view = pair.buyer.view(&id).await.unwrap();
+    let refusal = view.refusal.unwrap();
+    assert_eq!(refusal.code, "agreement_ended");
+    assert!(!refusal.reasons.join(" ").contains("CORE-006"), "its rule is not told: {refusal:?}");
     pair.close().await;
 }

@@ -8,7 +8,7 @@ use naru_policy::Pack;
 use naru_protocol::encoding::Digest;
 use serde_json::Value;
 
-use super::super::{Node, policy::Judged};
+use super::super::{Node, now, policy::Judged};
 
 /// Numbers from here on are dates: 2001-09-09.
 const DATES: u64 = 1_000_000_000;
@@ -19,13 +19,12 @@ const DAY: u64 = 86_400;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     facts: Option<Digest>,
-    packs: Vec<String>,
+    supplies: Vec<String>,
 }
 
 impl Node {
     pub(super) fn seen_now(&self) -> Seen {
-        let packs = self.law().packs().map(|pack| pack.digest.clone()).collect();
-        Seen { facts: self.facts_seen(), packs }
+        Seen { facts: self.facts_seen(), supplies: self.shelf.in_use(now()) }
     }
 }
 

@@ -44,7 +44,9 @@ impl Node {
         let at = now();
         let mut views = self.shelf.supplies(at);
         for view in &mut views {
-            view.steps = self.at_folder(std::mem::take(&mut view.steps));
+            // The folder is named behind both words of the command.
+            let steps = self.at_folder(std::mem::take(&mut view.steps));
+            view.steps = steps.into_iter().map(|step| step.replacen("-add ", " add ", 1)).collect();
         }
         views
     }

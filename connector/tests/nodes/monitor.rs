@@ -97,7 +97,7 @@ async fn what_is_not_known_any_more_suspends_and_unreadable_facts_do_not() {
     std::fs::write(pair.seller.dir.join("facts.json"), "[").unwrap();
     let out = pair.temp.join("unread");
     let refused = pair.buyer.node().retry(Retry { id: id.clone(), out: Some(out) }).await.unwrap();
-    pair.buyer.until(&refused.id, |view| view.trouble.is_some() || view.state == "TERMINATED").await;
+    pair.buyer.until(&refused.id, |view| view.state == "REQUESTED" && view.waits_for.is_some()).await;
     assert_eq!(until(&pair.seller, "suspended").await.standing.unwrap().decision, standing.decision);
     let log = pair.seller.log(&pair.temp).await;
     assert!(log.lines.len() as u64 >= size);

@@ -150,12 +150,13 @@ async fn a_set_is_taken_up_whole_or_not_at_all() {
     assert_eq!(digests(&before), digests(&after));
     assert_eq!(firm.node().status().await.unwrap().log_size, size, "a refused set leaves no entry");
 
-    let view = add(&firm, good()).await.unwrap();
+    let file = good();
+    let view = add(&firm, file.clone()).await.unwrap();
     let taken = view.packs.iter().find(|pack| pack.name == "sg").unwrap();
     assert_eq!((taken.revision.as_str(), taken.accepted_at.is_some()), (LATER, true));
     assert_eq!((view.supplies[0].number, view.supplies[0].stale), (2, false));
     // The same again is no change; an earlier number is none either.
-    add(&firm, good()).await.unwrap();
+    add(&firm, file).await.unwrap();
     assert_eq!(refused(&firm, set(&temp, 1, ("sg", &sg), &[1, 2], later)).await, "supply_older");
     firm.stop().await;
     firm.open().await;

@@ -123,23 +123,39 @@ impl Shelf {
         fresh: &[Bundle],
         now: u64,
     ) -> Result<(), NodeError> {
-        let root = self.kept().root.clone();
-        let mut read = Reader { folder, fresh, before: &self.kept() };
-        let (mut newest, mut former) = (BTreeMap::<String, Bundle>::new(), BTreeMap::new());
+        let before = self.kept();
+        let root = before.root.clone();
+        let read = Reader { folder, fresh, before: &before };
+        let mut chains = BTreeMap::<&str, Vec<&Shelved>>::new();
         for shelved in &ledger.shelved {
-            let current = newest.get(&shelved.name).or_else(|| root.bundle(&shelved.name)).cloned();
+            let chain = chains.entry(&shelved.name).or_default();
+            let own = root.bundle(&shelved.name).map(|bundle| bundle.pack().revision.as_str());
             // The program may have brought a later one since.
-            if current.as_ref().is_some_and(|pack| !later(&shelved.revision, &pack.pack().revision)) {
-                continue;
+            if chain
+                .last()
+                .map(|last| last.revision.as_str())
+                .or(own)
+                .is_none_or(|was| later(&shelved.revision, was))
+            {
+                chain.push(shelved);
             }
-            let bundle = read.bundle(shelved)?;
-            let until = shelved.at.saturating_add(bundle.pack().grace);
-            if let Some(before) = current.filter(|_| until > now) {
-                former.insert(before.pack().digest.clone(), Former { bundle: before, until });
-            }
-            newest.insert(shelved.name.clone(), bundle);
         }
-        let law = root.with(newest.into_values().collect())?;
+        let (mut newest, mut former) = (Vec::new(), BTreeMap::new());
+        for (name, chain) in chains {
+            let Some((last, earlier)) = chain.split_last() else { continue };
+            let bundle = read.bundle(last)?;
+            // Its own grace counts, whatever the one before gave: law that cannot wait gives none.
+            let until = last.at.saturating_add(bundle.pack().grace);
+            if until > now {
+                let read =
+                    earlier.iter().map(|shelved| read.bundle(shelved)).collect::<Result<Vec<_>, _>>()?;
+                for before in root.bundle(name).cloned().into_iter().chain(read) {
+                    former.insert(before.pack().digest.clone(), Former { bundle: before, until });
+                }
+            }
+            newest.push(bundle);
+        }
+        let law = root.with(newest)?;
         let kept = Kept { root, law, former, ledger };
         *self.kept.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(kept);
         Ok(())
@@ -227,7 +243,7 @@ impl Shelf {
 fn view(what: &str, number: u64, (issued_at, expires_at): (u64, u64), now: u64) -> SupplyView {
     let stale = now >= expires_at;
     let verb = if what == "packs" { "packs" } else { "data" };
-    let steps = if stale { vec![format!("naru {verb} add FILE")] } else { Vec::new() };
+    let steps = if stale { vec![format!("naru {verb}-add FILE")] } else { Vec::new() };
     SupplyView { what: what.to_owned(), number, issued_at, expires_at, stale, steps }
 }
 
@@ -245,7 +261,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn bundle(&mut self, shelved: &Shelved) -> Result<Bundle, NodeError> {
+    fn bundle(&self, shelved: &Shelved) -> Result<Bundle, NodeError> {
         let digest = shelved.digest.to_string();
         let law = self.before.law.bundle(&shelved.name);
         let at_hand = self.fresh.iter().chain(law).find(|bundle| bundle.pack().digest == digest);

@@ -7,7 +7,9 @@ use naru::node::verbs::{AgreementView, Retry};
 use naru_protocol::log::entry::EntryType;
 use serde_json::{Value, json};
 
-use crate::common::{Dials, Firm, PATIENCE, Pair, harmless, private};
+use crate::common::{
+    Dials, Firm, PATIENCE, Pair, catalog, harmless, private, publish, shows_undetermined,
+};
 
 /// The one agreement of a node, once it is in this state.
 pub(super) async fn until(firm: &Firm, state: &str) -> AgreementView {
@@ -122,5 +124,27 @@ async fn what_is_denied_ends_only_where_the_operator_says_so() {
     let refusal = view.refusal.unwrap();
     assert_eq!(refusal.code, "agreement_ended");
     assert!(!refusal.reasons.join(" ").contains("CORE-006"), "its rule is not told: {refusal:?}");
+    pair.close().await;
+}
+
+/// POL-20.1
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalog_shows_what_a_peer_could_get_and_more_only_where_the_provider_wants_that() {
+    let mut pair = Pair::new(Dials::Buyer, harmless()).await;
+    // Of these data nothing is declared: nothing denies, and much is not known.
+    let bare = publish(&pair.seller, &pair.temp.join("bare"), json!({})).await;
+    let shown = async |pair: &Pair| -> Vec<String> {
+        let mut items: Vec<_> =
+            catalog(&pair.buyer, &pair.seller.did).await.into_iter().map(|item| item.dataset).collect();
+        items.sort();
+        items
+    };
+    assert_eq!(shown(&pair).await, [pair.dataset.clone()]);
+    pair.seller.stop().await;
+    shows_undetermined(&pair.seller);
+    pair.seller.open().await;
+    let mut both = [pair.dataset.clone(), bare];
+    both.sort();
+    assert_eq!(shown(&pair).await, both);
     pair.close().await;
 }

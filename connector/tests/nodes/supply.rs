@@ -112,7 +112,7 @@ fn data(temp: &Temp, kind: DataKind, (number, until): (u64, u64), entries: Value
     file
 }
 
-/// POL-18.1 to POL-18.6: what is wrong with a set is named, and nothing changes.
+/// POL-18.1, POL-18.2, POL-18.3, POL-18.4, POL-18.5, POL-18.6: what is wrong with a set is named, and nothing changes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_is_taken_up_whole_or_not_at_all() {
     let temp = Temp::new();

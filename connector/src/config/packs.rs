@@ -9,15 +9,15 @@ documented! {
     /// Who may sign packs of rules and data. Without signers a node keeps the packs that came with the program.
     #[derive(Default)]
     pub struct Packs {
-        /// Keys of those who sign packs: z6Mk…, with or without did:key: before it.
+        /// Keys of those who sign packs: z6Mk…, with or without did:key: before it. The private halves of these two exist no more.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        signers: Vec<String> = "[\"z6Mk…\", \"z6Mk…\", \"z6Mk…\"]" optional;
+        signers: Vec<String> = "[\"z6MkvSxkYopQc3DqSHnLpcFkLGq2bYTxLJBMPLT7yj35oEd2\", \"z6Mkncm7A2uteLt3FAuVxAkwUcctZjWQkwvxddFL6ZZZ7RjU\"]" optional;
         /// How many of them have to sign a set; more than half if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         threshold: Option<u64> = "2" optional;
         /// Keys of those who sign sanctions lists and stop orders; those of the packs if left out.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        data_signers: Vec<String> = "[\"z6Mk…\"]" optional;
+        data_signers: Vec<String> = "[\"z6MkgRf2Gc1zGcpbNquVZoydvqQ2EV7ENKjDH4rio6FRctTE\"]" optional;
         /// How many of them have to sign; more than half if left out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         data_threshold: Option<u64> = "1" optional;

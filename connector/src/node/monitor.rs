@@ -46,7 +46,7 @@ use super::{
 };
 use crate::{
     config::Monitor,
-    store::{Batch, ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS},
+    store::{Batch, ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole},
 };
 
 /// Seconds after which an agreement that could not be judged is looked at again.
@@ -239,17 +239,26 @@ impl Node {
         while let Some(rows) = pages.next(self).await? {
             for row in rows.iter().filter(|row| !plain::is_plain(&row.peer)) {
                 if matches!(data_of(row)?, Data::Haul(haul) if haul.negotiation == negotiation) {
-                    self.end_one(row.id, judged).await?;
+                    self.end_one(row, judged).await?;
                 }
             }
         }
         Ok(())
     }
 
-    async fn end_one(&self, id: Id, judged: &Judged) -> Result<(), NodeError> {
-        {
-            let _lock = self.locks.one(id).await;
-            let mut turn = self.turn(id).await?;
+    /// Asks the transfer's own law first, as where its bytes are (TRF-7.4): what that forbids, it ends. Where only the agreement is
+    /// suspended, it ends here.
+    async fn end_one(&self, row: &ExchangeRow, judged: &Judged) -> Result<(), NodeError> {
+        let asked = match row.role {
+            OurRole::Provider => {
+                let _lock = self.locks.one(row.id).await;
+                self.permitted(row.id, &row.our_pid).await.map(|_| ())
+            }
+            OurRole::Consumer => self.may_receive(row.id).await.map(|_| ()),
+        };
+        if asked.is_ok() {
+            let _lock = self.locks.one(row.id).await;
+            let mut turn = self.turn(row.id).await?;
             turn.stop_serving();
             let act = SendKind::TransferTerminate.kind();
             let open = turn.machine.allows(turn.machine.role(), act) && turn.machine.pending().is_none();
@@ -259,7 +268,7 @@ impl Node {
                 turn.commit().await?;
             }
         }
-        self.receiving.halt(id);
+        self.receiving.halt(row.id);
         Ok(())
     }
 

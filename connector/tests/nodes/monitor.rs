@@ -7,9 +7,7 @@ use naru::node::verbs::{AgreementView, Retry};
 use naru_protocol::log::entry::EntryType;
 use serde_json::{Value, json};
 
-use crate::common::{
-    Dials, Firm, PATIENCE, Pair, catalog, harmless, private, publish, shows_undetermined,
-};
+use crate::common::{Dials, Firm, PATIENCE, Pair, catalog, harmless, private, publish, shows_undetermined};
 
 /// The one agreement of a node, once it is in this state.
 pub(super) async fn until(firm: &Firm, state: &str) -> AgreementView {

@@ -25,7 +25,7 @@ pub fn verify_strict(key: &[u8; 32], message: &[u8], signature: &[u8; 64]) -> bo
 }
 
 /// The types of signed documents, each with the largest size in bytes of its text.
-const TYPES: [(&str, usize); 8] = [
+const TYPES: [(&str, usize); 10] = [
     ("dxp-token+jwt", 4 << 10),
     ("dxp-ack+jws", 2 << 10),
     ("dxp-listing+jws", 256 << 10),
@@ -34,6 +34,8 @@ const TYPES: [(&str, usize); 8] = [
     ("dxp-participant+jws", 4 << 10),
     ("dxp-window+jws", 2 << 10),
     ("dxp-capability+jws", 2 << 10),
+    ("dxp-packs+jws", 512 << 10),
+    ("dxp-data+jws", 512 << 10),
 ];
 
 /// The header of a signature.

@@ -78,7 +78,7 @@ impl Entry {
 }
 
 /// Log words: entries that are no act.
-const WORDS: [&str; 11] = [
+const WORDS: [&str; 12] = [
     "genesis",
     "participant",
     "keys",
@@ -90,6 +90,7 @@ const WORDS: [&str; 11] = [
     "adopted",
     "erasure",
     "fork",
+    "monitor",
 ];
 
 /// Names of acts in entries.
@@ -155,6 +156,7 @@ pub fn open_entry(bytes: &[u8]) -> Result<Json, Refusal> {
             null("act") && null("exchange") && silent
         }
         (Some("own"), "dropped" | "adopted") => digest("act") && exchange && silent,
+        (Some("own"), "monitor") => null("act") && exchange && silent,
         (Some("own"), "acks") => null("act") && silent && !entry.list("acks").is_empty(),
         (Some("own"), "genesis") => {
             null("act") && null("exchange") && silent && entry.list("acks").is_empty()

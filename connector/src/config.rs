@@ -10,6 +10,8 @@
 //! | `example` | `naru config example` |
 //! | `folder` | names and key files of a node's folder |
 //! | `approval` | the table `[approval]` |
+//! | `monitor` | the table `[monitor]` |
+//! | `packs` | the table `[packs]` |
 //! | `management` | the table `[management]` |
 //! | `telemetry` | the table `[telemetry]` |
 //! | `sealed` | key files under a passphrase |
@@ -25,8 +27,10 @@ mod folder;
 mod https;
 mod layers;
 mod management;
+mod monitor;
 mod network;
 mod obligations;
+mod packs;
 mod publish;
 pub mod sealed;
 mod telemetry;
@@ -43,8 +47,10 @@ pub use self::{
     https::{Https, Shown},
     layers::{Flags, Resolved, Setting, Source, fields, resolve, variable},
     management::Management,
+    monitor::Monitor,
     network::{Network, RelayFor},
     obligations::{Deleting, Obligations},
+    packs::Packs,
     publish::Publishing,
     telemetry::Telemetry,
 };
@@ -174,6 +180,12 @@ documented! {
             /// What is done about duties that are due; without it, a person is asked.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             obligations: Option<Obligations>;
+            /// What becomes of agreements in force that the law no longer allows.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            monitor: Option<Monitor>;
+            /// Who may sign newer packs of rules, and the data that rules read; without it, nobody.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            packs: Option<Packs>;
             /// Who hears what this node is at; without it, nobody.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             telemetry: Option<Telemetry>;
@@ -200,6 +212,8 @@ pub const TABLES: &[Table] = &[
     table::<Management>("management", true),
     table::<Publishing>("publish", true),
     table::<Obligations>("obligations", true),
+    table::<Monitor>("monitor", true),
+    table::<Packs>("packs", true),
     table::<Telemetry>("telemetry", true),
 ];
 
@@ -221,6 +235,8 @@ impl Config {
         }
         self.approval.as_ref().map_or(Ok(()), Approvals::check)?;
         self.publish.as_ref().map_or(Ok(()), Publishing::check)?;
+        self.monitor.as_ref().map_or(Ok(()), Monitor::check)?;
+        self.packs.as_ref().map_or(Ok(()), Packs::check)?;
         self.telemetry.as_ref().map_or(Ok(()), Telemetry::check)?;
         self.network.check()?;
         self.https.as_ref().map_or(Ok(()), Https::check)
@@ -273,6 +289,8 @@ mod tests {
             management: None,
             publish: None,
             obligations: None,
+            monitor: None,
+            packs: None,
             telemetry: None,
         }
     }

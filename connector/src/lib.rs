@@ -18,6 +18,7 @@ pub mod node;
 pub mod remedies;
 pub mod scan;
 pub mod store;
+pub mod supply;
 pub mod telemetry;
 pub mod templates;
 pub mod transport;

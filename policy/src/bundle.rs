@@ -107,7 +107,7 @@ impl Bundle {
         let members = unpack(bytes)?;
         let manifest: Manifest = parse(MANIFEST, &members.manifest)?;
         let data: Data = parse(DATA, &members.data)?;
-        let Description { name, title, jurisdiction, revision, facts, rules } = data.pack;
+        let Description { name, title, jurisdiction, revision, grace, facts, rules } = data.pack;
         check_name(&name)?;
         if manifest.revision != revision {
             return Err(BundleError::Revision { manifest: manifest.revision, data: revision });
@@ -124,7 +124,8 @@ impl Bundle {
         let (wasm, data, manifest) =
             (sha256(&members.wasm), sha256(&members.data), sha256(&members.manifest));
         let digest = pack_digest(&wasm, &data, &manifest);
-        let pack = Pack { name, title, jurisdiction, revision, wasm, data, manifest, digest, facts, rules };
+        let pack =
+            Pack { name, title, jurisdiction, revision, grace, wasm, data, manifest, digest, facts, rules };
         Ok(Self { pack: Arc::new(pack), program })
     }
 

@@ -98,6 +98,22 @@ impl Engine {
         Self::new(names.iter().map(find).collect::<Result<Vec<_>, _>>()?)
     }
 
+    /// This engine with other packs beside its own; one of a name that is there takes its place.
+    ///
+    /// # Errors
+    /// [`EngineError`], as of [`Engine::new`].
+    pub fn with(&self, others: Vec<Bundle>) -> Result<Self, EngineError> {
+        let stays = |bundle: &&Bundle| !others.iter().any(|other| other.pack.name == bundle.pack.name);
+        let kept: Vec<Bundle> = self.bundles.iter().filter(stays).cloned().collect();
+        Self::new(kept.into_iter().chain(others))
+    }
+
+    /// The pack of this name, ready to be asked.
+    #[must_use]
+    pub fn bundle(&self, name: &str) -> Option<&Bundle> {
+        self.bundles.iter().find(|bundle| bundle.pack.name == name)
+    }
+
     /// The packs, sorted by name.
     pub fn packs(&self) -> impl Iterator<Item = &Pack> {
         self.bundles.iter().map(Bundle::pack)

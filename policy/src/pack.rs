@@ -169,6 +169,9 @@ pub struct Rule {
     pub needs: Vec<String>,
     /// Facts that it needs in some cases.
     pub needs_if: Vec<Condition>,
+    /// Whether an agreement in force that it denies is ended by that, and not only suspended (POL-17.5).
+    #[serde(default)]
+    pub ends: bool,
 }
 
 /// A pack without its code.
@@ -182,6 +185,8 @@ pub struct Pack {
     pub jurisdiction: Vec<String>,
     /// The revision in manifest and data.
     pub revision: String,
+    /// Seconds after a node took it up during which agreements of before are judged by the revision that they name (POL-18.7).
+    pub grace: u64,
     /// Digest of `policy.wasm`.
     pub wasm: String,
     /// Digest of `data.json`.
@@ -211,6 +216,8 @@ pub(crate) struct Description {
     pub(crate) title: Text,
     pub(crate) jurisdiction: Vec<String>,
     pub(crate) revision: String,
+    #[serde(default)]
+    pub(crate) grace: u64,
     pub(crate) facts: BTreeMap<String, Fact>,
     pub(crate) rules: BTreeMap<String, Rule>,
 }

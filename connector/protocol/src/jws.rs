@@ -1,4 +1,4 @@
-//! JSON Web Signatures of the profile (RFC 7515; spec chapter 01, ENC-7): eight types, one algorithm, canonical bytes.
+//! JSON Web Signatures of the profile (RFC 7515; spec chapter 01, ENC-7): ten types, one algorithm, canonical bytes.
 //!
 //! What a signature proves lives in a type: [`Verified`] comes only from a check over the bytes received.
 //!
@@ -49,7 +49,7 @@ pub enum Typ {
     /// Listing of a dataset version.
     #[serde(rename = "dxp-listing+jws")]
     Listing,
-    /// Agreement; the only one with two signatures.
+    /// Agreement; with two signatures.
     #[serde(rename = "dxp-agreement+jws")]
     Agreement,
     /// Key set.
@@ -64,6 +64,12 @@ pub enum Typ {
     /// Capability of a transfer.
     #[serde(rename = "dxp-capability+jws")]
     Capability,
+    /// Set of rule packs; with as many signatures as there are signers.
+    #[serde(rename = "dxp-packs+jws")]
+    Packs,
+    /// Data that rules read; signed likewise.
+    #[serde(rename = "dxp-data+jws")]
+    Data,
 }
 
 /// The one algorithm (RFC 9864).

@@ -25,6 +25,7 @@ pub mod plain;
 pub mod receipt;
 pub mod report;
 pub mod signature;
+pub mod supply;
 pub mod terms;
 pub mod ticket;
 pub mod transfer;

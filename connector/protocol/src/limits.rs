@@ -71,6 +71,9 @@ limits! {
 
     TERMS: usize = 128 * KIB, "bytes", "Terms of a deal, as JCS.";
     AGREEMENT: usize = 256 * KIB, "bytes", "Agreement, as JWS in JSON serialization.";
+    SUPPLY: usize = 512 * KIB, "bytes", "Signed set of packs, or signed data that rules read, as base64url of its JCS.";
+    SUPPLY_FILE: usize = 64 * MIB, "bytes", "File with a signed set and its packs.";
+    SIGNERS: usize = 32, "signatures", "Signatures of such a document, and signers that are configured.";
     PACKS: usize = 16, "packs", "Policy packs named by terms or by an evaluation record.";
     LANES: usize = 16, "lanes", "Lanes of a deal.";
     OBLIGATIONS: usize = 64, "obligations", "Obligations of a deal.";

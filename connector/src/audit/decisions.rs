@@ -435,6 +435,12 @@ fn check_host(record: &EvaluationRecord, shared: &Value, host: &Value, unsigned:
         let number = number.ok_or_else(|| changed("/transfer/occurrence"))?;
         expected["transfer"] = object!({"occurrence": number});
     }
+    if record.phase == Phase::Monitor {
+        // What was done under the agreement is the owner's word here; its acts say it where it signed some.
+        let done =
+            host.get("transfer").filter(|done| done.is_object()).ok_or_else(|| changed("/transfer"))?;
+        expected["transfer"] = done.clone();
+    }
     match naru_protocol::terms::first_difference(host, &expected) {
         None => Ok(now),
         Some(pointer) => Err(changed(&pointer)),

@@ -15,7 +15,10 @@ mod log;
 mod network;
 mod outside;
 
-use naru_protocol::error::{Code, Lang};
+use naru_protocol::{
+    error::{Code, Lang},
+    supply::Revision,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -180,6 +183,8 @@ pub async fn check(folder: &Folder) -> Report {
     let looked = Looked { folder, config: &config, me: me.as_ref(), status: status.as_ref(), now: now() };
     checks.extend(folder::keys(&looked));
     checks.push(folder::facts(&looked));
+    checks.extend(supplies(&looked));
+    checks.extend(standings(&looked));
     checks.extend(log::check(&looked).await);
     checks.extend(network::check(&looked).await);
     checks.extend(outside::check(&looked).await);
@@ -218,6 +223,37 @@ async fn running(folder: &Folder) -> (bool, Option<Value>, Option<Item>) {
     }
 }
 
+/// Signed packs and data of the running node whose time is over.
+fn supplies(looked: &Looked<'_>) -> Vec<Item> {
+    let all = looked.status.and_then(|status| status.get("supplies")).and_then(Value::as_array);
+    let stale = all.into_iter().flatten().filter(|supply| supply["stale"] == true);
+    let item = |supply: &Value| {
+        let (what, step) = (supply["what"].as_str().unwrap_or_default(), supply["steps"][0].as_str());
+        let (step, said) =
+            (step.unwrap_or_default(), format!("{what} {}: their time is over", supply["number"]));
+        let (en, ko) = (
+            format!("Get newer from their publisher: {step}"),
+            format!("발행자에게서 새것을 받으세요: {step}"),
+        );
+        Item::warning("supplies", Code::SupplyExpired, said).hints(&en, &ko)
+    };
+    stale.map(item).collect()
+}
+
+/// Agreements of the running node that the law no longer allows, or of which it cannot be said.
+fn standings(looked: &Looked<'_>) -> Vec<Item> {
+    let all = looked.status.and_then(|status| status.get("standings")).and_then(Value::as_array);
+    let item = |standing: &Value| {
+        let text = |name: &str| standing[name].as_str().unwrap_or_default().to_owned();
+        let rules: Vec<&str> =
+            standing["rules"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let said =
+            format!("{} with {}: {}: {}", text("exchange"), text("peer"), text("standing"), rules.join(", "));
+        Item::warning("agreements", Code::parse(&text("code")).unwrap_or(Code::Undetermined), said)
+    };
+    all.into_iter().flatten().map(item).collect()
+}
+
 /// Compiles the packs, and compares them with those of the running node.
 async fn packs(looked: &Looked<'_>) -> Item {
     let engine = match tokio::task::spawn_blocking(load_packs).await {
@@ -230,7 +266,14 @@ async fn packs(looked: &Looked<'_>) -> Item {
         .map(|pack| json!({"name": pack.name, "revision": pack.revision, "digest": pack.digest}))
         .collect();
     let theirs = looked.status.and_then(|status| status.get("packs")).and_then(Value::as_array);
-    if theirs.is_some_and(|theirs| *theirs != ours) {
+    // Packs that were accepted since are newer than those of the program.
+    let revision = |pack: &Value| Revision::parse(pack["revision"].as_str().unwrap_or_default());
+    let older = |own: &Value, theirs: &[Value]| {
+        !theirs
+            .iter()
+            .any(|pack| pack == own || (pack["name"] == own["name"] && revision(pack) > revision(own)))
+    };
+    if theirs.is_some_and(|theirs| ours.iter().any(|own| older(own, theirs))) {
         let said = said!(
             "the running node was started by a program with other packs",
             "실행 중인 노드는 다른 규칙 묶음을 가진 프로그램으로 시작되었습니다"

@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     backup, check, config, distrust, events, examples, explain, init, keys, lang::Asked, log, manual,
-    obligations, policy, publish, queue, token,
+    obligations, policy, publish, queue, supply, token,
 };
 use crate::demo;
 
@@ -135,6 +135,12 @@ pub(super) enum Verb {
     Report(obligations::Report),
     /// Delete what was received under an agreement, and attest it to the other side.
     Delete(obligations::Delete),
+    /// The packs of rules that a node uses, and newer ones under signatures.
+    #[command(subcommand)]
+    Packs(supply::Packs),
+    /// Sanctions lists and stop orders under signatures, which rules read.
+    #[command(subcommand)]
+    Data(supply::Data),
 }
 
 #[derive(Debug, Clone, clap::Args)]

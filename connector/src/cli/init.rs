@@ -77,6 +77,8 @@ fn settings(args: &Init, port: u16, https: Option<Https>) -> Config {
         management: None,
         publish: None,
         obligations: None,
+        monitor: None,
+        packs: None,
         telemetry: None,
     }
 }

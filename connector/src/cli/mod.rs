@@ -34,6 +34,7 @@ mod publish;
 mod queue;
 mod run;
 mod show;
+mod supply;
 mod text;
 mod token;
 mod usage;
@@ -139,6 +140,8 @@ async fn dispatch(verb: Verb, json: bool) -> Result<bool, Failure> {
         Verb::Restore(args) => backup::restore(&args, json).await,
         Verb::Completions(args) => manual::completions(&args),
         Verb::Man(args) => manual::man(&args, json),
+        Verb::Packs(verb) => supply::packs(verb, json).await,
+        Verb::Data(verb) => supply::data(verb, json).await,
         Verb::Policy(verb) => Ok(policy::run(&verb, json) == ExitCode::SUCCESS),
         Verb::Obligations(args) => obligations::obligations(args, json).await,
         Verb::Report(args) => obligations::report(args, json).await,

@@ -14,6 +14,9 @@ documented! {
         /// Files.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         max_files: Option<u64> = "100000" optional;
+        /// Whether peers see datasets of which the rules cannot say yet whether they could get them. Not if left out.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        show_undetermined: bool = "true" optional;
     }
 }
 

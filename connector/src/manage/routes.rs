@@ -161,6 +161,10 @@ pub(super) fn table() -> Vec<Route> {
         own!("/v1/obligations", Read, obligations(verbs::Obligations) -> Vec<verbs::ObligationView>, "Duties of agreements: who owes what until when, and where it stands."),
         own!("/v1/report", Operate, report(verbs::Report) -> verbs::ReportedView, "Reports on a duty, an event or an onward transfer, as a signed act that both sides log."),
         own!("/v1/delete", Operate, delete(verbs::Delete) -> verbs::Deleted, "Deletes what was received under an agreement and attests it, or says what that would be."),
+        look!("/v1/packs", packs -> verbs::PacksView, "Packs of rules in use, and who may sign newer."),
+        own!("/v1/packs-add", Operate, add_packs(verbs::AddFile) -> verbs::PacksView, "Accepts a signed set of packs from a file or folder."),
+        look!("/v1/data", data -> verbs::DataView, "Signed data that rules read, and who may sign newer."),
+        own!("/v1/data-add", Operate, add_data(verbs::AddFile) -> verbs::DataView, "Accepts signed sanctions lists or stop orders from a file."),
         own!("/v1/export", Audit, export(verbs::Export) -> verbs::Exported, "Writes the log and what an auditor needs."),
     ];
     table.extend(apart());

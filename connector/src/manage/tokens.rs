@@ -217,6 +217,8 @@ mod tests {
             management: None,
             publish: None,
             obligations: None,
+            monitor: None,
+            packs: None,
             telemetry: None,
             approval: None,
         };

@@ -19,6 +19,11 @@ use crate::store::{ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS};
 /// Largest number of transfers that terms state; it is how they say that there is no limit (POL-10.3).
 const UNLIMITED: u64 = (1 << 53) - 1;
 
+/// The state of one under which transfers may begin.
+const IN_FORCE: &str = "in force";
+/// That of one under which none may, for as long as the law says so.
+const SUSPENDED: &str = "suspended";
+
 impl Node {
     /// All agreements, newest change first.
     pub async fn agreements(&self) -> Result<Vec<AgreementView>, NodeError> {
@@ -65,6 +70,12 @@ impl Node {
         let shared = deal.terms.as_ref().map(|terms| terms.shared.clone()).unwrap_or_default();
         let mut view = said(&shared);
         view.state = state(deal.in_force.is_some(), is_ended(row), view.valid_to);
+        if view.state == IN_FORCE {
+            view.standing = self.standing_of(row, &deal).await?;
+        }
+        if view.standing.as_ref().is_some_and(|standing| standing.standing == SUSPENDED) {
+            SUSPENDED.clone_into(&mut view.state);
+        }
         view.agreement = made.digest.to_string();
         view.transfers = deal.started;
         (view.due, view.overdue) = super::obligations::counted(&deal);
@@ -92,7 +103,7 @@ pub(super) fn state(in_force: bool, ended: bool, valid_to: Option<u64>) -> Strin
         (_, true, _) => "ended",
         (false, false, _) => "signed, not concluded",
         (true, false, true) => "over",
-        (true, false, false) => "in force",
+        (true, false, false) => IN_FORCE,
     }
     .to_owned()
 }
@@ -109,6 +120,7 @@ pub(super) fn said(shared: &Value) -> AgreementView {
         peer: String::new(),
         unsigned: false,
         state: String::new(),
+        standing: None,
         dataset: String::new(),
         purpose: shared.pointer("/transfer/purpose").and_then(Value::as_str).map(str::to_owned),
         countries: countries.map(str::to_owned).collect(),

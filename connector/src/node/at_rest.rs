@@ -18,7 +18,7 @@ use crate::{
 use naru_protocol::error::Code;
 
 /// Members of `status` that only a running node knows.
-const OF_STATUS: [&str; 5] = ["addresses", "packs", "stopped", "strangers", "resident"];
+const OF_STATUS: [&str; 6] = ["addresses", "packs", "stopped", "standings", "strangers", "resident"];
 /// Members of a peer that only a running node knows.
 const OF_PEER: [&str; 1] = ["connected"];
 
@@ -38,12 +38,13 @@ impl AtRest {
         let store = SqliteStore::open_reading(&folder.database()).await?;
         let wrapping = Wrapping::open_reading(&folder.join("erasable.keys"))?;
         let engine = tokio::task::spawn_blocking(load_packs).await;
-        let engine = Arc::new(engine.map_err(|e| NodeError::Folder(e.to_string()))??);
+        let engine = engine.map_err(|e| NodeError::Folder(e.to_string()))??;
         // Of no identity and at no address: it stands where a running node has its own, and reaches nobody.
         let seed = config::random::<32>().map_err(no_random)?;
         let (transport, _) = Transport::start(transport::Config::new(seed, Vec::new())).await?;
         let beside = (config.approval.clone().unwrap_or_default(), Seams::default());
         let node = Node::of(folder, me, Arc::new(store), wrapping, transport, engine, beside);
+        node.take_up_packs().await?;
         node.know_plain_peers().await?;
         Ok(Some(Self(node)))
     }
@@ -78,6 +79,8 @@ impl AtRest {
                         .await?,
                 )
             }
+            "packs" => json(&node.packs().await?),
+            "data" => json(&node.data().await?),
             "queue" => json(&node.queue().await?),
             "log" => {
                 let ask = request.cloned().unwrap_or_else(|| json!({}));

@@ -213,7 +213,7 @@ impl Node {
 
     /// Asks law again about a transfer that runs, under its lock. Gives it with the listing that it serves from; whatever
     /// stands against it, no further range is served.
-    async fn permitted(&self, id: Id, pid: &str) -> Result<(Turn, String), NodeError> {
+    pub(super) async fn permitted(&self, id: Id, pid: &str) -> Result<(Turn, String), NodeError> {
         let permitted = self.ask_again(id, Role::Provider).await;
         if let Err(error) = &permitted {
             self.end_live(pid, error.code());

@@ -203,6 +203,9 @@ impl Node {
             }
         };
         let shown = judged.broken.is_none() && judged.result.visible == Some(true);
+        // POL-20.1: what it could get, and what it perhaps could only where the operator wants that.
+        let open = role == Role::Provider && !judged.result.undetermined.is_empty();
+        let shown = shown && (!open || self.shows_undetermined.get() == Some(&true));
         let view = self.explain(&judged.row).unwrap_or_default();
         Ok((shown, object!({"visible": shown, "result": view["result"], "explained": view["explained"]})))
     }

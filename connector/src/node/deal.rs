@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     approval::{Approved, Held},
+    monitor::Standing,
     now_ms,
     obligations::{Arrived, Reported},
     verbs::Refusal,
@@ -69,6 +70,9 @@ pub(super) struct Deal {
     /// Who let it go on, and when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) approved: Option<Approved>,
+    /// How it stands with the law, where that is not as agreed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) standing: Option<Standing>,
     /// Milliseconds of this node's clock: the first act, and FINALIZED.
     pub(super) began_ms: u64,
     /// See `began_ms`.

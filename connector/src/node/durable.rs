@@ -42,11 +42,13 @@ impl Node {
     pub(super) async fn make_durable(&self, batch: Batch, halts: Option<Id>) -> Result<Sequenced, NodeError> {
         let node = self.clone();
         let changes = self.changes(&batch);
+        let concerned = self.watch.concerned(&batch);
         let committed = tokio::spawn(async move {
             let sequenced = node.store.commit(batch).await;
             node.wake.notify_one();
             if sequenced.is_ok() {
                 node.tell_all(changes);
+                node.watch.touch(concerned);
             }
             if let Some(id) = halts {
                 node.receiving.halt(id);

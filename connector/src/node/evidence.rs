@@ -122,13 +122,12 @@ impl Node {
         let until = self.write_log(out).await?;
         self.write_statements(out, &until).await?;
         self.write_exchanges(out, &until).await?;
-        for (name, bytes) in naru_policy::bundled::PACKS {
-            let pack = self.engine.packs().find(|pack| pack.name == name);
-            let Some(pack) = pack else { continue };
-            out.write(&format!("packs/{}.tar.gz", pack.digest), bytes)?;
-            let parts = json!({"v": 1, "name": pack.name, "wasm": pack.wasm, "data": pack.data,
-                "manifest": pack.manifest, "archive": Digest::of(bytes)});
-            out.json(&format!("packs/{}.json", pack.digest), &parts)?;
+        for (pack, bytes) in self.shelf.archives(&self.folder)? {
+            let digest = pack["digest"].as_str().unwrap_or_default();
+            out.write(&format!("packs/{digest}.tar.gz"), &bytes)?;
+            let parts = json!({"v": 1, "name": pack["name"], "wasm": pack["wasm"], "data": pack["data"],
+                "manifest": pack["manifest"], "archive": Digest::of(&bytes)});
+            out.json(&format!("packs/{digest}.json"), &parts)?;
         }
         Ok(until.size)
     }

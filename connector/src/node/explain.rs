@@ -170,7 +170,8 @@ impl Node {
     /// A rule that only the other side evaluates.
     fn left_to_them(&self, id: &str, result: &ResultDoc, signs: bool) -> Value {
         let told = |lang, reason: &str| {
-            let rule = self.engine.rule(id);
+            let law = self.law();
+            let rule = law.rule(id);
             let text = |of: Option<&naru_policy::Text>| of.map_or("", |text| text.get(lang)).to_owned();
             let law = format!("{} {}", text(rule.map(|r| &r.law)), rule.map_or("", |r| r.article.as_str()));
             object!({"title": text(rule.map(|r| &r.title)), "law": law.trim(), "reason": reason})

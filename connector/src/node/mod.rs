@@ -13,6 +13,8 @@
 //! | `peers`, `contact`, `catalog`, `publish` | first contact, staying in contact, listings |
 //! | `approval` | a person decides: the queue, approving, rejecting, the hook |
 //! | `distrust` | ending all trust in a peer |
+//! | `supply` | newer packs, and data that rules read, under signatures |
+//! | `monitor` | whether what was agreed may go on |
 //! | `pending`, `explain` | what is not over and what can be done; why data may or may not move |
 //! | `obligations` | what has become of duties: deadlines, reports, deletion |
 //! | `out`, `steer` | the folder that data go to; ending and trying again by hand |
@@ -58,6 +60,7 @@ mod link;
 mod locks;
 mod me;
 mod measure;
+mod monitor;
 mod negotiation;
 mod obligations;
 mod omission;
@@ -79,6 +82,7 @@ mod sanctions;
 pub mod seams;
 mod standing;
 mod steer;
+mod supply;
 mod terms;
 mod transfer;
 mod turn;
@@ -149,7 +153,8 @@ pub struct Inner {
     /// Requests to the HTTPS doors of others.
     client: HttpsClient,
     ways: Ways,
-    engine: Arc<Engine>,
+    /// Packs and data in use.
+    shelf: supply::Shelf,
     /// Work on one exchange is serialised, whatever the door.
     locks: Locks,
     /// Peers as pinned, read from the store once.
@@ -197,6 +202,10 @@ pub struct Inner {
     owing: obligations::Owing,
     /// Whether what is to be deleted is deleted without asking.
     deleting: OnceLock<config::Deleting>,
+    /// When agreements in force are judged again.
+    watch: monitor::Watch,
+    /// Peers see datasets of which the rules cannot say yet whether they could get them.
+    shows_undetermined: OnceLock<bool>,
 }
 
 impl std::ops::Deref for Node {
@@ -277,7 +286,10 @@ impl Node {
         let (node, incoming) = Self::assemble(folder, lock, me, wire, latches, beside).await?;
         let _ = node.network.set(config.network);
         let _ = node.deleting.set(config.obligations.unwrap_or_default().delete.unwrap_or_default());
-        let _ = node.most.set(config.publish.unwrap_or_default().most());
+        node.watch.set(config.monitor.unwrap_or_default());
+        let publish = config.publish.unwrap_or_default();
+        let _ = node.shows_undetermined.set(publish.show_undetermined);
+        let _ = node.most.set(publish.most());
         node.genesis().await?;
         node.know_plain_peers().await?;
         node.resume_leaving().await?;
@@ -295,6 +307,7 @@ impl Node {
         tokio::spawn(contact::reach(node.clone()));
         tokio::spawn(contact::watch(node.clone()));
         tokio::spawn(revoked::tell(node.clone()));
+        tokio::spawn(monitor::run(node.clone()));
         transfer::resume_all(&node).await?;
         node.resume_obligations().await?;
         Ok(node)
@@ -319,7 +332,7 @@ impl Node {
         beside: (Approvals, Seams),
     ) -> Result<(Self, Incoming), NodeError> {
         let engine = tokio::task::spawn_blocking(load_packs).await;
-        let engine = Arc::new(engine.map_err(|e| NodeError::Folder(e.to_string()))??);
+        let engine = engine.map_err(|e| NodeError::Folder(e.to_string()))??;
         latches.close(Latch::Packs);
         let origin = Origin::parse(&me.origin).map_err(|e| NodeError::Folder(e.to_string()))?;
         let signer = LogSigner::new(&origin, me.secret().log.clone())?;
@@ -329,7 +342,9 @@ impl Node {
         latches.close(Latch::Store);
         let wrapping = Wrapping::open(&folder.join("erasable.keys"))?;
         let (transport, incoming) = Transport::start(wire).await?;
-        Ok((Self::of(folder, me, Arc::new(store), wrapping, transport, engine, beside), incoming))
+        let node = Self::of(folder, me, Arc::new(store), wrapping, transport, engine, beside);
+        node.take_up_packs().await?;
+        Ok((node, incoming))
     }
 
     /// The parts put together; nothing is started.
@@ -339,7 +354,7 @@ impl Node {
         store: Arc<dyn Store>,
         wrapping: Wrapping,
         transport: Transport,
-        engine: Arc<Engine>,
+        engine: Engine,
         (approvals, seams): (Approvals, Seams),
     ) -> Self {
         let (stop, _) = watch::channel(false);
@@ -354,7 +369,7 @@ impl Node {
             most: OnceLock::new(),
             client: HttpsClient::new(Limits::default()),
             ways: Ways::default(),
-            engine,
+            shelf: supply::Shelf::new(engine),
             locks: Locks::default(),
             peers: Mutex::default(),
             live: Mutex::default(),
@@ -379,6 +394,8 @@ impl Node {
             untold: revoked::Untold::default(),
             owing: obligations::Owing::default(),
             deleting: OnceLock::new(),
+            watch: monitor::Watch::default(),
+            shows_undetermined: OnceLock::new(),
         }))
     }
 

@@ -447,7 +447,11 @@ impl Turn {
             transfer: occurrence.map(|n| (&both[..], n)),
             exchange: Some(self.row.id),
         };
-        self.node.judge(&question).await
+        let running = super::policy::Running {
+            pinned: if occurrence.is_some() { &terms.packs } else { &[] },
+            performed: None,
+        };
+        self.node.judge_running(&question, running).await
     }
 
     /// A denial: the peer learns the code and the rules that may be named, nothing else.

@@ -281,6 +281,14 @@ pub(super) fn code_in(body: &[u8]) -> Option<String> {
     value.get("code").and_then(Value::as_str).map(str::to_owned)
 }
 
+/// What a refusal says beside its code, as far as it is texts of a size that one would read.
+fn reasons_in(body: &[u8]) -> Vec<String> {
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+    let reasons = value.get("reason").and_then(Value::as_array).into_iter().flatten();
+    let texts = reasons.filter_map(Value::as_str).take(limits::PACKS);
+    texts.map(|text| text.chars().take(limits::REASON).collect()).collect()
+}
+
 impl Turn {
     /// What an answer to our act leads to.
     fn follow_up(
@@ -346,8 +354,10 @@ impl Turn {
     /// A final refusal of our act: kept for people, and the exchange is ended where it still can be.
     fn was_refused(&mut self, body: &[u8]) -> Result<(), NodeError> {
         let code = code_in(body).unwrap_or_else(|| Code::AnswerMalformed.as_str().to_owned());
-        let refusal = views::refusal_by_peer(&code, Vec::new(), self.machine.role());
         let known = Code::parse(&code).unwrap_or(Code::Cancelled);
+        // Whose pack is behind is said there alone (POL-18.8).
+        let reasons = if known == Code::PacksDiffer { reasons_in(body) } else { Vec::new() };
+        let refusal = views::refusal_by_peer(&code, reasons, self.machine.role());
         let role = self.machine.role();
         let reachable = self.row.peer_pid.is_some() && self.machine.pending().is_none();
         match &mut self.data {

@@ -42,6 +42,15 @@ pub(super) struct Question<'a> {
     pub(super) exchange: Option<Id>,
 }
 
+/// What is asked beside a question about an agreement that was concluded.
+#[derive(Default)]
+pub(super) struct Running<'a> {
+    /// Packs of the terms: while a newer one has its grace period, the pinned one judges (POL-18.7).
+    pub(super) pinned: &'a [Pack],
+    /// What was done under the agreement: the host's member `transfer` at `monitor`.
+    pub(super) performed: Option<Value>,
+}
+
 /// What came of it.
 #[derive(Debug, Clone)]
 pub(super) struct Judged {
@@ -106,7 +115,19 @@ pub(super) fn packs_of(engine: &Engine) -> Result<Vec<Pack>, NodeError> {
 impl Node {
     /// The engine with the packs that a deal between these countries needs.
     pub(super) fn engine_for(&self, countries: &[&str]) -> Engine {
-        self.engine.for_countries(countries)
+        self.law().for_countries(countries)
+    }
+
+    /// The same for an agreement whose terms name these packs.
+    fn engine_over(&self, countries: &[&str], pinned: &[Pack]) -> Result<Engine, NodeError> {
+        let law = self.engine_for(countries);
+        let graced = self.shelf.graced(&law, pinned, now());
+        if graced.is_empty() { Ok(law) } else { Ok(law.with(graced)?) }
+    }
+
+    /// The newest packs that this node accepted.
+    pub(super) fn law(&self) -> Engine {
+        self.shelf.law()
     }
 
     /// The party whose identity rests on less than a compared fingerprint, and on what.
@@ -129,19 +150,29 @@ impl Node {
     async fn screen(&self, consumer: &str, at: u64) -> Result<Option<Value>, NodeError> {
         let peer = if super::plain::is_plain(consumer) { None } else { self.peer(consumer).await? };
         let name = peer.as_ref().map(|peer| peer.pinned.participant().name.clone());
-        Ok(super::sanctions::screened(consumer, name.as_deref(), at))
+        Ok(self.screened(consumer, name.as_deref(), at))
     }
 
     /// Asks the packs. An engine that breaks gives a result that does not allow.
     pub(super) async fn judge(&self, question: &Question<'_>) -> Result<Judged, NodeError> {
+        self.judge_running(question, Running::default()).await
+    }
+
+    /// The same about what was concluded.
+    pub(super) async fn judge_running(
+        &self,
+        question: &Question<'_>,
+        running: Running<'_>,
+    ) -> Result<Judged, NodeError> {
         let at = now();
         let side = Side::of(question.role);
         let facts =
             PrivateFacts::read(&self.folder.facts()).map_err(|e| NodeError::refused(Code::PolicyInput, e))?;
         let exporter = question.role == Role::Provider;
         let found = if exporter { self.screen(question.consumer, at).await? } else { None };
-        let private = facts.document(question.consumer, exporter, found);
-        let host = Host {
+        let mut private = facts.document(question.consumer, exporter, found);
+        self.with_orders(&mut private, at);
+        let mut host = Host {
             phase: phase_word(question.phase),
             side: side_word(side),
             now: at,
@@ -150,7 +181,10 @@ impl Node {
             vouched: self.vouched(question).await?,
         }
         .document();
-        let engine = self.engine_for(question.countries);
+        if let Some(performed) = running.performed {
+            host["transfer"] = performed;
+        }
+        let engine = self.engine_over(question.countries, running.pinned)?;
         let input = assemble(engine.packs(), question.shared, &private, &host)
             .map_err(|e| NodeError::refused(Code::PolicyInput, e.to_string()))?;
         let packs = packs_of(&engine)?;
@@ -245,7 +279,7 @@ impl Node {
     /// What the peer may learn of a result that does not allow.
     pub(super) fn peer_reasons(&self, judged: &Judged) -> Vec<String> {
         let view =
-            if judged.broken.is_some() { PeerView::generic() } else { self.engine.for_peer(&judged.result) };
+            if judged.broken.is_some() { PeerView::generic() } else { self.law().for_peer(&judged.result) };
         view.rules
     }
 
@@ -253,7 +287,7 @@ impl Node {
     pub(super) fn explain(&self, row: &EvaluationRow) -> Option<Value> {
         let record = EvaluationRecord::parse(&row.record).ok()?;
         let result: ResultDoc = serde_json::from_value(record.result.clone()).ok()?;
-        let explained = crate::remedies::explained(&self.engine, &result);
+        let explained = crate::remedies::explained(&self.law(), &result);
         Some(object!({
             "record": row.digest, "phase": row.phase, "side": row.side.as_str(), "result": record.result,
             "explained": explained,

@@ -24,8 +24,21 @@ struct Entry {
 
 /// What the list says about this party at this time. `None` where the list cannot be read: then nobody was screened, and the
 /// rules say what is missing.
-pub(super) fn screened(did: &str, name: Option<&str>, at: u64) -> Option<Value> {
-    let list: List = serde_json::from_str(LIST).ok()?;
+///
+/// `more` are entries that were signed and accepted later, and the number of their document (POL-19.3): they add to the list.
+pub(super) fn screened(
+    did: &str,
+    name: Option<&str>,
+    at: u64,
+    (more, number): (&[Value], Option<u64>),
+) -> Option<Value> {
+    let mut list: List = serde_json::from_str(LIST).ok()?;
+    for entry in more {
+        list.entries.push(serde_json::from_value(entry.clone()).ok()?);
+    }
+    if let Some(number) = number {
+        list.version = format!("{} and {number}", list.version);
+    }
     Some(screen(&list, did, name, at))
 }
 
@@ -64,7 +77,7 @@ mod tests {
     /// POL-15.1: the list that comes with the program is read, says who made it, and hits by name and by id.
     #[test]
     fn a_party_is_found_by_id_and_by_name_however_it_is_spelt() {
-        let found = |did: &str, name: Option<&str>| screened(did, name, 7).unwrap();
+        let found = |did: &str, name: Option<&str>| screened(did, name, 7, (&[], None)).unwrap();
         for (did, name) in [
             ("did:key:made-up-for-naru", None),
             ("did:key:another", Some("made-up  SANCTIONED trading")),
@@ -79,6 +92,19 @@ mod tests {
         }
         let list: Value = serde_json::from_str(LIST).unwrap();
         assert!(list["says"]["en"].as_str().unwrap().contains("no authority's list"));
+    }
+
+    /// POL-19.3
+    #[test]
+    fn entries_that_were_signed_later_add_to_the_list() {
+        let more = [json!({"did": "did:key:later"}), json!({"name": "Later Ltd", "why": "made up"})];
+        let found = |did: &str, name| screened(did, name, 7, (&more, Some(3))).unwrap();
+        assert_eq!(found("did:key:later", None)["hit"], json!(true));
+        assert_eq!(found("did:key:x", Some("later-LTD"))["hit"], json!(true));
+        assert_eq!(found("did:key:made-up-for-naru", None)["hit"], json!(true), "the list of before stays");
+        let clean = found("did:key:x", None);
+        assert_eq!(clean["hit"], json!(false));
+        assert!(clean["list_version"].as_str().unwrap().ends_with(" and 3"));
     }
 
     /// POL-15.1

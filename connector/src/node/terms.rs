@@ -88,7 +88,8 @@ impl Turn {
         let countries: Vec<&str> = countries.iter().map(String::as_str).collect();
         let packs = super::policy::packs_of(&self.node.engine_for(&countries))?;
         if packs != terms.packs {
-            return Err(NodeError::refused(Code::PacksDiffer, ""));
+            let differ = self.node.packs_that_differ(&countries, &terms.packs, role);
+            return Err(NodeError::refused(Code::PacksDiffer, differ.join("; ")));
         }
         Ok(())
     }

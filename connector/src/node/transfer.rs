@@ -152,6 +152,10 @@ impl Node {
         let terms = deal.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
         let agreement_id = terms.agreement.id().to_owned();
         let occurrence = deal.next_occurrence();
+        if let Some(judged) = self.suspended(&mut deal_turn).await? {
+            deal_turn.commit().await?;
+            return Err(self.own_refusal(&judged));
+        }
         let judged = deal_turn.judge(&terms, Role::Consumer, Some(occurrence)).await?;
         if !judged.result.allows() || judged.broken.is_some() {
             // Kept, so that it can be explained.
@@ -262,6 +266,13 @@ impl Node {
         let deal = deal_turn.deal()?;
         let occurrence = deal.next_occurrence();
         let terms = deal.terms.clone().ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
+        if let Some(judged) = self.suspended(&mut deal_turn).await? {
+            turn.batch.evaluations.push(judged.row.clone());
+            turn.forbid_transfer(judged.code(), self.peer_reasons(&judged), judged.row.digest)?;
+            turn.beside.push(deal_turn);
+            turn.commit().await?;
+            return Ok(());
+        }
         let judged = turn.judge(&terms, Role::Provider, Some(occurrence)).await?;
         turn.batch.evaluations.push(judged.row.clone());
         let peer = self.request_allow(&turn.row, &turn.peer).await?;

@@ -61,6 +61,7 @@ pub(super) struct Turn {
     pub(super) beside: Vec<Self>,
     received: Option<Received>,
     sent: Vec<Recorded>,
+    /// Entries before those of acts: what was dropped, and what this node notes itself.
     dropped: Vec<EntryDraft>,
     /// Acts of ours that took effect or were refused in this turn.
     pub(super) settled: Vec<(Digest, ActKind)>,
@@ -304,6 +305,12 @@ impl Turn {
         if let Some(received) = &mut self.received {
             received.fields.push((name, value));
         }
+    }
+
+    /// An entry of ours about this exchange that is no act.
+    pub(super) fn note_own(&mut self, mut entry: EntryDraft, fields: Vec<(&'static str, Value)>) {
+        self.dress(&mut entry, fields);
+        self.dropped.push(entry);
     }
 
     /// Whom the entry is about, in which lanes it counts, and what else it commits to; all salted.

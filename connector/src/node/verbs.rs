@@ -4,6 +4,7 @@
 
 mod desk;
 mod duties;
+mod law;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ pub use self::desk::{
 pub use self::duties::{
     Delete, Deleted, Happening, ObligationView, Obligations, Owing, Passed, Report, ReportedView,
 };
+pub use self::law::{AddFile, DataView, PackView, PacksView, StandingView, SupplyView};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -571,6 +573,12 @@ pub struct Status {
     pub clock: Option<String>,
     /// Why `facts.json` cannot be read; until it can, nothing is shown to peers and no deal is decided.
     pub facts: Option<String>,
+    /// Signed packs and data in use, and until when they are good.
+    #[serde(default)]
+    pub supplies: Vec<SupplyView>,
+    /// Agreements in force that the law no longer allows, or of which it cannot be said; at most 100.
+    #[serde(default)]
+    pub standings: Vec<StandingView>,
     /// Requests of strangers that were turned away since the start, and connections of theirs that came to nothing.
     pub strangers: u64,
     /// Resident memory in bytes, where the system tells.
@@ -654,8 +662,11 @@ pub struct AgreementView {
     pub peer: String,
     /// The peer signs nothing.
     pub unsigned: bool,
-    /// `in force`, `ended`, `over`, or `signed, not concluded`.
+    /// `in force`, `suspended`, `ended`, `over`, or `signed, not concluded`.
     pub state: String,
+    /// What the law says of it now, where that is not what was agreed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standing: Option<StandingView>,
     /// The dataset.
     pub dataset: String,
     /// What the data are for.

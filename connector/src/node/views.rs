@@ -163,14 +163,16 @@ impl Node {
     pub(super) async fn newest_decision(&self, id: Id) -> Result<Option<Value>, NodeError> {
         let rows = self.store.evaluations(id, MAX_ROWS).await?;
         // Of the same second, the later phase.
-        let newest = rows.iter().max_by_key(|row| (row.created, row.phase == "transfer"));
+        // What the monitor finds of an agreement is told as its standing.
+        let asked = rows.iter().filter(|row| row.phase != "monitor");
+        let newest = asked.max_by_key(|row| (row.created, row.phase == "transfer"));
         Ok(newest.and_then(|row| self.explain(row)))
     }
 
     /// The node at a glance.
     pub async fn status(&self) -> Result<Status, NodeError> {
         let packs: Vec<Value> = self
-            .engine
+            .law()
             .packs()
             .map(|p| serde_json::json!({"name": p.name, "revision": p.revision, "digest": p.digest}))
             .collect();
@@ -190,6 +192,8 @@ impl Node {
             stopped: self.behind(),
             clock: self.clock().await?,
             facts: PrivateFacts::read(&self.folder.facts()).err(),
+            supplies: self.supplies(),
+            standings: self.standings().await?,
             strangers: self.strangers(),
             resident: resident(),
             waiting,

@@ -56,7 +56,7 @@ impl Node {
         let named = facts::offered(policy).ok().and_then(|terms| terms.countries).unwrap_or_default();
         let peers = self.store.peers(None, MAX_ROWS).await?.into_iter().map(|peer| peer.country).collect();
         // One country stands for a union: its members have the same law.
-        let laws = self.engine.packs().filter_map(|pack| pack.jurisdiction.first().cloned()).collect();
+        let laws = self.law().packs().filter_map(|pack| pack.jurisdiction.first().cloned()).collect();
         let sources: [Vec<String>; 3] = [named, peers, laws];
         for source in sources {
             let others: BTreeSet<String> = source.into_iter().filter(|country| *country != own).collect();

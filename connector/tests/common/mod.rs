@@ -549,6 +549,13 @@ impl Pair {
     }
 }
 
+/// From its next start a node shows what rules cannot say yet, too (POL-20.1).
+pub(crate) fn shows_undetermined(firm: &Firm) {
+    let path = firm.dir.join("naru.toml");
+    let text = fs::read_to_string(&path).unwrap() + "\n[publish]\nshow_undetermined = true\n";
+    fs::write(path, text).unwrap();
+}
+
 /// A peer's catalog as its reader sees it.
 pub(crate) async fn catalog(reader: &Firm, provider: &str) -> Vec<naru::node::verbs::CatalogItem> {
     reader.node().fetch_catalog(PeerName { peer: provider.to_owned() }).await.unwrap()

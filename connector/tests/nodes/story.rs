@@ -12,7 +12,7 @@ use naru::{
 use naru_protocol::error::Code;
 use serde_json::{Value, json};
 
-use crate::common::{Dials, Firm, Pair, harmless, policy, proposal, write_files};
+use crate::common::{Dials, Firm, Pair, harmless, policy, proposal, shows_undetermined, write_files};
 
 fn template(kind: Kind, name: &str) -> Value {
     templates::find(kind, name).unwrap().value()
@@ -44,7 +44,10 @@ async fn preview(pair: &Pair, dataset: &str, purpose: &str) -> Preview {
 /// POL-4.1
 #[tokio::test(flavor = "multi_thread")]
 async fn what_rules_would_ask_is_told_when_it_is_published_and_a_template_answers_it() {
-    let pair = Pair::new(Dials::Buyer, harmless()).await;
+    let mut pair = Pair::new(Dials::Buyer, harmless()).await;
+    pair.seller.stop().await;
+    shows_undetermined(&pair.seller);
+    pair.seller.open().await;
     let terms = template(Kind::Terms, "research-only");
     let bare = publish(&pair, terms.clone(), json!({})).await;
     let Advice { wanted, refusals } = advice(&pair, &bare).await.unwrap();

@@ -448,9 +448,24 @@ codes! {
         "아무것도 허용되지 않았습니다. 발행자가 팩을 고쳐야 합니다.";
     PacksDiffer "packs_differ" 400 Policy
         "The two sides have different policy packs"
-        "Compare `naru status` on both sides and install the newer ones."
+        "The message names the pack and whose is older. That side gets the newer set from the packs' publisher: `naru packs add FILE`."
         "양쪽의 정책 팩이 다릅니다"
-        "양쪽에서 `naru status`를 비교하고 더 새로운 팩을 설치하세요.";
+        "메시지에 팩과 어느 쪽이 오래되었는지 적혀 있습니다. 그쪽이 발행자에게서 새 팩을 받아 `naru packs add FILE`로 설치하세요.";
+    SignersMissing "signers_missing" 403 Policy
+        "Not enough of the configured signers have signed it"
+        "Nothing changed. Get the file with all signatures, or see `[packs]` in naru.toml: who signs, and how many have to."
+        "설정된 서명자의 서명이 모자랍니다"
+        "바뀐 것은 없습니다. 서명이 모두 든 파일을 받거나 naru.toml의 `[packs]`에서 서명자와 필요한 수를 확인하세요.";
+    SupplyExpired "supply_expired" 400 Policy
+        "Signed packs or data are past their time"
+        "Nothing changed. Get newer ones from their publisher: `naru packs add FILE` or `naru data add FILE`."
+        "서명된 팩이나 자료의 유효 기간이 지났습니다"
+        "바뀐 것은 없습니다. 발행자에게서 새것을 받아 `naru packs add FILE` 또는 `naru data add FILE`을 실행하세요.";
+    SupplyOlder "supply_older" 409 Policy
+        "Signed packs or data are older than those that were accepted"
+        "Nothing changed. `naru packs list` and `naru data list` show what was accepted."
+        "이미 받아들인 것보다 오래된 팩이나 자료입니다"
+        "바뀐 것은 없습니다. 받아들인 것은 `naru packs list`와 `naru data list`에 나옵니다.";
     PermitExpired "permit_expired" 403 Policy
         "Permit no longer holds"
         "The law, the facts or a stop order changed. `naru exchanges` says which."

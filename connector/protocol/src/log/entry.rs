@@ -267,14 +267,15 @@ impl Entry {
         let side_fits = match class {
             Class::Act => self.side != Side::Own,
             Class::Statement => self.side != Side::Sent,
-            Class::Own | Class::AboutAct => self.side == Side::Own,
+            Class::Own | Class::AboutAct | Class::AboutExchange => self.side == Side::Own,
         };
         demand(side_fits, "side")?;
         let about_act = matches!(class, Class::Act | Class::AboutAct);
         demand(self.act.is_some() == about_act, "act")?;
-        demand(self.exchange.is_some() || !about_act, "exchange")?;
+        let about = about_act || class == Class::AboutExchange;
+        demand(self.exchange.is_some() || !about, "exchange")?;
         // Acknowledgements of acts that conclude an exchange are noted as its own.
-        demand(self.exchange.is_none() || about_act || self.kind == EntryType::Acks, "exchange")?;
+        demand(self.exchange.is_none() || about || self.kind == EntryType::Acks, "exchange")?;
         let answered = class == Class::Act && self.side == Side::Received;
         demand(self.status.is_some() == answered, "status")?;
         demand(self.status.is_none_or(is_final), "status")?;

@@ -48,6 +48,8 @@ pub(super) enum Class {
     Own,
     /// Something that the node notes about one act.
     AboutAct,
+    /// Something that the node notes about one exchange.
+    AboutExchange,
 }
 
 entry_types! {
@@ -73,6 +75,8 @@ entry_types! {
     Erasure = "erasure", Own;
     /// Another participant's log was shown to have forked.
     Fork = "fork", Own;
+    /// How an agreement in force stands with the law has changed.
+    Monitor = "monitor", AboutExchange;
     /// Contract request message.
     NegotiationRequest = "negotiation.request", Act;
     /// Contract offer message.

@@ -236,9 +236,7 @@ impl Node {
         Ok(unsigned)
     }
 
-    /// What was done under an agreement, as the host part of the input has it at `monitor` (POL-1): when the data came, when
-    /// their deletion was attested, and to whom they were passed on. Of several transfers the first counts whose data were not
-    /// deleted since. `{}` where there is no such agreement.
+    /// What was done under an agreement, as the monitor is told it; `{}` where there is no such agreement.
     pub async fn performed(&self, agreement: Digest) -> Result<Value, NodeError> {
         let Some(made) = self.store.agreement(agreement).await? else { return Ok(json!({})) };
         let Some(row) = self.store.exchange(made.exchange).await? else { return Ok(json!({})) };
@@ -265,7 +263,10 @@ pub(super) fn counted(deal: &super::deal::Deal) -> (u32, u32) {
     look(deal, now(), count).unwrap_or_default()
 }
 
-fn performed(deal: &super::deal::Deal) -> Value {
+/// What was done under an agreement, as the host part of the input has it at `monitor` (POL-1): when the data came, when
+/// their deletion was attested, and to whom they were passed on. Of several transfers the first counts whose data were not
+/// deleted since.
+pub(super) fn performed(deal: &super::deal::Deal) -> Value {
     let counted = || deal.reported.iter().filter(|reported| reported.refused.is_none());
     let of_consumer = || counted().filter(|reported| reported.by == Role::Consumer);
     let deletion = |report: &Report| {

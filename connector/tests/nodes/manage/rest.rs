@@ -55,7 +55,7 @@ async fn what_is_read_at_rest_is_what_the_running_node_says_less_what_only_it_kn
     buyer.stop().await;
     // What the running node alone knows.
     let status = live[0].as_object_mut().unwrap();
-    for name in ["addresses", "packs", "stopped", "strangers", "resident"] {
+    for name in ["addresses", "packs", "stopped", "standings", "strangers", "resident"] {
         assert!(status.remove(name).is_some(), "{name}");
     }
     status.insert("running".to_owned(), json!(false));

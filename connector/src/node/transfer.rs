@@ -35,6 +35,7 @@ use super::{
     now_ms,
     omission::is_silence,
     peers::random_id,
+    policy::Judged,
     proposal::message,
     received::{Said, fresh_row},
     turn::{Data, Turn, data_of},
@@ -67,6 +68,11 @@ impl Silence {
         }
         Ok(())
     }
+}
+
+fn fresh_key() -> Result<ExchangeKey, NodeError> {
+    let secret = config::random::<32>().map_err(|e| NodeError::Folder(e.to_string()))?;
+    Ok(ExchangeKey::from_bytes(secret))
 }
 
 fn code_member(code: Code) -> CodeMember {
@@ -158,15 +164,11 @@ impl Node {
         }
         let judged = deal_turn.judge(&terms, Role::Consumer, Some(occurrence)).await?;
         if !judged.result.allows() || judged.broken.is_some() {
-            // Kept, so that it can be explained.
-            let batch = Batch { evaluations: vec![judged.row.clone()], ..Batch::default() };
-            self.store.commit(batch).await?;
-            return Err(self.own_refusal(&judged));
+            return Err(self.refused_and_kept(&judged).await?);
         }
         let permit = self.permit_transfer(&judged, &terms, Role::Consumer, None)?;
         let own = judged.own(&permit);
-        let secret = config::random::<32>().map_err(|e| NodeError::Folder(e.to_string()))?;
-        let key = ExchangeKey::from_bytes(secret);
+        let key = fresh_key()?;
         let peer = deal_turn.peer.clone();
         let row = fresh_row(
             self,
@@ -209,6 +211,13 @@ impl Node {
         turn.beside.push(deal_turn);
         turn.commit().await?;
         Ok(id)
+    }
+
+    /// A refusal by our own law, kept so that it can be explained.
+    async fn refused_and_kept(&self, judged: &Judged) -> Result<NodeError, NodeError> {
+        let batch = Batch { evaluations: vec![judged.row.clone()], ..Batch::default() };
+        self.store.commit(batch).await?;
+        Ok(self.own_refusal(judged))
     }
 
     /// The provider, after it answered 201: verifies that the peer's acts are in its log, asks law again, starts.

@@ -82,8 +82,11 @@ impl Watch {
     /// Agreements that are new with a batch, and those whose data have arrived with it.
     pub(super) fn concerned(&self, batch: &Batch) -> Vec<Id> {
         let of = |row: &ExchangeRow| match (row.kind, row.state.as_str()) {
+            // Those that are not watched yet, and those under which something was reported.
             (ExchangeKind::Negotiation, "FINALIZED") => {
-                (!held(&self.due).contains_key(&row.id)).then_some(row.id)
+                let reported =
+                    || matches!(data_of(row), Ok(Data::Deal(deal)) if !deal.reported.is_empty());
+                (!held(&self.due).contains_key(&row.id) || reported()).then_some(row.id)
             }
             (ExchangeKind::Transfer, "COMPLETED") => match data_of(row) {
                 Ok(Data::Haul(haul)) => Some(haul.negotiation),

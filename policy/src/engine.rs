@@ -7,9 +7,9 @@ use thiserror::Error;
 
 use crate::bundle::Bundle;
 use crate::input;
+use crate::instance::Fault;
 use crate::limits;
 use crate::pack::{Disclose, Lang, Pack, Rule};
-use crate::program::Fault;
 use crate::remedy::{self, Remedy};
 use crate::result::{BrokenCode, Evaluation, PackResult, PeerView, ResultDoc, merge};
 
@@ -160,7 +160,7 @@ impl Engine {
     fn ask(&self, bundle: &Bundle, input: &[u8], catalog: bool) -> Result<PackResult, Fault> {
         let answer = bundle.program.run(input)?;
         let malformed = |reason: &str| Fault { code: BrokenCode::Malformed, reason: reason.to_owned() };
-        let answers: Vec<Answer> = serde_json::from_str(answer.get())
+        let answers: Vec<Answer> = serde_json::from_slice(&answer)
             .map_err(|_| malformed("the result is not of the form of results"))?;
         let mut answers = answers.into_iter();
         let (first, more) = (answers.next(), answers.next());

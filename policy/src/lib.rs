@@ -5,9 +5,8 @@
 //! say into one [`ResultDoc`]; [`Engine::for_peer`] says how much of it the other side may learn, and
 //! [`Engine::remedies`] what a person could do about a denial.
 //!
-//! Modules are run by opa-wasm, each evaluation in a wasmtime store of its own. opa-wasm has a built-in
-//! function that hands out the process's environment and cannot be built without it; so every module first passes a gate
-//! that refuses whoever asks for a built-in function, whichever (`gate.rs`, POL-2.4).
+//! Modules are run by wasmtime, in stores that are kept and put back byte for byte after each evaluation (`program.rs`). Whoever
+//! asks for a built-in function of its host, whichever, is refused before that (`gate.rs`, POL-2.4).
 //!
 //! A module sees the input and the pack's data, nothing else: no clock, no network, no environment, no state from one
 //! evaluation to the next. Whatever goes wrong inside is [`Evaluation::Broken`], which never allows.
@@ -21,7 +20,9 @@ pub mod compiled;
 mod digest;
 mod engine;
 mod gate;
+mod globals;
 mod input;
+mod instance;
 mod jcs;
 pub mod limits;
 pub mod odrl;

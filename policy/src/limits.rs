@@ -36,6 +36,13 @@ pub const TABLE_ELEMENTS: usize = 64 << 10;
 pub const FUEL: u64 = 500_000_000;
 /// The time that one evaluation of one pack may take, should fuel not stop it first.
 pub const TIME: Duration = Duration::from_secs(15);
+/// Memory above the pack's data that an evaluation may use without growing it: an ordinary deal uses about a quarter. What grows
+/// memory is evaluated all the same, in a store that is not kept; more room would be more to clear each time.
+pub const ROOM_BYTES: usize = 512 << 10;
+/// Stores of one pack that wait to be asked again: as many as may be asked at once on a large machine.
+pub const KEPT: usize = 16;
+/// Evaluations after which a store is made anew.
+pub const EVALUATIONS: u32 = 4096;
 /// How finely `TIME` is measured.
 pub const TICK: Duration = Duration::from_millis(100);
 

@@ -1,22 +1,21 @@
-//! Run a module that OPA compiled, through opa-wasm, in a box (POL-2, POL-6).
+//! Run a module that OPA compiled, in a box (POL-2, POL-6): one wasmtime engine that counts fuel and time, and stores that are
+//! kept from one evaluation to the next.
 //!
-//! opa-wasm speaks OPA's Wasm ABI. The box around it is this crate's: the wasmtime engine that counts fuel and time, and
-//! for every evaluation a store of its own, with a limit on memory, in which opa-wasm instantiates the module and loads
-//! the data anew, so that nothing is left behind for the next. That takes longer than the evaluation, and so a thread
-//! keeps one or two stores ready that have been used for nothing yet. What opa-wasm would let a module reach beyond its input
-//! and data is closed before opa-wasm sees the module, by `gate`. Not here: what a result means.
+//! Making a store and reading the data into it takes longer than an evaluation. So a store is kept, and after each evaluation put
+//! back, byte for byte, to what it was when the data had been read: that is all that a module can remember. Its state is its
+//! memory and its globals that change, which are named for this (`globals`); what else a module of newer Wasm could keep, tables
+//! that change and segments that are dropped, the engine does not take. Both are restored without trust in what the module says of
+//! its own heap. What cannot be restored is thrown away with its store: whatever ended in a fault, and memory that has grown.
+//! Not here: OPA's ABI (`instance`), what is refused (`gate`), what a result means (`engine`).
 
-use std::pin::pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use opa_wasm::{DefaultContext, Policy, Runtime};
-use serde_json::value::RawValue;
-use tracing::{Dispatch, dispatcher};
-use wasmtime::{Config, Engine, Module, ResourceLimiter, Store, Trap};
+use wasmtime::{Config, Engine, Global, MemoryType, MemoryTypeBuilder, Module, Val};
 
 use crate::compiled::Compiled;
-use crate::gate;
+use crate::gate::{self, Passed};
+use crate::globals;
+use crate::instance::{Eval, Fault, Instance, Loaded, PAGE};
 use crate::limits;
 use crate::result::BrokenCode;
 
@@ -28,207 +27,160 @@ pub(crate) enum ProgramError {
     Entrypoint(String),
 }
 
-/// What went wrong in a run. The reason comes from the module and the runtime, never from the input.
-#[derive(Debug)]
-pub(crate) struct Fault {
-    pub(crate) code: BrokenCode,
-    pub(crate) reason: String,
-}
-
-impl Fault {
-    pub(crate) fn new(code: BrokenCode, reason: impl Into<String>) -> Self {
-        Self { code, reason: reason.into() }
-    }
-}
-
-/// A compiled module that has passed the gate, its data, and the entrypoint that is asked.
+/// A compiled module that has passed the gate, its data, the entrypoint that is asked, and stores that wait to be asked again.
 #[derive(Clone)]
-pub(crate) struct Program {
+pub(crate) struct Program(Arc<Inner>);
+
+struct Inner {
     module: Module,
-    data: Arc<RawValue>,
-    entrypoint: Arc<str>,
-    spares: Arc<Mutex<Vec<Fresh>>>,
+    data: Box<str>,
+    /// With room for the work of most evaluations.
+    memory: MemoryType,
+    entrypoint: i32,
+    loaded: Loaded,
+    /// Exports that are the module's changing globals.
+    globals: Vec<String>,
+    /// Memory below the heap once the data are read: the same in every store.
+    image: Box<[u8]>,
+    kept: Mutex<Vec<Kept>>,
 }
 
-/// Everything of a run that comes before the input. Used once.
-struct Fresh {
-    store: Store<State>,
-    policy: Policy<DefaultContext>,
+/// A store in which the data are read and nothing has been asked, or nothing is left of what was.
+struct Kept {
+    instance: Instance,
+    eval: Eval,
+    globals: Vec<(Global, Val)>,
+    asked: u32,
 }
-
-/// Stores kept ready for each module: one for the next evaluation, one while the first is replaced.
-const SPARES: usize = 2;
 
 impl std::fmt::Debug for Program {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Program").field("entrypoint", &self.entrypoint).finish_non_exhaustive()
+        out.debug_struct("Program").field("entrypoint", &self.0.entrypoint).finish_non_exhaustive()
     }
 }
 
 impl Program {
-    /// Compile, pass the gate, and see that opa-wasm accepts the module and the data, which are JSON.
+    /// Compile, pass the gate, and see that the module reads the data, which are JSON.
     pub(crate) fn compile(wasm: &[u8], data: &[u8], entrypoint: &str) -> Result<Self, ProgramError> {
         let engine = runtime().map_err(ProgramError::Module)?;
-        let module =
-            Module::from_binary(engine, wasm).map_err(|error| ProgramError::Module(error.to_string()))?;
-        let data: Box<RawValue> =
-            serde_json::from_slice(data).map_err(|error| ProgramError::Module(error.to_string()))?;
-        gate::check(&module, &data, entrypoint)?;
-        let (data, entrypoint) = (data.into(), entrypoint.into());
-        let program = Self { module, data, entrypoint, spares: Arc::default() };
-        // A module that lacks a part is refused when it is loaded.
-        let fresh = program.prepare().map_err(|fault| ProgramError::Module(fault.reason))?;
-        program.spares().push(fresh);
-        Ok(program)
+        let refused = |error: wasmtime::Error| ProgramError::Module(error.to_string());
+        Module::validate(engine, wasm).map_err(refused)?;
+        let (wasm, globals) = globals::named(wasm)
+            .ok_or_else(|| ProgramError::Module("a module of another kind".to_owned()))?;
+        let module = Module::from_binary(engine, &wasm).map_err(refused)?;
+        let data = std::str::from_utf8(data).map_err(|error| ProgramError::Module(error.to_string()))?;
+        let Passed { memory, entrypoint, loaded } = gate::check(&module, data, entrypoint)?;
+        let memory = roomy(&memory, loaded.heap);
+        let mut inner = Inner {
+            module,
+            data: data.into(),
+            memory,
+            entrypoint,
+            loaded,
+            globals,
+            image: Box::default(),
+            kept: Mutex::default(),
+        };
+        let first = inner.start().map_err(|fault| ProgramError::Module(fault.reason))?;
+        inner.image = first.instance.bytes()[..loaded.heap].into();
+        inner.keep(first);
+        Ok(Self(Arc::new(inner)))
     }
 
     /// Evaluate the entrypoint over the data and `input`, which is JSON. The answer is JSON: a list of at most one
     /// result.
-    pub(crate) fn run(&self, input: &[u8]) -> Result<Box<RawValue>, Fault> {
-        let input: &RawValue = serde_json::from_slice(input)
-            .map_err(|_| Fault::new(BrokenCode::Input, "the input is no JSON"))?;
-        let spare = self.spares().pop();
-        let Fresh { mut store, policy } = spare.map_or_else(|| self.prepare(), Ok)?;
-        restock(self);
-        store.set_epoch_deadline(ticks());
-        let answer = at_once(policy.evaluate::<_, Box<RawValue>, _>(&mut store, &self.entrypoint, &input));
-        let answer = answer.ok_or_else(waits)?.map_err(|error| {
-            if error.is::<serde_json::Error>() {
-                return Fault::new(BrokenCode::Malformed, "the result is no JSON");
-            }
-            fault(store.data(), error.downcast_ref(), is_call(&error.root_cause().to_string()))
-        })?;
-        if answer.get().len() > limits::RESULT_BYTES {
-            return Err(Fault::new(BrokenCode::Malformed, "the result is too large"));
-        }
+    pub(crate) fn run(&self, input: &[u8]) -> Result<Vec<u8>, Fault> {
+        let inner = &*self.0;
+        let kept = inner.kept().pop();
+        let mut kept = kept.map_or_else(|| inner.fresh(), Ok)?;
+        // Dropped where it ends in a fault.
+        let answer = inner.ask(&mut kept, input)?;
+        inner.keep(kept);
         Ok(answer)
     }
 
-    fn spares(&self) -> std::sync::MutexGuard<'_, Vec<Fresh>> {
-        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The same in a store that nothing was asked in before, and that is not kept.
+    #[cfg(test)]
+    pub(crate) fn run_fresh(&self, input: &[u8]) -> Result<Vec<u8>, Fault> {
+        self.0.ask(&mut self.0.fresh()?, input)
     }
 
-    /// Instantiate the module and load the data, in a store of their own. The fuel that this takes is the evaluation's.
-    fn prepare(&self) -> Result<Fresh, Fault> {
-        let data: &RawValue = &self.data;
-        let mut store = store(self.module.engine())?;
-        let loaded = at_once(async {
-            Runtime::new(&mut store, &self.module).await?.with_data(&mut store, &data).await
-        });
-        match loaded.ok_or_else(waits)? {
-            Ok(policy) => Ok(Fresh { store, policy }),
-            Err(error) => {
-                let called = is_call(&error.root_cause().to_string());
-                match fault(store.data(), error.downcast_ref(), called) {
-                    Fault { code: BrokenCode::Trap, .. } if !error.is::<Trap>() => {
-                        Err(Fault::new(BrokenCode::Trap, error.to_string()))
-                    }
-                    fault => Err(fault),
-                }
-            }
+    /// Stores that wait.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.kept().len()
+    }
+}
+
+impl Inner {
+    fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A store with the data in it.
+    fn start(&self) -> Result<Kept, Fault> {
+        let mut instance = Instance::start(&self.module, self.memory.clone())?;
+        let found = self.globals.iter().filter_map(|name| instance.global(name)).collect::<Vec<_>>();
+        if found.len() != self.globals.len() || instance.load(&self.data)? != self.loaded {
+            return Err(unlike());
+        }
+        let globals = found.into_iter().map(|global| (global, global.get(instance.store()))).collect();
+        let eval = instance.function("opa_eval")?;
+        // A module may have written there, and what is put back later is nothing.
+        instance.bytes_mut().get_mut(self.loaded.heap..).ok_or_else(Fault::outside)?.fill(0);
+        Ok(Kept { instance, eval, globals, asked: 0 })
+    }
+
+    /// The same, seen to be what every store is.
+    fn fresh(&self) -> Result<Kept, Fault> {
+        let kept = self.start()?;
+        if kept.instance.bytes()[..self.loaded.heap] == *self.image { Ok(kept) } else { Err(unlike()) }
+    }
+
+    fn ask(&self, kept: &mut Kept, input: &[u8]) -> Result<Vec<u8>, Fault> {
+        kept.instance.fill_up()?;
+        kept.asked += 1;
+        let answer = kept.instance.evaluate(&kept.eval, self.entrypoint, self.loaded, input)?;
+        Ok(kept.instance.text(answer, limits::RESULT_BYTES)?.to_vec())
+    }
+
+    /// Keeps a store for the next evaluation, as it was before the last one; or drops it.
+    fn keep(&self, mut kept: Kept) {
+        if kept.asked >= limits::EVALUATIONS || self.restore(&mut kept).is_none() {
+            return;
+        }
+        let mut waiting = self.kept();
+        if waiting.len() < limits::KEPT {
+            waiting.push(kept);
         }
     }
-}
 
-/// Have spares made of a program that was just asked. Where the thread cannot be had, evaluations make their own.
-fn restock(program: &Program) {
-    static WISHES: OnceLock<Option<mpsc::SyncSender<Program>>> = OnceLock::new();
-    let wishes = WISHES.get_or_init(|| {
-        let (wish, wishes) = mpsc::sync_channel::<Program>(limits::PACKS);
-        let work = move || {
-            for program in wishes {
-                while program.spares().len() < SPARES {
-                    match program.prepare() {
-                        Ok(fresh) => program.spares().push(fresh),
-                        Err(_) => break,
-                    }
-                }
-            }
-        };
-        std::thread::Builder::new().name("naru-policy-spares".to_owned()).spawn(work).ok().map(|_| wish)
-    });
-    if let Some(wishes) = wishes {
-        // A full queue means that the thread has enough to do: the next evaluation asks again.
-        let _ = wishes.try_send(program.clone());
-    }
-}
-
-/// Drive a future of opa-wasm. Its functions are asynchronous for the sake of built-in functions that wait; without one,
-/// and without wasmtime being told to yield, nothing waits, and one poll is the whole of it.
-///
-/// It takes locks of tokio's, which make a task that has done much wait for its turn even though the lock is free: on a
-/// thread that runs tasks that would be a wait without end here, and so is switched off. And it logs the texts of
-/// aborts, which may quote the input: its log goes nowhere.
-fn at_once<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = pin!(tokio::task::coop::unconstrained(future));
-    let mut context = Context::from_waker(Waker::noop());
-    match dispatcher::with_default(&Dispatch::none(), || future.as_mut().poll(&mut context)) {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => None,
-    }
-}
-
-fn waits() -> Fault {
-    Fault::new(BrokenCode::Trap, "the runtime waits for something")
-}
-
-/// What is known of a run.
-#[derive(Default)]
-pub(crate) struct State {
-    memory_refused: bool,
-}
-
-impl ResourceLimiter for State {
-    fn memory_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > limits::MEMORY_BYTES {
-            self.memory_refused = true;
-            return Err(wasmtime::Error::msg("memory limit"));
+    /// Puts back all that a module can change. `None` where its memory is not what it was in size.
+    fn restore(&self, kept: &mut Kept) -> Option<()> {
+        let memory = kept.instance.bytes_mut();
+        if memory.len() as u64 != self.memory.minimum() * PAGE as u64 {
+            return None;
         }
-        Ok(true)
-    }
-
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        if desired > limits::TABLE_ELEMENTS {
-            self.memory_refused = true;
-            return Err(wasmtime::Error::msg("table limit"));
-        }
-        Ok(true)
+        let (below, heap) = memory.split_at_mut_checked(self.loaded.heap)?;
+        below.copy_from_slice(&self.image);
+        heap.fill(0);
+        let globals = &kept.globals;
+        globals.iter().try_for_each(|(global, value)| global.set(kept.instance.store(), *value)).ok()
     }
 }
 
-/// A store for one evaluation, with all its limits.
-pub(crate) fn store(engine: &Engine) -> Result<Store<State>, Fault> {
-    let mut store = Store::new(engine, State::default());
-    store.limiter(|state| state);
-    store.set_epoch_deadline(ticks());
-    store.set_fuel(limits::FUEL).map_err(|error| Fault::new(BrokenCode::Trap, error.to_string()))?;
-    Ok(store)
+/// A module that asks its host for nothing does the same thing each time.
+fn unlike() -> Fault {
+    Fault::new(BrokenCode::Trap, "the module does not start the same way twice")
 }
 
-/// The time that an evaluation may take, in ticks of the engine's clock.
-fn ticks() -> u64 {
-    u64::try_from(limits::TIME.as_millis().div_ceil(limits::TICK.as_millis())).unwrap_or(1)
-}
-
-/// Sort an error by what is known of the run, by its trap, and by whether the module `called` a host function other than
-/// `opa_abort`, by which it gives up.
-pub(crate) fn fault(state: &State, trap: Option<&Trap>, called: bool) -> Fault {
-    if state.memory_refused {
-        return Fault::new(BrokenCode::Memory, "the module asked for more memory than it may have");
-    }
-    match trap {
-        Some(Trap::OutOfFuel) => Fault::new(BrokenCode::Fuel, "the module used up its fuel"),
-        Some(Trap::Interrupt) => Fault::new(BrokenCode::Time, "the module took too long"),
-        Some(trap) => Fault::new(BrokenCode::Trap, trap.to_string()),
-        None if called => Fault::new(BrokenCode::HostCall, "the module called a host function"),
-        None => Fault::new(BrokenCode::Trap, "the module gave up"),
-    }
-}
-
-/// Whether opa-wasm raised this when the module called a built-in function. It has no type for that, so the text decides
-/// between two codes that block alike.
-fn is_call(cause: &str) -> bool {
-    cause.starts_with("unknown builtin id")
+/// The memory that a module wants, with room above its heap: what does not outgrow it can be kept.
+fn roomy(wanted: &MemoryType, heap: usize) -> MemoryType {
+    let pages = (heap + limits::ROOM_BYTES).min(limits::MEMORY_BYTES).div_ceil(PAGE) as u64;
+    let most = wanted.maximum().unwrap_or(u64::MAX);
+    let pages = pages.min(most).max(wanted.minimum());
+    let memory = MemoryTypeBuilder::new().min(pages).max(wanted.maximum()).build();
+    memory.unwrap_or_else(|_| wanted.clone())
 }
 
 /// The process's one Wasm engine. A thread of its own counts time for it; it never ends.
@@ -240,8 +192,11 @@ fn runtime() -> Result<&'static Engine, String> {
 fn build() -> wasmtime::Result<Engine> {
     let mut config = Config::new();
     config.consume_fuel(true).epoch_interruption(true);
-    // The two things in which one machine may differ from another, and one run from the next.
-    config.cranelift_nan_canonicalization(true).relaxed_simd_deterministic(true);
+    // OPA's modules are of the first Wasm. What came later is more than they need, and some of it is state that no export names.
+    config.wasm_bulk_memory(false).wasm_multi_memory(false);
+    config.wasm_simd(false).wasm_relaxed_simd(false).wasm_tail_call(false).wasm_extended_const(false);
+    // One machine may differ from another in this, and one run from the next.
+    config.cranelift_nan_canonicalization(true);
     config.enable_incremental_compilation(Compiled::shared())?;
     let engine = Engine::new(&config)?;
     let clock = engine.clone();
@@ -253,3 +208,6 @@ fn build() -> wasmtime::Result<Engine> {
     })?;
     Ok(engine)
 }
+
+#[cfg(test)]
+mod tests;

@@ -191,6 +191,10 @@ pub struct Inner {
     flows: flows::Flows,
     /// Peers that are still to hear that keys of ours were revoked.
     untold: revoked::Untold,
+    /// Our catalog as it was read and decided a short time ago.
+    catalogs: catalog::Catalogs,
+    /// Evaluations at once: as many as there are cores.
+    judging: tokio::sync::Semaphore,
 }
 
 impl std::ops::Deref for Node {
@@ -369,6 +373,8 @@ impl Node {
             leaving: distrust::Leaving::default(),
             flows: flows::Flows::default(),
             untold: revoked::Untold::default(),
+            catalogs: catalog::Catalogs::default(),
+            judging: tokio::sync::Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
         }))
     }
 

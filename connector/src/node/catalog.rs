@@ -412,3 +412,33 @@ fn next_page(headers: &HeaderMap) -> Option<String> {
 fn is_offer_of(offers: &[Offer], policy: &Value) -> bool {
     !offers.is_empty() && offers.iter().all(|offer| first_difference(offer.value(), policy).is_none())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dataset(id: &str) -> Dataset {
+        let offer =
+            object!({"@id": format!("{id}#offer"), "@type": "Offer", "permission": [{"action": "use"}]});
+        let bytes = object!({
+            "@context": ["https://w3id.org/dspace/2025/1/context.jsonld"], "@id": id, "@type": "Dataset", "hasPolicy": [offer],
+            "distribution": [{"@type": "Distribution", "format": FORMAT, "accessService": "urn:example:service"}]
+        });
+        Dataset::parse(bytes.to_string().as_bytes()).unwrap()
+    }
+
+    /// CAT-7.3: what is put together from parts that were written before is what would be written now.
+    #[test]
+    fn a_catalog_of_written_datasets_is_the_catalog() {
+        let mut catalog = Catalog::new("urn:example:catalog".to_owned(), "did:example:us".to_owned());
+        assert_eq!(written(&catalog, b"").unwrap(), catalog.to_bytes().unwrap());
+        let datasets = ["urn:example:a", "urn:example:b"].map(dataset);
+        let bytes = datasets.each_ref().map(|dataset| json::to_canonical(dataset).unwrap());
+        let together = written(&catalog, &bytes.join(&b',')).unwrap();
+        catalog.dataset = datasets.to_vec();
+        assert_eq!(
+            String::from_utf8(together).unwrap(),
+            String::from_utf8(catalog.to_bytes().unwrap()).unwrap()
+        );
+    }
+}

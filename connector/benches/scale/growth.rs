@@ -70,7 +70,9 @@ pub(crate) async fn datasets(node: &Measured, counts: &[usize]) {
     let source = node.temp.join("one");
     fs::create_dir_all(&source).unwrap();
     fs::write(source.join("a.csv"), "t,v\n1,2\n").unwrap();
-    println!("\nA catalog, cold: read by a participant for the first time since something was published; warm: by the same again.");
+    println!(
+        "\nA catalog, cold: read by a participant for the first time since something was published; warm: by the same again."
+    );
     println!(
         " datasets | publish each | first page cold | warm p50 |    p99 | whole catalog, cold | warm    | memory | database"
     );
@@ -115,7 +117,9 @@ async fn at_once(hands: &[Hand]) -> (f64, f64, usize) {
 }
 
 pub(crate) async fn peers(node: &Measured, counts: &[usize]) {
-    println!("\n    peers | all at once, cold p50 |    p99 | turned away | warm p50 |    p99 | turned away | memory");
+    println!(
+        "\n    peers | all at once, cold p50 |    p99 | turned away | warm p50 |    p99 | turned away | memory"
+    );
     for count in counts {
         let mut hands = Vec::new();
         while hands.len() < *count {

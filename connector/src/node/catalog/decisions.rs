@@ -151,9 +151,19 @@ impl Node {
         let keys: Vec<Option<Digest>> =
             offered.iter().map(|offered| offered.as_ref().map(|offered| asker.key(offered))).collect();
         let asked: Vec<Digest> = keys.iter().flatten().copied().collect();
-        let known: BTreeMap<Digest, Option<bool>> =
-            asked.iter().copied().zip(self.catalogs.decisions.known(&asked, asker.at)).collect();
-        let shown = |key: &Option<Digest>| key.and_then(|key| known.get(&key).copied().flatten());
+        let known = || -> BTreeMap<Digest, Option<bool>> {
+            asked.iter().copied().zip(self.catalogs.decisions.known(&asked, asker.at)).collect()
+        };
+        let mut said = known();
+        let _turn = if said.values().all(Option::is_some) {
+            None
+        } else {
+            let turn = self.judging.acquire().await.map_err(|_| NodeError::refused(Code::Internal, ""))?;
+            // Somebody may have been told the same meanwhile.
+            said = known();
+            Some(turn)
+        };
+        let shown = |key: &Option<Digest>| key.and_then(|key| said.get(&key).copied().flatten());
         let mut seen: Vec<bool> = keys.iter().map(|key| shown(key) == Some(true)).collect();
         let missing: Vec<_> = (0..offered.len())
             .filter(|at| shown(&keys[*at]).is_none())
@@ -162,7 +172,6 @@ impl Node {
         if missing.is_empty() {
             return Ok(seen);
         }
-        let _turn = self.judging.acquire().await.map_err(|_| NodeError::refused(Code::Internal, ""))?;
         let (node, asking) = (self.clone(), asker.clone());
         let decide = move || -> Vec<_> {
             let said = |(at, key, offered): (usize, Digest, Arc<Offered>)| {

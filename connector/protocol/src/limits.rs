@@ -68,6 +68,7 @@ limits! {
     COLUMN_NAME: usize = 256, "bytes", "One column name.";
     CATALOG_PAGE: usize = 100, "datasets", "Datasets on one page of a catalog, which also fits a message.";
     CATALOG: usize = 10_000, "datasets", "Datasets that are read of one catalog.";
+    CATALOG_DECISION_SECONDS: u64 = 60, "seconds", "How long a decision about showing a dataset may be remembered.";
 
     TERMS: usize = 128 * KIB, "bytes", "Terms of a deal, as JCS.";
     AGREEMENT: usize = 256 * KIB, "bytes", "Agreement, as JWS in JSON serialization.";

@@ -3,24 +3,32 @@
 //! A catalog request is a read, decided on the pinned participant statement: a dataset that policy does not show is not
 //! there. One dataset that cannot be judged never breaks the catalog; it is left out and said in our own log.
 
+mod decisions;
+mod shelf;
+
+use std::sync::Arc;
+
 use hyper::{HeaderMap, header};
+use naru_policy::ResultDoc;
 use naru_protocol::{
     act::{Method, Path},
     dsp::{
         Message as _,
-        catalog::{
-            AccessService, Catalog, CatalogRequestMessage, DataService, Dataset, DatasetMember, Distribution,
-        },
+        catalog::{Catalog, CatalogRequestMessage, DataService, Dataset},
         odrl::Offer,
     },
     encoding::Digest,
     error::Code,
     identity::{KeyRing, Role},
-    limits,
+    json, limits,
     terms::{Phase, first_difference},
 };
 use serde_json::{Value, json as object};
 
+use self::{
+    decisions::Decisions,
+    shelf::{Place, Places, Shelf},
+};
 use super::{
     Node, NodeError,
     facts::{self, Party},
@@ -28,7 +36,6 @@ use super::{
     link::{Answered, refusal},
     me,
     peers::Peer,
-    plain,
     policy::Question,
     proposal::Listed,
     route::{AFTER, DSP},
@@ -42,6 +49,10 @@ const REQUEST: &str = "/catalog/request";
 const PAGES: usize = 1000;
 /// Bytes of datasets on one page; what is around them needs the rest of a message.
 const CATALOG_BYTES: usize = limits::MESSAGE - 8 * 1024;
+/// Bytes of datasets that are kept in memory to be shown again.
+const SHELF_BYTES: usize = 96 << 20;
+/// Decisions that are remembered, each some hundred bytes.
+const DECISIONS: usize = 200_000;
 /// How the data travel between two nodes of this profile.
 pub(super) const FORMAT: &str = "DXP-PULL";
 
@@ -56,6 +67,84 @@ pub(super) struct Page {
     pub(super) limit: usize,
     /// Datasets shown so far.
     pub(super) taken: usize,
+}
+
+/// A page on its way.
+#[derive(Default)]
+struct Filled {
+    /// The last dataset that was looked at.
+    at: Option<String>,
+    /// Datasets as they stand in a catalog, with a comma after each but the last.
+    datasets: Vec<u8>,
+    shown: usize,
+    full: bool,
+    /// Nothing comes after it.
+    whole: bool,
+}
+
+impl Filled {
+    /// Takes the next dataset up or passes it over; false where it has no room.
+    fn take(&mut self, page: &mut Page, place: Place, seen: bool) -> bool {
+        if let Some(offered) = place.offered.filter(|_| seen) {
+            if page.skip > 0 {
+                page.skip -= 1;
+            } else {
+                match offered.written(&page.service, page.signs) {
+                    Ok(bytes) => {
+                        let more = bytes.len() + 1;
+                        if self.shown > 0 && self.datasets.len() + more > CATALOG_BYTES {
+                            self.full = true;
+                            return false;
+                        }
+                        if self.shown > 0 {
+                            self.datasets.push(b',');
+                        }
+                        self.datasets.extend_from_slice(&bytes);
+                        self.shown += 1;
+                    }
+                    // CAT-7.5: one that cannot be shown never breaks the others.
+                    Err(error) => tracing::error!(dataset = %place.id, %error, "left out of the catalog"),
+                }
+            }
+        }
+        self.at = Some(place.id);
+        self.full = self.shown == page.limit;
+        true
+    }
+}
+
+/// A catalog with datasets that are written already: the bytes that it would have with them in it.
+fn written(catalog: &Catalog, datasets: &[u8]) -> Result<Vec<u8>, NodeError> {
+    let Value::Object(members) =
+        catalog.to_value().map_err(|e| NodeError::refused(e.code(), e.to_string()))?
+    else {
+        return Err(NodeError::refused(Code::Internal, "a catalog is no object"));
+    };
+    let mut members: Vec<_> = members.iter().map(|(name, value)| (name.as_str(), Some(value))).collect();
+    if !datasets.is_empty() {
+        members.push(("dataset", None));
+    }
+    // JCS: by name.
+    members.sort_unstable_by_key(|(name, _)| *name);
+    let mut out = Vec::with_capacity(datasets.len() + 4096);
+    for (name, value) in members {
+        out.push(if out.is_empty() { b'{' } else { b',' });
+        out.extend(json::to_canonical(name)?);
+        out.push(b':');
+        match value {
+            Some(value) => out.extend(json::canonical(value)?),
+            None => out.extend([b"[", datasets, b"]"].concat()),
+        }
+    }
+    out.push(b'}');
+    Ok(out)
+}
+
+/// What is remembered of our own catalog.
+#[derive(Default)]
+pub(super) struct Catalogs {
+    shelf: Shelf,
+    decisions: Decisions,
 }
 
 impl Page {
@@ -87,36 +176,32 @@ impl Node {
         after: Option<&str>,
         page: &mut Page,
     ) -> Result<Reply, NodeError> {
-        let rows = self.store.datasets(after, false, MAX_ROWS).await?;
-        let (mut dataset, mut bytes, mut looked_at, mut last) = (Vec::new(), 0, 0, None);
-        for row in &rows {
-            match self.shown(&page.buyer, row, &page.service, page.signs).await {
-                Ok(Some(_)) if page.skip > 0 => page.skip -= 1,
-                Ok(Some(shown)) => {
-                    let more = shown.to_bytes().map_or(CATALOG_BYTES, |b| b.len() + 1);
-                    if !dataset.is_empty() && bytes + more > CATALOG_BYTES {
-                        break;
-                    }
-                    bytes += more;
-                    dataset.push(shown);
+        let asker = self.asker_or_none(&page.buyer).await;
+        let mut filled = Filled { at: after.map(str::to_owned), whole: asker.is_none(), ..Filled::default() };
+        let mut looked_at = 0;
+        while let Some(asker) = &asker
+            && !filled.full
+            && !filled.whole
+            && looked_at < MAX_ROWS as usize
+        {
+            let most = (page.limit - filled.shown + page.skip).min(limits::CATALOG_PAGE);
+            let Places { places, last } = self.places(filled.at.as_deref(), most).await?;
+            looked_at += places.len();
+            let seen = self.sees(asker, places.iter().map(|place| place.offered.clone()).collect()).await?;
+            filled.whole = last;
+            for (place, seen) in places.into_iter().zip(seen) {
+                if filled.full || !filled.take(page, place, seen) {
+                    // What is left of these is for the next page.
+                    filled.whole = false;
+                    break;
                 }
-                Ok(None) => {}
-                // CAT-7.5: one that cannot be shown never breaks the others.
-                Err(error) => tracing::error!(dataset = %row.id, %error, "left out of the catalog"),
-            }
-            (looked_at, last) = (looked_at + 1, Some(&row.id));
-            if dataset.len() == page.limit {
-                break;
             }
         }
-        let whole = looked_at == rows.len() && rows.len() < MAX_ROWS as usize;
-        let next = last.filter(|_| !whole).map(|id| format!("{DSP}{REQUEST}?{AFTER}{id}"));
+        let next = filled.at.filter(|_| !filled.whole).map(|id| format!("{DSP}{REQUEST}?{AFTER}{id}"));
+        page.taken += filled.shown;
         let mut catalog = Catalog::new(format!("{}#catalog", self.me.did), self.me.did.to_string());
         catalog.service.push(page.service.clone());
-        page.taken += dataset.len();
-        catalog.dataset = dataset;
-        let body = catalog.to_bytes().map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
-        Ok(Reply { next, ..Reply::ok(body) })
+        Ok(Reply { next, ..Reply::ok(written(&catalog, &filled.datasets)?) })
     }
 
     /// `GET /catalog/datasets/:id`.
@@ -146,34 +231,17 @@ impl Node {
         service: &DataService,
         signs: bool,
     ) -> Result<Option<Dataset>, NodeError> {
-        let listed = Listed::read(&row.listing, &self.me.ring)?;
-        let seller = self.me.party();
-        let listing = &listed.listing;
-        if !self.visible(Role::Provider, &listing.dataset, &listing.facts, (&seller, buyer)).await?.0 {
-            return Ok(None);
-        }
-        let policy = if signs { listing.policy.clone() } else { plain::spelt(&listing.policy) };
-        let offer =
-            Offer::from_value(policy).map_err(|e| NodeError::refused(Code::StoreCorrupt, e.to_string()))?;
-        let formats: &[&str] = if signs { &[FORMAT] } else { &plain::FORMATS };
-        let distribution = |format: &&str| Distribution {
-            kind: Default::default(),
-            format: (*format).to_owned(),
-            access_service: match signs {
-                true => AccessService::Id(service.id.clone()),
-                // Connectors of other makes read the service where the distribution is.
-                false => AccessService::Inline(service.clone()),
-            },
-            has_policy: Vec::new(),
-        };
-        let member = DatasetMember { v: naru_protocol::json::V1, listing: row.listing.clone() };
-        Ok(Some(Dataset {
-            id: row.id.clone(),
-            kind: Default::default(),
-            has_policy: vec![offer],
-            distribution: formats.iter().map(distribution).collect(),
-            dxp: signs.then_some(member),
-        }))
+        let offered = Arc::new(self.offered(row)?);
+        let Some(asker) = self.asker_or_none(buyer).await else { return Ok(None) };
+        let seen = self.sees(&asker, vec![Some(offered.clone())]).await?;
+        if seen == [true] { offered.dataset(service, signs).map(Some) } else { Ok(None) }
+    }
+
+    /// Whether a peer sees a dataset of ours about which policy says this (POL-20.1): what it could get, and what it perhaps could
+    /// only where the operator wants that.
+    fn shows(&self, result: &ResultDoc) -> bool {
+        let decided = result.undetermined.is_empty() || self.shows_undetermined.get() == Some(&true);
+        result.visible == Some(true) && decided
     }
 
     /// What policy says at the first of the four points.
@@ -202,10 +270,9 @@ impl Node {
                 return Ok((false, object!({"visible": false})));
             }
         };
-        let shown = judged.broken.is_none() && judged.result.visible == Some(true);
-        // POL-20.1: what it could get, and what it perhaps could only where the operator wants that.
-        let open = role == Role::Provider && !judged.result.undetermined.is_empty();
-        let shown = shown && (!open || self.shows_undetermined.get() == Some(&true));
+        let visible = judged.result.visible == Some(true);
+        let shown = judged.broken.is_none()
+            && if role == Role::Provider { self.shows(&judged.result) } else { visible };
         let view = self.explain(&judged.row).unwrap_or_default();
         Ok((shown, object!({"visible": shown, "result": view["result"], "explained": view["explained"]})))
     }
@@ -354,4 +421,34 @@ fn next_page(headers: &HeaderMap) -> Option<String> {
 /// Whether a dataset carries the policy of its listing as its offer, and no other.
 fn is_offer_of(offers: &[Offer], policy: &Value) -> bool {
     !offers.is_empty() && offers.iter().all(|offer| first_difference(offer.value(), policy).is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dataset(id: &str) -> Dataset {
+        let offer =
+            object!({"@id": format!("{id}#offer"), "@type": "Offer", "permission": [{"action": "use"}]});
+        let bytes = object!({
+            "@context": ["https://w3id.org/dspace/2025/1/context.jsonld"], "@id": id, "@type": "Dataset", "hasPolicy": [offer],
+            "distribution": [{"@type": "Distribution", "format": FORMAT, "accessService": "urn:example:service"}]
+        });
+        Dataset::parse(bytes.to_string().as_bytes()).unwrap()
+    }
+
+    /// CAT-7.3: what is put together from parts that were written before is what would be written now.
+    #[test]
+    fn a_catalog_of_written_datasets_is_the_catalog() {
+        let mut catalog = Catalog::new("urn:example:catalog".to_owned(), "did:example:us".to_owned());
+        assert_eq!(written(&catalog, b"").unwrap(), catalog.to_bytes().unwrap());
+        let datasets = ["urn:example:a", "urn:example:b"].map(dataset);
+        let bytes = datasets.each_ref().map(|dataset| json::to_canonical(dataset).unwrap());
+        let together = written(&catalog, &bytes.join(&b',')).unwrap();
+        catalog.dataset = datasets.to_vec();
+        assert_eq!(
+            String::from_utf8(together).unwrap(),
+            String::from_utf8(catalog.to_bytes().unwrap()).unwrap()
+        );
+    }
 }

@@ -206,6 +206,10 @@ pub struct Inner {
     watch: monitor::Watch,
     /// Peers see datasets of which the rules cannot say yet whether they could get them.
     shows_undetermined: OnceLock<bool>,
+    /// Our catalog as it was read and decided a short time ago.
+    catalogs: catalog::Catalogs,
+    /// Evaluations at once: as many as there are cores.
+    judging: tokio::sync::Semaphore,
 }
 
 impl std::ops::Deref for Node {
@@ -396,6 +400,8 @@ impl Node {
             deleting: OnceLock::new(),
             watch: monitor::Watch::default(),
             shows_undetermined: OnceLock::new(),
+            catalogs: catalog::Catalogs::default(),
+            judging: tokio::sync::Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)),
         }))
     }
 

@@ -84,8 +84,7 @@ impl Watch {
         let of = |row: &ExchangeRow| match (row.kind, row.state.as_str()) {
             // Those that are not watched yet, and those under which something was reported.
             (ExchangeKind::Negotiation, "FINALIZED") => {
-                let reported =
-                    || matches!(data_of(row), Ok(Data::Deal(deal)) if !deal.reported.is_empty());
+                let reported = || matches!(data_of(row), Ok(Data::Deal(deal)) if !deal.reported.is_empty());
                 (!held(&self.due).contains_key(&row.id) || reported()).then_some(row.id)
             }
             (ExchangeKind::Transfer, "COMPLETED") => match data_of(row) {
@@ -289,10 +288,7 @@ impl Node {
 
 impl Turn {
     /// Asks the packs about an agreement in force: the newest law over the pinned terms.
-    async fn judge_running(
-        &mut self,
-        terms: &Terms,
-    ) -> Result<Judged, NodeError> {
+    async fn judge_running(&mut self, terms: &Terms) -> Result<Judged, NodeError> {
         // What was done under it: when its data came, what was deleted of them and passed on (POL-17.2).
         let mut performed = obligations::performed(self.deal()?);
         performed["occurrence"] = object!(self.deal()?.started.max(1));

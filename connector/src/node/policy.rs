@@ -103,7 +103,7 @@ const fn side_word(side: Side) -> &'static str {
     }
 }
 
-pub(super) fn packs_of(engine: &Engine) -> Result<Vec<Pack>, NodeError> {
+pub(in crate::node) fn packs_of(engine: &Engine) -> Result<Vec<Pack>, NodeError> {
     let pack = |p: &naru_policy::Pack| {
         let digest =
             Digest::parse(&p.digest).map_err(|_| NodeError::refused(Code::BundleDigest, p.name.clone()))?;
@@ -153,6 +153,28 @@ impl Node {
         Ok(self.screened(consumer, name.as_deref(), at))
     }
 
+    /// The parts of the input that are this side's own: what its operator knows, and what the node itself does, at this second.
+    pub(super) async fn own_parts(
+        &self,
+        question: &Question<'_>,
+        facts: &PrivateFacts,
+        at: u64,
+    ) -> Result<(Value, Value), NodeError> {
+        let exporter = question.role == Role::Provider;
+        let found = if exporter { self.screen(question.consumer, at).await? } else { None };
+        let host = Host {
+            phase: phase_word(question.phase),
+            side: side_word(Side::of(question.role)),
+            now: at,
+            identity_until: at + IDENTITY_HOLDS,
+            transfer: question.transfer,
+            vouched: self.vouched(question).await?,
+        };
+        let mut private = facts.document(question.consumer, exporter, found);
+        self.with_orders(&mut private, at);
+        Ok((private, host.document()))
+    }
+
     /// Asks the packs. An engine that breaks gives a result that does not allow.
     pub(super) async fn judge(&self, question: &Question<'_>) -> Result<Judged, NodeError> {
         self.judge_running(question, Running::default()).await
@@ -168,19 +190,7 @@ impl Node {
         let side = Side::of(question.role);
         let facts =
             PrivateFacts::read(&self.folder.facts()).map_err(|e| NodeError::refused(Code::PolicyInput, e))?;
-        let exporter = question.role == Role::Provider;
-        let found = if exporter { self.screen(question.consumer, at).await? } else { None };
-        let mut private = facts.document(question.consumer, exporter, found);
-        self.with_orders(&mut private, at);
-        let mut host = Host {
-            phase: phase_word(question.phase),
-            side: side_word(side),
-            now: at,
-            identity_until: at + IDENTITY_HOLDS,
-            transfer: question.transfer,
-            vouched: self.vouched(question).await?,
-        }
-        .document();
+        let (private, mut host) = self.own_parts(question, &facts, at).await?;
         if let Some(performed) = running.performed {
             host["transfer"] = performed;
         }
@@ -189,7 +199,11 @@ impl Node {
             .map_err(|e| NodeError::refused(Code::PolicyInput, e.to_string()))?;
         let packs = packs_of(&engine)?;
         let asked = engine.clone();
+        // As many at once as there are cores; the others wait in the order in which they came.
+        let turn =
+            self.judging.acquire().await.map_err(|e| NodeError::refused(Code::Internal, e.to_string()))?;
         let outcome = tokio::task::spawn_blocking(move || asked.evaluate(&input)).await;
+        drop(turn);
         let outcome = outcome.map_err(|e| NodeError::refused(Code::PolicyBroken, e.to_string()))?;
         let (result, broken) = match outcome {
             Evaluation::Decided(result) => (result, None),
@@ -296,7 +310,7 @@ impl Node {
 }
 
 /// The result of an engine that gave none: it allows nothing and names its packs.
-fn nothing(engine: &Engine, phase: Phase) -> ResultDoc {
+pub(super) fn nothing(engine: &Engine, phase: Phase) -> ResultDoc {
     let catalog = phase == Phase::Catalog;
     ResultDoc {
         allow: (!catalog).then_some(false),

@@ -142,6 +142,8 @@ pub trait Store: Send + Sync + 'static {
         withdrawn: bool,
         limit: u32,
     ) -> Reply<'a, Vec<DatasetRow>>;
+    /// How often datasets have been written since the store was opened: what was read under the same number is still so.
+    fn datasets_changed(&self) -> u64;
     /// Length of the file list of a dataset version.
     fn file_list_len<'a>(&'a self, id: &'a str, version: u64) -> Reply<'a, Option<u64>>;
     /// Bytes of the file list, at most [`MAX_RANGE`]; shorter where the list ends.

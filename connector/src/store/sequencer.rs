@@ -8,7 +8,13 @@
 //! After an error that is not a batch's own, the connection is opened anew and the ledger read from what is durable:
 //! nothing that failed is remembered.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use naru_protocol::{
     encoding::{Digest, Id},
@@ -58,6 +64,15 @@ pub(crate) enum Work {
     Ack { act: Digest, ack: String, at_once: bool },
 }
 
+impl Work {
+    fn has_datasets(&self) -> bool {
+        match self {
+            Self::Batch(batch) => !batch.datasets.is_empty(),
+            Self::Ack { .. } => false,
+        }
+    }
+}
+
 /// The state of the one writer.
 #[derive(Debug)]
 pub(crate) struct Sequencer {
@@ -73,6 +88,8 @@ pub(crate) struct Sequencer {
     pub(crate) flush_at: Option<Instant>,
     /// Held as long as anything may be written.
     pub(crate) lock: FolderLock,
+    /// How often datasets may have become others.
+    pub(crate) shelved: Arc<AtomicU64>,
 }
 
 /// What a durable commit gave each of its jobs: the indices of its entries, or its own error.
@@ -152,7 +169,12 @@ impl Sequencer {
     async fn commit(&mut self, jobs: Vec<Job>) {
         let mut groups = vec![jobs];
         while let Some(jobs) = groups.pop() {
-            match self.try_commit(&jobs).await {
+            let tried = self.try_commit(&jobs).await;
+            // After the commit and before anybody hears of it, also where it failed and perhaps stands all the same.
+            if jobs.iter().any(|job| job.work.has_datasets()) {
+                self.shelved.fetch_add(1, Ordering::AcqRel);
+            }
+            match tried {
                 Ok(outcomes) => {
                     let (size, checkpoint) =
                         self.head.as_ref().map_or((0, String::new()), |head| (head.size, head.note.clone()));

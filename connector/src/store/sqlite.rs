@@ -6,7 +6,10 @@
 use std::{
     ops::Range,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -109,6 +112,7 @@ pub struct SqliteStore {
     queue: mpsc::Sender<Message>,
     read: SqlitePool,
     writes: Option<Arc<dyn Writes>>,
+    shelved: Arc<AtomicU64>,
 }
 
 impl SqliteStore {
@@ -134,10 +138,21 @@ impl SqliteStore {
         let (queue, messages) = mpsc::channel(QUEUE);
         let now = options.now;
         let writer = Some(writer);
-        let sequencer =
-            Sequencer { database, writer, ledger, head, signer, marker, now, flush_at: None, lock };
+        let shelved = Arc::<AtomicU64>::default();
+        let sequencer = Sequencer {
+            database,
+            writer,
+            ledger,
+            head,
+            signer,
+            marker,
+            now,
+            flush_at: None,
+            lock,
+            shelved: shelved.clone(),
+        };
         tokio::spawn(sequencer.run(messages));
-        Ok(Self { queue, read, writes: options.writes })
+        Ok(Self { queue, read, writes: options.writes, shelved })
     }
 
     /// Opens the store of a node that does not run, for reading only: no lock is taken, nothing is migrated or repaired, and
@@ -145,7 +160,7 @@ impl SqliteStore {
     pub async fn open_reading(database: &Path) -> Result<Self, StoreError> {
         let read = reading::open(database).await?;
         let (queue, _) = mpsc::channel(1);
-        Ok(Self { queue, read, writes: None })
+        Ok(Self { queue, read, writes: None, shelved: Arc::default() })
     }
 
     async fn submit(&self, work: Work) -> Result<Sequenced, StoreError> {
@@ -264,6 +279,10 @@ impl Store for SqliteStore {
         limit: u32,
     ) -> Reply<'a, Vec<DatasetRow>> {
         Box::pin(read::datasets(&self.read, after, withdrawn, limit))
+    }
+
+    fn datasets_changed(&self) -> u64 {
+        self.shelved.load(Ordering::Acquire)
     }
 
     fn file_list_len<'a>(&'a self, id: &'a str, version: u64) -> Reply<'a, Option<u64>> {

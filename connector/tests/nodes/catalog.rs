@@ -8,7 +8,7 @@ use crate::common::{
     hand::{DSP, DXP, Hand, Prepared, decision, offer_of, random, shown_dataset, urn},
     harmless, now, private, publish, settled,
 };
-use naru::node::verbs::PeerName;
+use naru::node::verbs::{DatasetName, PeerName};
 use naru_protocol::{
     encoding::{Digest, Id, from_base64url, to_base64url},
     error::Code,
@@ -177,6 +177,52 @@ async fn a_dataset_that_cannot_be_shown_is_left_out_alone() {
         assert!(answer.status >= 400 && answer.json()["dxp"].is_null(), "{}", answer.json());
     }
     assert_eq!(hand.get(DSP, &format!("/catalog/datasets/{core}")).await.status, 200);
+}
+
+/// How often a node asked its packs about its catalog.
+async fn decided(firm: &Firm) -> u64 {
+    let counts = firm.node().measure().await.unwrap().decisions;
+    counts.iter().filter(|((phase, _), _)| *phase == "catalog").map(|(_, count)| count).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_is_remembered_until_something_is_another() {
+    // CAT-7.9
+    let provider = Provider::new().await;
+    let (one, other) = (Hand::paired(&provider.firm).await, Hand::paired(&provider.firm).await);
+    // As often as it takes for two readings to fall into the life of one decision.
+    let asked = async |hand: &Hand| loop {
+        let (began, before) = (now(), decided(&provider.firm).await);
+        let shown = ids(&catalog(hand).await).join(" ");
+        if now() - began < limits::CATALOG_DECISION_SECONDS / 2 {
+            break (shown, decided(&provider.firm).await - before);
+        }
+    };
+    let mut due = vec![provider.dataset.clone()];
+    let (shown, asked_first) = asked(&one).await;
+    assert_eq!((shown, asked_first), (due.join(" "), 1));
+    let mut remembered = asked(&one).await;
+    // A machine so slow that the first was old by now made it anew; the next one is not old.
+    if remembered.1 > 0 {
+        remembered = asked(&one).await;
+    }
+    assert_eq!(remembered, (due.join(" "), 0));
+    assert_eq!(asked(&other).await, (due.join(" "), 1), "another participant is another question");
+    due.push(publish(&provider.firm, &provider.temp.join("more"), harmless()).await);
+    due.sort_unstable();
+    assert_eq!(asked(&one).await.0, due.join(" "), "published: shown at once");
+    let facts = |orders: Value| {
+        let mut facts = private(&[], &[]);
+        facts["stop_orders"] = orders;
+        facts
+    };
+    provider.firm.facts(&facts(json!([{"ref": "S-1", "dataset": due[0]}])));
+    assert_eq!(asked(&one).await, (due[1].clone(), 2), "ordered: all is decided anew");
+    provider.firm.facts(&facts(json!([])));
+    assert_eq!(asked(&one).await.0, due.join(" "), "and when the order is gone");
+    let gone = DatasetName { dataset: due.remove(0) };
+    provider.firm.node().withdraw(gone).await.unwrap();
+    assert_eq!(asked(&one).await.0, due.join(" "), "withdrawn: gone at once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,7 +37,7 @@ pub use input::{InputError, Parts, assemble, split};
 pub use pack::{
     Condition, Disclose, Evaluator, Fact, Held, InForce, Lang, Pack, Rule, RuleRemedy, Source, Text,
 };
-pub use remedy::{Remedy, RemedyKind};
+pub use remedy::{Check, Remedy, RemedyKind};
 pub use result::{
     Basis, BrokenCode, Delegation, Evaluation, Finding, Obligation, PackRef, Party, PeerView, ResultDoc, Side,
 };

@@ -70,6 +70,7 @@ mod proposal;
 mod publish;
 mod received;
 mod recovery;
+pub mod replay;
 mod revoked;
 mod route;
 mod sanctions;

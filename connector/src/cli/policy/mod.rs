@@ -2,20 +2,22 @@
 //! (spec chapter 05b, ODR-5). Nothing is signed, sent, logged or kept.
 //!
 //! `eval` gives one whole document of facts to the packs of law, `odrl` an offer and the facts to the module that says what
-//! offers mean, `rules` lists the rules and which of them are live on a day. How questions are read is in `ask`, how answers
+//! offers mean, `rules` lists the rules and which of them are live on a day, `what-if` asks about one document with country, day
+//! and purpose changed. How questions are read is in `ask`, how answers
 //! are told in `tell`.
 
 mod ask;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod what_if;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use naru_protocol::error::Code;
 
 use self::ask::{Answer, Decision};
-use super::complain::complain;
+use super::{complain::complain, lang::lang};
 use crate::control::Failure;
 
 /// Exit code of a denial.
@@ -29,7 +31,8 @@ const EXAMPLES: &str = "\
 Examples:
   naru policy eval --facts facts.json --phase transfer --side exporter
   naru policy odrl --policy offer.json --facts facts.json --json
-  naru policy rules --date 2026-12-01";
+  naru policy rules --date 2026-12-01
+  naru policy what-if --facts facts.json --countries KR,SG,DE --dates 2026-12-01,2027-12-01";
 
 const EVAL: &str = "\
 Examples:
@@ -65,6 +68,16 @@ Examples:
 
 A day begins at 00:00 UTC.";
 
+const WHAT_IF: &str = "\
+Examples:
+  naru policy what-if --facts facts.json --phase transfer --side exporter --countries SG,DE,US
+  naru policy what-if --facts facts.json --countries SG,DE --dates 2026-12-01,2027-12-01 --purposes research,marketing --json
+
+Each cell is the answer of `naru policy eval` with the consumer in that country, on that day, for that purpose. Data that the facts
+keep in the consumer's country go along with it; identities and screening are as fresh as they are now, since a node makes them
+anew. The terms (`contract`) stay: a country or purpose that they do not name is refused by POST-GEO-001 or POST-PUR-001.
+Without a list, what the facts say holds. Exit code 0 says that all was answered, not that anything is allowed.";
+
 /// What `naru policy` does.
 #[derive(Debug, Clone, clap::Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -78,6 +91,9 @@ pub(super) enum Verb {
     /// List the rules, and which of them are live on a day.
     #[command(after_help = RULES)]
     Rules(Rules),
+    /// Ask about one document of facts with the consumer's country, the day and the purpose changed.
+    #[command(name = "what-if", after_help = WHAT_IF)]
+    WhatIf(WhatIf),
 }
 
 /// Which point of which deal is meant; what is not given stands in the facts.
@@ -125,6 +141,22 @@ pub(super) struct Rules {
     date: Option<String>,
 }
 
+/// Many questions at once.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct WhatIf {
+    #[command(flatten)]
+    when: When,
+    /// Countries of the consumer, two letters each: SG,DE.
+    #[arg(long, value_delimiter = ',', value_name = "COUNTRY,…")]
+    countries: Vec<String>,
+    /// Days (2026-12-01), times with their zone, or seconds since 1970.
+    #[arg(long, value_delimiter = ',', value_name = "DAY,…")]
+    dates: Vec<String>,
+    /// Purposes of the transfer: research,marketing.
+    #[arg(long, value_delimiter = ',', value_name = "PURPOSE,…")]
+    purposes: Vec<String>,
+}
+
 /// Does it, and says by its exit code what came of it.
 pub(super) fn run(verb: &Verb, json: bool) -> ExitCode {
     let answered = match verb {
@@ -132,6 +164,14 @@ pub(super) fn run(verb: &Verb, json: bool) -> ExitCode {
         Verb::Odrl(args) => ask::odrl(args).map(Some),
         Verb::Rules(args) => ask::rules(args).map(|listed| {
             tell::rules(&listed, json);
+            None
+        }),
+        Verb::WhatIf(args) => what_if::ask(args).map(|matrix| {
+            if json {
+                println!("{}", what_if::object(&matrix));
+            } else {
+                print!("{}", what_if::text(&matrix, lang()));
+            }
             None
         }),
     };

@@ -86,6 +86,16 @@ impl Engine {
         Self { bundles: self.bundles.iter().filter(|bundle| needed(&bundle.pack)).cloned().collect() }
     }
 
+    /// This engine with each of `others` in the place of the pack of its name, or beside the rest.
+    ///
+    /// # Errors
+    /// As for [`Engine::new`].
+    pub fn replaced(&self, others: Vec<Bundle>) -> Result<Self, EngineError> {
+        let stays = |own: &&Bundle| others.iter().all(|other| other.pack.name != own.pack.name);
+        let kept: Vec<Bundle> = self.bundles.iter().filter(stays).cloned().collect();
+        Self::new(kept.into_iter().chain(others))
+    }
+
     /// An engine over the packs of these names.
     ///
     /// # Errors

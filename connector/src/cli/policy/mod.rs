@@ -3,10 +3,11 @@
 //!
 //! `eval` gives one whole document of facts to the packs of law, `odrl` an offer and the facts to the module that says what
 //! offers mean, `rules` lists the rules and which of them are live on a day, `what-if` asks about one document with country, day
-//! and purpose changed. How questions are read is in `ask`, how answers
+//! and purpose changed, `replay` asks a node's old decisions again. How questions are read is in `ask`, how answers
 //! are told in `tell`.
 
 mod ask;
+mod replay;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,8 @@ Examples:
   naru policy eval --facts facts.json --phase transfer --side exporter
   naru policy odrl --policy offer.json --facts facts.json --json
   naru policy rules --date 2026-12-01
-  naru policy what-if --facts facts.json --countries KR,SG,DE --dates 2026-12-01,2027-12-01";
+  naru policy what-if --facts facts.json --countries KR,SG,DE --dates 2026-12-01,2027-12-01
+  naru policy replay --dir A --packs ./bundles";
 
 const EVAL: &str = "\
 Examples:
@@ -78,6 +80,14 @@ keep in the consumer's country go along with it; identities and screening are as
 anew. The terms (`contract`) stay: a country or purpose that they do not name is refused by POST-GEO-001 or POST-PUR-001.
 Without a list, what the facts say holds. Exit code 0 says that all was answered, not that anything is allowed.";
 
+const REPLAY: &str = "\
+Examples:
+  naru policy replay --dir A                          what the packs of this binary say of old decisions
+  naru policy replay --dir A --packs ./bundles --json
+
+Each evaluation that was made for a deal is asked again, about the same facts and the same time. Bundles (*.tar.gz) of FOLDER stand for
+packs of the same name of this binary. Only the folder is read: the node may run or not. Exit code 0 says that all was looked at.";
+
 /// What `naru policy` does.
 #[derive(Debug, Clone, clap::Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -94,6 +104,9 @@ pub(super) enum Verb {
     /// Ask about one document of facts with the consumer's country, the day and the purpose changed.
     #[command(name = "what-if", after_help = WHAT_IF)]
     WhatIf(WhatIf),
+    /// Ask what a node decided again under other packs: what would change.
+    #[command(after_help = REPLAY)]
+    Replay(Replay),
 }
 
 /// Which point of which deal is meant; what is not given stands in the facts.
@@ -157,6 +170,17 @@ pub(super) struct WhatIf {
     purposes: Vec<String>,
 }
 
+/// Old decisions.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Replay {
+    /// The node's folder.
+    #[arg(long, env = "NARU_DIR")]
+    dir: PathBuf,
+    /// A folder with bundles; the packs of this binary otherwise.
+    #[arg(long, value_name = "FOLDER")]
+    packs: Option<PathBuf>,
+}
+
 /// Does it, and says by its exit code what came of it.
 pub(super) fn run(verb: &Verb, json: bool) -> ExitCode {
     let answered = match verb {
@@ -171,6 +195,14 @@ pub(super) fn run(verb: &Verb, json: bool) -> ExitCode {
                 println!("{}", what_if::object(&matrix));
             } else {
                 print!("{}", what_if::text(&matrix, lang()));
+            }
+            None
+        }),
+        Verb::Replay(args) => replay::ask(args).map(|said| {
+            if json {
+                println!("{said}");
+            } else {
+                print!("{}", replay::text(&said, lang()));
             }
             None
         }),

@@ -31,12 +31,17 @@ impl Drop for Files {
     }
 }
 
-/// One whole document: the three parts of an ordinary deal in one, with members that no rule reads.
-fn ordinary(phase: &str, side: &str) -> Value {
+/// An ordinary deal as the vectors have it: three parts and the result.
+pub(super) fn ordinary_case(phase: &str, side: &str) -> Value {
     let text = include_str!("../../../../spec/vectors/policy/ordinary.json");
     let file: Value = serde_json::from_str(text).unwrap();
     let name = format!("{phase}, {side}");
-    let case = file["cases"].as_array().unwrap().iter().find(|case| case["name"] == name.as_str()).unwrap();
+    file["cases"].as_array().unwrap().iter().find(|case| case["name"] == name.as_str()).unwrap().clone()
+}
+
+/// One whole document: the three parts of an ordinary deal in one, with members that no rule reads.
+fn ordinary(phase: &str, side: &str) -> Value {
+    let case = ordinary_case(phase, side);
     let mut whole = json!({"note": "read by no rule"});
     for part in ["shared", "private", "host"] {
         merge(&mut whole, &case[part]);

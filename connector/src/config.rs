@@ -13,6 +13,7 @@
 //! | `management` | the table `[management]` |
 //! | `telemetry` | the table `[telemetry]` |
 //! | `sealed` | key files under a passphrase |
+//! | `policy` | the table `[policy]` |
 //! | `network` | the table `[network]` |
 //! | `publish` | the table `[publish]` |
 //! | `https` | the table `[https]` and its certificate |
@@ -25,6 +26,7 @@ mod https;
 mod layers;
 mod management;
 mod network;
+mod policy;
 mod publish;
 pub mod sealed;
 mod telemetry;
@@ -42,6 +44,7 @@ pub use self::{
     layers::{Flags, Resolved, Setting, Source, fields, resolve, variable},
     management::Management,
     network::{Network, RelayFor},
+    policy::Policy,
     publish::Publishing,
     telemetry::Telemetry,
 };
@@ -171,6 +174,9 @@ documented! {
             /// Who hears what this node is at; without it, nobody.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             telemetry: Option<Telemetry>;
+            /// Rules of your own beside the law's; without it, none.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            policy: Option<Policy>;
         }
     }
 }
@@ -194,6 +200,7 @@ pub const TABLES: &[Table] = &[
     table::<Management>("management", true),
     table::<Publishing>("publish", true),
     table::<Telemetry>("telemetry", true),
+    table::<Policy>("policy", true),
 ];
 
 const fn table<T: Documented>(name: &'static str, optional: bool) -> Table {
@@ -266,6 +273,7 @@ mod tests {
             management: None,
             publish: None,
             telemetry: None,
+            policy: None,
         }
     }
 

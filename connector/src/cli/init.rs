@@ -77,6 +77,7 @@ fn settings(args: &Init, port: u16, https: Option<Https>) -> Config {
         management: None,
         publish: None,
         telemetry: None,
+        policy: None,
     }
 }
 

@@ -218,6 +218,7 @@ mod tests {
             publish: None,
             telemetry: None,
             approval: None,
+            policy: None,
         };
         folder.create(&config).unwrap();
         folder

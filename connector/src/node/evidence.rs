@@ -122,8 +122,9 @@ impl Node {
         let until = self.write_log(out).await?;
         self.write_statements(out, &until).await?;
         self.write_exchanges(out, &until).await?;
-        for (name, bytes) in naru_policy::bundled::PACKS {
-            let pack = self.engine.packs().find(|pack| pack.name == name);
+        let own = self.overlays.bundles.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+        for (name, bytes) in naru_policy::bundled::PACKS.into_iter().chain(own) {
+            let pack = self.overlays.engine.packs().find(|pack| pack.name == name);
             let Some(pack) = pack else { continue };
             out.write(&format!("packs/{}.tar.gz", pack.digest), bytes)?;
             let parts = json!({"v": 1, "name": pack.name, "wasm": pack.wasm, "data": pack.data,

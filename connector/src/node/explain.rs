@@ -158,7 +158,7 @@ impl Node {
     /// Tries the remedies that have a template (POL-9.3), as the rules would say over the document that each makes.
     async fn check_remedies(&self, case: &Case, judged: &Judged, said: &mut Value) -> Result<(), NodeError> {
         let Some(list) = said["explained"].as_array_mut() else { return Ok(()) };
-        let engine = self.engine_for(&[case.seller.country.as_str(), case.buyer.country.as_str()]);
+        let engine = self.asked_for(&[case.seller.country.as_str(), case.buyer.country.as_str()]);
         let input =
             replay::input(&engine, &judged.row).map_err(|e| NodeError::refused(Code::PolicyInput, e))?;
         let (result, mut tried) = (judged.result.clone(), std::mem::take(list));

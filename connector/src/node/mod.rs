@@ -61,6 +61,7 @@ mod negotiation;
 mod omission;
 mod out;
 mod outbox;
+mod overlays;
 mod peers;
 mod pending;
 pub mod plain;
@@ -149,6 +150,8 @@ pub struct Inner {
     client: HttpsClient,
     ways: Ways,
     engine: Arc<Engine>,
+    /// The same with the operator's own rules beside it.
+    overlays: Arc<overlays::Overlays>,
     /// Work on one exchange is serialised, whatever the door.
     locks: Locks,
     /// Peers as pinned, read from the store once.
@@ -313,6 +316,9 @@ impl Node {
     ) -> Result<(Self, Incoming), NodeError> {
         let engine = tokio::task::spawn_blocking(load_packs).await;
         let engine = Arc::new(engine.map_err(|e| NodeError::Folder(e.to_string()))??);
+        let (of, law) = (folder.clone(), Arc::clone(&engine));
+        let own = tokio::task::spawn_blocking(move || overlays::Overlays::read(&of, &law)).await;
+        let own = Arc::new(own.map_err(|e| NodeError::Folder(e.to_string()))??);
         latches.close(Latch::Packs);
         let origin = Origin::parse(&me.origin).map_err(|e| NodeError::Folder(e.to_string()))?;
         let signer = LogSigner::new(&origin, me.secret().log.clone())?;
@@ -322,7 +328,8 @@ impl Node {
         latches.close(Latch::Store);
         let wrapping = Wrapping::open(&folder.join("erasable.keys"))?;
         let (transport, incoming) = Transport::start(wire).await?;
-        Ok((Self::of(folder, me, Arc::new(store), wrapping, transport, engine, beside), incoming))
+        let engines = (engine, own);
+        Ok((Self::of(folder, me, Arc::new(store), wrapping, transport, engines, beside), incoming))
     }
 
     /// The parts put together; nothing is started.
@@ -332,7 +339,7 @@ impl Node {
         store: Arc<dyn Store>,
         wrapping: Wrapping,
         transport: Transport,
-        engine: Arc<Engine>,
+        (engine, overlays): (Arc<Engine>, Arc<overlays::Overlays>),
         (approvals, seams): (Approvals, Seams),
     ) -> Self {
         let (stop, _) = watch::channel(false);
@@ -348,6 +355,7 @@ impl Node {
             client: HttpsClient::new(Limits::default()),
             ways: Ways::default(),
             engine,
+            overlays,
             locks: Locks::default(),
             peers: Mutex::default(),
             live: Mutex::default(),

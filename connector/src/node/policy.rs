@@ -48,7 +48,10 @@ pub(super) struct Judged {
     pub(super) row: EvaluationRow,
     pub(super) record: Vec<u8>,
     pub(super) result: ResultDoc,
+    /// Of the law, as terms name them.
     pub(super) packs: Vec<Pack>,
+    /// Our own, which no terms name (POL-16).
+    pub(super) overlays: Vec<Pack>,
     pub(super) input: Input,
     /// Salted digest of the private part, as the decision names it.
     pub(super) private: Digest,
@@ -150,10 +153,10 @@ impl Node {
             vouched: self.vouched(question).await?,
         }
         .document();
-        let engine = self.engine_for(question.countries);
+        let engine = self.asked_for(question.countries);
         let input = assemble(engine.packs(), question.shared, &private, &host)
             .map_err(|e| NodeError::refused(Code::PolicyInput, e.to_string()))?;
-        let packs = packs_of(&engine)?;
+        let packs = (packs_of(&engine)?, self.overlays_of(&engine)?);
         let asked = engine.clone();
         let outcome = tokio::task::spawn_blocking(move || asked.evaluate(&input)).await;
         let outcome = outcome.map_err(|e| NodeError::refused(Code::PolicyBroken, e.to_string()))?;
@@ -174,7 +177,7 @@ impl Node {
         question: &Question<'_>,
         side: Side,
         (private, host): (Value, Value),
-        packs: Vec<Pack>,
+        (packs, overlays): (Vec<Pack>, Vec<Pack>),
         result: ResultDoc,
         broken: Option<Code>,
         at: u64,
@@ -209,7 +212,8 @@ impl Node {
             },
             created: at,
         };
-        Ok(Judged { row, record, result, packs, input, private: salted, at, broken })
+        let packs = packs.into_iter().filter(|pack| !overlays.contains(pack)).collect();
+        Ok(Judged { row, record, result, packs, overlays, input, private: salted, at, broken })
     }
 
     /// A permit over terms under negotiation, from a record that was just made.
@@ -220,7 +224,8 @@ impl Node {
         role: Role,
         peer: Option<PeerAllow>,
     ) -> Result<Permit, NodeError> {
-        let mut expect = Expectation::negotiation(terms, role, judged.private)?;
+        let expect = Expectation::negotiation(terms, role, judged.private)?;
+        let mut expect = judged.overlays.iter().cloned().fold(expect, Expectation::with_overlay);
         if let Some(peer) = peer {
             expect = expect.with_peer(peer);
         }
@@ -235,7 +240,8 @@ impl Node {
         role: Role,
         peer: Option<PeerAllow>,
     ) -> Result<Permit, NodeError> {
-        let mut expect = Expectation::transfer(terms, role, judged.input, judged.packs.clone())?;
+        let expect = Expectation::transfer(terms, role, judged.input, judged.packs.clone())?;
+        let mut expect = judged.overlays.iter().cloned().fold(expect, Expectation::with_overlay);
         if let Some(peer) = peer {
             expect = expect.with_peer(peer);
         }
@@ -253,7 +259,7 @@ impl Node {
     pub(super) fn explain(&self, row: &EvaluationRow) -> Option<Value> {
         let record = EvaluationRecord::parse(&row.record).ok()?;
         let result: ResultDoc = serde_json::from_value(record.result.clone()).ok()?;
-        let explained = crate::remedies::explained(&self.engine, &result);
+        let explained = crate::remedies::explained(&self.overlays.engine, &result);
         Some(object!({
             "record": row.digest, "phase": row.phase, "side": row.side.as_str(), "result": record.result,
             "explained": explained,

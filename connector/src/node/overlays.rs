@@ -60,3 +60,84 @@ impl Node {
         Ok(packs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use naru_policy::{Evaluation, Lang, PeerView};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{config, node::load_packs};
+
+    const HOUSE: &[u8] = include_bytes!("../../../examples/overlay/house.tar.gz");
+
+    /// A folder whose settings name these overlays.
+    fn folder(name: &str, overlays: &str) -> Folder {
+        let dir = std::env::temp_dir().join(format!("naru-overlays-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&dir);
+        std::fs::create_dir_all(&dir).unwrap();
+        let example: String = config::example()
+            .lines()
+            .take_while(|line| !line.starts_with("# Optional"))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let end = example.rfind("\n\n#").unwrap_or(example.len());
+        std::fs::write(dir.join("naru.toml"), format!("{}\n{overlays}", &example[..end])).unwrap();
+        Folder::new(&dir)
+    }
+
+    fn deal(purpose: &str) -> Value {
+        let file: Value =
+            serde_json::from_str(include_str!("../../../spec/vectors/policy/ordinary.json")).unwrap();
+        let cases = file["cases"].as_array().unwrap();
+        let mut case = cases.iter().find(|case| case["name"] == "transfer, exporter").unwrap().clone();
+        case["shared"]["transfer"]["purpose"] = json!(purpose);
+        case["shared"]["contract"]["purposes"] = json!([purpose]);
+        case
+    }
+
+    /// POL-16.1, POL-16.3: an overlay of the settings denies what the law allows; its operator is told which rule, the peer is not.
+    #[test]
+    fn an_overlay_denies_and_is_told_to_its_operator_alone() {
+        let law = load_packs().unwrap();
+        let folder = folder("house", "[policy]\noverlays = [\"house.tar.gz\"]\n");
+        std::fs::write(folder.path().join("house.tar.gz"), HOUSE).unwrap();
+        let own = Overlays::read(&folder, &law).unwrap();
+        assert!(own.is_overlay("house") && !own.is_overlay("core") && own.bundles[0].1 == HOUSE);
+        let ask = |engine: &Engine, purpose: &str| {
+            let case = deal(purpose);
+            let engine = engine.for_countries(&["KR", "SG"]);
+            let input =
+                naru_policy::assemble(engine.packs(), &case["shared"], &case["private"], &case["host"]);
+            match engine.evaluate(&input.unwrap()) {
+                Evaluation::Decided(result) => result,
+                Evaluation::Broken { code, reason } => panic!("{code:?} {reason}"),
+            }
+        };
+        assert!(ask(&law, "marketing").allows() && ask(&own.engine, "quality_analysis").allows());
+        let denied = ask(&own.engine, "marketing");
+        assert!(
+            !denied.allows()
+                && denied.deny[0].id == "HOUSE-001"
+                && denied.packs.iter().any(|p| p.name == "house")
+        );
+        assert_eq!(law.for_peer(&denied).canonical(), PeerView::generic().canonical());
+        assert_eq!(own.engine.remedies(&denied, Lang::En)[0].id, "HOUSE-001");
+        std::fs::remove_dir_all(folder.path()).unwrap();
+    }
+
+    /// POL-16.2: what was meant to deny is there, or the node does not start.
+    #[test]
+    fn an_overlay_that_cannot_be_used_is_refused() {
+        let law = load_packs().unwrap();
+        let none = folder("none", "");
+        assert!(Overlays::read(&none, &law).unwrap().bundles.is_empty());
+        let absent = folder("absent", "[policy]\noverlays = [\"house.tar.gz\"]\n");
+        assert_eq!(Overlays::read(&absent, &law).unwrap_err().code(), Code::FileUnusable);
+        // A pack of law is no overlay.
+        std::fs::write(absent.path().join("house.tar.gz"), naru_policy::bundled::PACKS[0].1).unwrap();
+        assert_eq!(Overlays::read(&absent, &law).unwrap_err().code(), Code::BundleMalformed);
+        std::fs::remove_dir_all(none.path()).unwrap();
+        std::fs::remove_dir_all(absent.path()).unwrap();
+    }
+}

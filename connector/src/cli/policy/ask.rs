@@ -157,7 +157,7 @@ pub(super) fn question(when: &When) -> Result<Question, Failure> {
 }
 
 /// One JSON object from a file, within the limits of a policy input.
-fn read(path: &Path) -> Result<Value, Failure> {
+pub(super) fn read(path: &Path) -> Result<Value, Failure> {
     let unusable = |e: std::io::Error| Failure::new(Code::FileUnusable, format!("{}: {e}", path.display()));
     let malformed = |why: String| Failure::new(Code::PolicyInput, format!("{}: {why}", path.display()));
     let limit = naru_policy::limits::INPUT_BYTES;

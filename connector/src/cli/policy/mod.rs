@@ -3,10 +3,11 @@
 //!
 //! `eval` gives one whole document of facts to the packs of law, `odrl` an offer and the facts to the module that says what
 //! offers mean, `rules` lists the rules and which of them are live on a day, `what-if` asks about one document with country, day
-//! and purpose changed, `replay` asks a node's old decisions again. How questions are read is in `ask`, how answers
+//! and purpose changed, `replay` asks a node's old decisions again; `test`, `build` and `coverage` are for authors of overlays. How questions are read is in `ask`, how answers
 //! are told in `tell`.
 
 mod ask;
+mod author;
 mod replay;
 mod tell;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod what_if;
 use std::{path::PathBuf, process::ExitCode};
 
 use naru_protocol::error::Code;
+use serde_json::Value;
 
 use self::ask::{Answer, Decision};
 use super::{complain::complain, lang::lang};
@@ -88,6 +90,18 @@ Examples:
 Each evaluation that was made for a deal is asked again, about the same facts and the same time. Bundles (*.tar.gz) of FOLDER stand for
 packs of the same name of this binary. Only the folder is read: the node may run or not. Exit code 0 says that all was looked at.";
 
+const AUTHOR: &str = "\
+Examples:
+  naru policy test ./house
+  naru policy coverage ./house
+  naru policy build ./house --out A/overlays/house.tar.gz
+
+FOLDER is one pack: Rego files with tests (*_test.rego), data.json with `pack` (name, title, jurisdiction, revision, applies),
+pack/facts.json and pack/rules/*.json (examples/overlay/house is one). The frame `data.naru.lib` comes with this program. The program
+`opa` is needed, of the version that our packs are built with, on PATH or named by OPA. A node asks the bundle beside the law once
+`[policy] overlays = [...]` of its naru.toml names it; it can only deny and oblige, and no partner is asked to have it.
+Exit code 1: a test fails, or a rule was not seen both ways.";
+
 /// What `naru policy` does.
 #[derive(Debug, Clone, clap::Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -107,6 +121,15 @@ pub(super) enum Verb {
     /// Ask what a node decided again under other packs: what would change.
     #[command(after_help = REPLAY)]
     Replay(Replay),
+    /// Run the tests of an overlay of your own.
+    #[command(after_help = AUTHOR)]
+    Test(Folder),
+    /// Compile an overlay of your own into a bundle, and say its digest.
+    #[command(after_help = AUTHOR)]
+    Build(Build),
+    /// Say which rules of an overlay its tests never saw deny, or never saw allow.
+    #[command(after_help = AUTHOR)]
+    Coverage(Folder),
 }
 
 /// Which point of which deal is meant; what is not given stands in the facts.
@@ -181,8 +204,37 @@ pub(super) struct Replay {
     packs: Option<PathBuf>,
 }
 
+/// The sources of an overlay.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Folder {
+    /// The folder of the pack.
+    #[arg(value_name = "FOLDER")]
+    dir: PathBuf,
+}
+
+/// The sources of an overlay, and where its bundle goes.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Build {
+    /// The folder of the pack.
+    #[arg(value_name = "FOLDER")]
+    dir: PathBuf,
+    /// The bundle; one that is there is replaced.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
 /// Does it, and says by its exit code what came of it.
 pub(super) fn run(verb: &Verb, json: bool) -> ExitCode {
+    let mut holds = true;
+    let mut authored = |said: Value| {
+        holds = author::holds(&said);
+        if json {
+            println!("{said}");
+        } else {
+            print!("{}", author::text(&said, lang()));
+        }
+        None
+    };
     let answered = match verb {
         Verb::Eval(args) => ask::eval(args).map(Some),
         Verb::Odrl(args) => ask::odrl(args).map(Some),
@@ -206,12 +258,16 @@ pub(super) fn run(verb: &Verb, json: bool) -> ExitCode {
             }
             None
         }),
+        Verb::Test(args) => author::test(args).map(&mut authored),
+        Verb::Build(args) => author::build(args).map(&mut authored),
+        Verb::Coverage(args) => author::coverage(args).map(&mut authored),
     };
     match answered {
         Ok(Some(answer)) => {
             tell::answer(&answer, json);
             ExitCode::from(exit(&answer))
         }
+        Ok(None) if !holds => ExitCode::FAILURE,
         Ok(None) => ExitCode::SUCCESS,
         Err(failure) => {
             let told = complain(&failure, json);

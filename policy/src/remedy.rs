@@ -88,11 +88,21 @@ impl Engine {
             result.deny.iter().chain(&result.undetermined).cloned().collect()
         };
         let (old, mut then) = (findings(before), findings(&after));
-        let helps = then.iter().all(|finding| finding.id != id);
+        let silent = then.iter().all(|finding| finding.id != id);
         then.retain(|finding| !old.contains(finding));
+        // A rule that lost a fact that it needs says nothing either; the frame then says which.
+        let gap = |finding: &Finding| finding.id == "CORE-001" && needs(self.rule(id), &finding.detail);
+        let helps = silent && !then.iter().any(gap);
         let allows = helps && (after.allows() || after.visible == Some(true));
         Some(Check { helps, allows, then })
     }
+}
+
+fn needs(rule: Option<&Rule>, pointer: &str) -> bool {
+    rule.is_some_and(|rule| {
+        let sometimes = rule.needs_if.iter().flat_map(|condition| &condition.need);
+        rule.needs.iter().chain(sometimes).any(|needed| needed == pointer)
+    })
 }
 
 /// One step of a template.

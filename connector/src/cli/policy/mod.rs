@@ -3,11 +3,13 @@
 //!
 //! `eval` gives one whole document of facts to the packs of law, `odrl` an offer and the facts to the module that says what
 //! offers mean, `rules` lists the rules and which of them are live on a day, `what-if` asks about one document with country, day
-//! and purpose changed, `replay` asks a node's old decisions again; `test`, `build` and `coverage` are for authors of overlays. How questions are read is in `ask`, how answers
+//! and purpose changed, `replay` asks a node's old decisions again; `test`, `build` and `coverage` are for authors of overlays; `authorities`
+//! says whom to ask for what rules want. How questions are read is in `ask`, how answers
 //! are told in `tell`.
 
 mod ask;
 mod author;
+mod authorities;
 mod replay;
 mod tell;
 #[cfg(test)]
@@ -102,6 +104,13 @@ pack/facts.json and pack/rules/*.json (examples/overlay/house is one). The frame
 `[policy] overlays = [...]` of its naru.toml names it; it can only deny and oblige, and no partner is asked to have it.
 Exit code 1: a test fails, or a rule was not seen both ways.";
 
+const AUTHORITIES: &str = "\
+Examples:
+  naru policy authorities
+  naru policy authorities --facts facts.json --phase transfer --side exporter --json
+
+With facts, those of the rules that speak against that deal. Not legal advice: forms and periods are the authority's to say.";
+
 /// What `naru policy` does.
 #[derive(Debug, Clone, clap::Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -130,6 +139,9 @@ pub(super) enum Verb {
     /// Say which rules of an overlay its tests never saw deny, or never saw allow.
     #[command(after_help = AUTHOR)]
     Coverage(Folder),
+    /// Say which authority to ask for what rules want, with what, and within how many days it answers.
+    #[command(after_help = AUTHORITIES)]
+    Authorities(Authorities),
 }
 
 /// Which point of which deal is meant; what is not given stands in the facts.
@@ -223,6 +235,23 @@ pub(super) struct Build {
     out: PathBuf,
 }
 
+/// All authorities, or those that one deal wants.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Authorities {
+    /// A file with the facts of a deal: one JSON object.
+    #[arg(long)]
+    facts: Option<PathBuf>,
+    /// The point at which it is asked; `phase` of the facts otherwise.
+    #[arg(long, requires = "facts", value_parser = ["catalog", "negotiation", "transfer", "monitor"])]
+    phase: Option<String>,
+    /// Whose rules are asked; `side` of the facts otherwise.
+    #[arg(long, requires = "facts", value_parser = ["exporter", "importer"])]
+    side: Option<String>,
+    /// The time of the question, seconds since 1970; `now` of the facts otherwise.
+    #[arg(long, requires = "facts", value_name = "SECONDS")]
+    at: Option<u64>,
+}
+
 /// Does it, and says by its exit code what came of it.
 pub(super) fn run(verb: &Verb, json: bool) -> ExitCode {
     let mut holds = true;
@@ -255,6 +284,14 @@ pub(super) fn run(verb: &Verb, json: bool) -> ExitCode {
                 println!("{said}");
             } else {
                 print!("{}", replay::text(&said, lang()));
+            }
+            None
+        }),
+        Verb::Authorities(args) => authorities::ask(args).map(|said| {
+            if json {
+                println!("{said}");
+            } else {
+                print!("{}", authorities::text(&said, lang()));
             }
             None
         }),

@@ -40,7 +40,7 @@ pub(super) fn ordinary_case(phase: &str, side: &str) -> Value {
 }
 
 /// One whole document: the three parts of an ordinary deal in one, with members that no rule reads.
-fn ordinary(phase: &str, side: &str) -> Value {
+pub(super) fn ordinary(phase: &str, side: &str) -> Value {
     let case = ordinary_case(phase, side);
     let mut whole = json!({"note": "read by no rule"});
     for part in ["shared", "private", "host"] {

@@ -15,6 +15,7 @@
 //! | `management` | the table `[management]` |
 //! | `telemetry` | the table `[telemetry]` |
 //! | `sealed` | key files under a passphrase |
+//! | `policy` | the table `[policy]` |
 //! | `network` | the table `[network]` |
 //! | `publish` | the table `[publish]` |
 //! | `obligations` | the table `[obligations]` |
@@ -31,6 +32,7 @@ mod monitor;
 mod network;
 mod obligations;
 mod packs;
+mod policy;
 mod publish;
 pub mod sealed;
 mod telemetry;
@@ -51,6 +53,7 @@ pub use self::{
     network::{Network, RelayFor},
     obligations::{Deleting, Obligations},
     packs::Packs,
+    policy::Policy,
     publish::Publishing,
     telemetry::Telemetry,
 };
@@ -189,6 +192,9 @@ documented! {
             /// Who hears what this node is at; without it, nobody.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             telemetry: Option<Telemetry>;
+            /// Rules of your own beside the law's; without it, none.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            policy: Option<Policy>;
         }
     }
 }
@@ -215,6 +221,7 @@ pub const TABLES: &[Table] = &[
     table::<Monitor>("monitor", true),
     table::<Packs>("packs", true),
     table::<Telemetry>("telemetry", true),
+    table::<Policy>("policy", true),
 ];
 
 const fn table<T: Documented>(name: &'static str, optional: bool) -> Table {
@@ -292,6 +299,7 @@ mod tests {
             monitor: None,
             packs: None,
             telemetry: None,
+            policy: None,
         }
     }
 

@@ -1,7 +1,10 @@
 //! What people are told about a result of the rules: for each finding the rule, the law and the way out, in both languages.
-//! Decides nothing and asks no node.
+//! A remedy with a template is tried before it is shown (POL-9.3). Decides nothing and asks no node.
+
+use std::collections::BTreeMap;
 
 use naru_policy::{Engine, Lang, ResultDoc};
+use naru_protocol::error;
 use serde_json::{Value, json};
 
 /// One entry for each finding, in the result's order.
@@ -23,4 +26,61 @@ pub fn explained(engine: &Engine, result: &ResultDoc) -> Vec<Value> {
 #[must_use]
 pub fn article(law: &str, article: &str) -> String {
     format!("{law} {article}").trim_end().to_owned()
+}
+
+/// Says of each entry of [`explained`] whether its remedy helps, as the rules say over the document that it makes: `checked` is
+/// `true` or `false`, and `null` where the rule has no template; `allows` and `then` say what stands against the deal with it.
+/// `input` is the document that gave `result`.
+pub fn check(engine: &Engine, input: &Value, result: &ResultDoc, explained: &mut [Value]) {
+    let mut tried: BTreeMap<String, (Value, Value, Value)> = BTreeMap::new();
+    for entry in explained {
+        let Some(id) = entry["id"].as_str().map(str::to_owned) else { continue };
+        let said = tried.entry(id.clone()).or_insert_with(|| match engine.check_remedy(&id, input, result) {
+            Some(check) => (json!(check.helps), json!(check.allows), json!(check.then)),
+            None => (Value::Null, Value::Null, json!([])),
+        });
+        for (name, value) in
+            ["checked", "allows", "then"].into_iter().zip([said.0.clone(), said.1.clone(), said.2.clone()])
+        {
+            entry[name] = value;
+        }
+        for (own, lang) in [("en", error::Lang::En), ("ko", error::Lang::Ko)] {
+            if let Some(text) = checked(entry, lang) {
+                entry[own]["checked"] = json!(text);
+            }
+        }
+    }
+}
+
+/// What a check came to, for people; nothing where there was none.
+fn checked(entry: &Value, lang: error::Lang) -> Option<String> {
+    if !entry["checked"].as_bool()? {
+        let said = lang.pick(
+            "checked: with this alone the rule would still not allow it",
+            "확인함: 이 조치만으로는 이 규칙이 여전히 허용하지 않습니다",
+        );
+        return Some(said.to_owned());
+    }
+    let mut then: Vec<&str> =
+        entry["then"].as_array()?.iter().filter_map(|finding| finding["id"].as_str()).collect();
+    then.dedup();
+    Some(match (entry["allows"] == true, then.as_slice()) {
+        (true, _) => {
+            lang.pick("checked: with it, this is allowed", "확인함: 이 조치를 하면 허용됩니다").to_owned()
+        }
+        (false, []) => lang
+            .pick(
+                "checked: with it, this rule no longer stands against it; the others listed here do",
+                "확인함: 이 조치를 하면 이 규칙은 더 막지 않습니다. 여기 적힌 다른 규칙은 그대로입니다",
+            )
+            .to_owned(),
+        (false, then) => format!(
+            "{} {}",
+            lang.pick(
+                "checked: with it, this rule no longer stands against it, but then does",
+                "확인함: 이 조치를 하면 이 규칙 대신 막는 규칙:"
+            ),
+            then.join(", ")
+        ),
+    })
 }

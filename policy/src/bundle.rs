@@ -96,6 +96,8 @@ impl From<ProgramError> for BundleError {
 pub struct Bundle {
     pub(crate) pack: Arc<Pack>,
     pub(crate) program: Program,
+    /// It may only deny and oblige (`overlay.rs`).
+    pub(crate) overlay: bool,
 }
 
 impl Bundle {
@@ -126,7 +128,11 @@ impl Bundle {
         let digest = pack_digest(&wasm, &data, &manifest);
         let pack =
             Pack { name, title, jurisdiction, revision, grace, wasm, data, manifest, digest, facts, rules };
-        Ok(Self { pack: Arc::new(pack), program })
+        Ok(Self { pack: Arc::new(pack), program, overlay: false })
+    }
+
+    pub(crate) fn into_overlay(self) -> Self {
+        Self { overlay: true, ..self }
     }
 
     /// What the pack says about itself, with its digests.

@@ -13,5 +13,14 @@ pub const PACKS: [(&str, &[u8]); 8] = [
     ("sg", include_bytes!("../bundles/sg.tar.gz")),
 ];
 
+/// Name and text of each source of the frame that every pack is built on, for authors of overlays.
+pub const LIB: [(&str, &str); 2] = [
+    ("gate.rego", include_str!("../rego/lib/gate.rego")),
+    ("places.rego", include_str!("../rego/lib/places.rego")),
+];
+
+/// The compiler that packs are built with, as `build.sh` pins it: the bytes of a pack are its own.
+pub const OPA: &str = "1.22.2";
+
 /// The module that says what offers mean (`odrl/`, ODR). It is no pack of law and not among those that a deal pins.
 pub const ODRL: &[u8] = include_bytes!("../bundles/odrl.tar.gz");

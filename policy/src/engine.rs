@@ -193,6 +193,9 @@ impl Engine {
         if result.ids().any(|id| !bundle.pack.rules.contains_key(id) && self.rule(id).is_none()) {
             return Err(malformed("the result names a rule that no pack describes"));
         }
+        if bundle.overlay && !(result.basis.is_empty() && result.delegated.is_empty()) {
+            return Err(malformed("an overlay does more than deny and oblige"));
+        }
         if !result.consistent(catalog) {
             return Err(malformed("the result's answer is not what its lists say"));
         }

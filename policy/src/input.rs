@@ -84,6 +84,11 @@ const KNOWN: [(&str, Held); 16] = [
     ("/transfer/performed", Held::Host),
 ];
 
+/// Where a fact is held whichever packs there are.
+pub(crate) fn known(pointer: &str) -> Option<Held> {
+    KNOWN.iter().find(|(known, _)| *known == pointer).map(|(_, held)| *held)
+}
+
 /// Of these, what an exporter alone holds: an importer is not asked about it and does not see it.
 const EXPORTERS: [&str; 3] = ["/approvals", "/consumer/red_flags", "/consumer/sanctions"];
 

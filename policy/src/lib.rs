@@ -25,6 +25,7 @@ mod input;
 mod jcs;
 pub mod limits;
 pub mod odrl;
+mod overlay;
 mod pack;
 mod program;
 mod remedy;
@@ -34,10 +35,11 @@ pub use bundle::{Bundle, BundleError};
 pub use digest::{document_digest, pack_digest, sha256};
 pub use engine::{Engine, EngineError};
 pub use input::{InputError, Parts, assemble, split};
+pub use overlay::OverlayError;
 pub use pack::{
     Condition, Disclose, Evaluator, Fact, Held, InForce, Lang, Pack, Rule, RuleRemedy, Source, Text,
 };
-pub use remedy::{Remedy, RemedyKind};
+pub use remedy::{Check, Remedy, RemedyKind};
 pub use result::{
     Basis, BrokenCode, Delegation, Evaluation, Finding, Obligation, PackRef, Party, PeerView, ResultDoc, Side,
 };

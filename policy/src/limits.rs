@@ -54,3 +54,6 @@ pub const ODRL_COMPARISONS: usize = 256;
 pub const ODRL_LOGIC: usize = 8;
 /// Values on the right of one comparison.
 pub const ODRL_VALUES: usize = 512;
+
+/// Cells of one `naru policy what-if`: a country, a day and a purpose each.
+pub const WHAT_IF_CELLS: usize = 1000;

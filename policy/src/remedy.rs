@@ -1,12 +1,14 @@
 //! What a person can do about a result that does not allow (POL-9): words from the rule's metadata, and for some rules
-//! a template of how the input document changes once it is done. Templates never touch declared facts.
+//! a template of how the input document changes once it is done. Templates never touch declared facts. A template is checked by
+//! asking the rules again over the document that it makes (POL-9.3).
 //! Not here: doing it; a template that was applied shows what an approval would change, it is no approval.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::engine::Engine;
 use crate::pack::{Lang, Rule};
-use crate::result::Finding;
+use crate::result::{Evaluation, Finding, ResultDoc};
 
 /// The kinds of way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +59,50 @@ impl Remedy {
             patch: rule.remedy.patch.is_some(),
         }
     }
+}
+
+/// What the rules say of a remedy once its template is applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The rule neither denies any more nor is it undecided.
+    pub helps: bool,
+    /// Nothing at all speaks against the deal any more.
+    pub allows: bool,
+    /// What speaks against it then and did not before.
+    pub then: Vec<Finding>,
+}
+
+impl Engine {
+    /// Ask again over the document as it would be with the remedy of rule `id`; `None` where the rule has no template or it does
+    /// not fit the document. `before` is the result over `input`. An evaluation that breaks helps nobody.
+    #[must_use]
+    pub fn check_remedy(&self, id: &str, input: &Value, before: &ResultDoc) -> Option<Check> {
+        let changed = self.apply_remedy(id, input)?;
+        let after = match self.evaluate(&changed) {
+            Evaluation::Decided(after) => after,
+            Evaluation::Broken { .. } => {
+                return Some(Check { helps: false, allows: false, then: Vec::new() });
+            }
+        };
+        let findings = |result: &ResultDoc| -> Vec<Finding> {
+            result.deny.iter().chain(&result.undetermined).cloned().collect()
+        };
+        let (old, mut then) = (findings(before), findings(&after));
+        let silent = then.iter().all(|finding| finding.id != id);
+        then.retain(|finding| !old.contains(finding));
+        // A rule that lost a fact that it needs says nothing either; the frame then says which.
+        let gap = |finding: &Finding| finding.id == "CORE-001" && needs(self.rule(id), &finding.detail);
+        let helps = silent && !then.iter().any(gap);
+        let allows = helps && (after.allows() || after.visible == Some(true));
+        Some(Check { helps, allows, then })
+    }
+}
+
+fn needs(rule: Option<&Rule>, pointer: &str) -> bool {
+    rule.is_some_and(|rule| {
+        let sometimes = rule.needs_if.iter().flat_map(|condition| &condition.need);
+        rule.needs.iter().chain(sometimes).any(|needed| needed == pointer)
+    })
 }
 
 /// One step of a template.

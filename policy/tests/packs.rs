@@ -408,6 +408,41 @@ fn a_remedy_that_is_applied_allows() {
     assert_eq!(applied, templates);
 }
 
+// POL-9.3: what a check says is what the rules say over the changed document, for every template and every denial.
+#[test]
+fn a_remedy_is_checked_by_the_rules() {
+    let mut helped = std::collections::BTreeSet::new();
+    for vector in VECTOR.iter().filter(|vector| vector.expect == "deny") {
+        let before = decided(&vector.input);
+        for finding in before.deny.iter().chain(&before.undetermined) {
+            let Some(check) = ENGINE.check_remedy(&finding.id, &vector.input, &before) else { continue };
+            let after = decided(&ENGINE.apply_remedy(&finding.id, &vector.input).unwrap());
+            let still = after.deny.iter().chain(&after.undetermined).any(|other| other.id == finding.id);
+            assert_eq!(check.helps, !still, "{}", vector.name);
+            assert_eq!(check.allows, after.allows() || after.visible == Some(true), "{}", vector.name);
+            assert!(
+                check.then.iter().all(|new| !before.deny.contains(new) && !before.undetermined.contains(new))
+            );
+            if check.helps {
+                helped.insert(finding.id.clone());
+            }
+        }
+    }
+    let rules = ENGINE.packs().flat_map(|pack| &pack.rules);
+    let templates: std::collections::BTreeSet<String> =
+        rules.filter(|(_, rule)| rule.remedy.patch.is_some()).map(|(id, _)| id.clone()).collect();
+    assert_eq!(helped, templates);
+    // A template whose value the rule does not understand.
+    let mut input = ordinary("transfer", "exporter");
+    merge(&mut input, &json!({"transfer": {"purpose": "marketing"}, "contract": {"purposes": [7]}}));
+    let check = ENGINE.check_remedy("POST-PUR-001", &input, &decided(&input)).unwrap();
+    assert!(!check.helps && !check.allows, "{check:?}");
+    // Documents that break the engine help nobody.
+    let before = decided(&input);
+    input["note"] = json!(1.5);
+    assert!(!ENGINE.check_remedy("POST-PUR-001", &input, &before).unwrap().helps);
+}
+
 // POL-9.1
 #[test]
 fn a_denial_is_explained_in_both_languages() {

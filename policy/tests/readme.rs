@@ -61,13 +61,7 @@ fn add(
         _ => String::new(),
     };
     let fact = &pack.facts[pointer];
-    let row = rows
-        .entry((
-            pointer.to_owned(),
-            (!pack.jurisdiction.is_empty()).then(|| pack.name.to_uppercase()),
-            condition,
-        ))
-        .or_default();
+    let row = rows.entry((pointer.to_owned(), asked_of(pack), condition)).or_default();
     row.kind.clone_from(&fact.kind);
     row.held = match fact.held {
         Held::Shared => "shared",

@@ -310,10 +310,12 @@ fn repeat(
 }
 
 /// At negotiation the terms' packs and document were judged; of terms that a signed decision does not name, their document
-/// at a transfer as well.
+/// at a transfer as well. Beside the terms' packs the record may name overlays of its side (POL-16), which were executed too.
 fn check_terms(terms: &Judged<'_>, record: &EvaluationRecord) -> Check<()> {
     let (negotiation, unsigned) = (record.phase == Phase::Negotiation, matches!(terms, Judged::Unsigned(_)));
-    if negotiation && record.packs != terms.packs() {
+    let agreed = |pack: &&Pack| terms.packs().iter().any(|agreed| agreed.name == pack.name);
+    let asked: Vec<&Pack> = record.packs.iter().filter(agreed).collect();
+    if negotiation && asked != terms.packs().iter().collect::<Vec<_>>() {
         return Err(Fault::failed(Reason::PacksDiffer, "the terms name others"));
     }
     if (negotiation || unsigned) && terms.shared() != Some(record.input.shared) {

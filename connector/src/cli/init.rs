@@ -80,6 +80,7 @@ fn settings(args: &Init, port: u16, https: Option<Https>) -> Config {
         monitor: None,
         packs: None,
         telemetry: None,
+        policy: None,
     }
 }
 

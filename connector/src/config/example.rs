@@ -83,7 +83,7 @@ mod tests {
         let without = resolve(Path::new("x"), &example(), &Flags::default(), |_| None).unwrap();
         let of = &without.config;
         assert!(of.https.is_none() && of.approval.is_none() && of.management.is_none());
-        assert!(of.publish.is_none() && of.telemetry.is_none());
+        assert!(of.publish.is_none() && of.telemetry.is_none() && of.policy.is_none());
         // With the optional tables too: comment marks that are followed by no space are taken away.
         let with: String = example()
             .lines()
@@ -93,7 +93,7 @@ mod tests {
         let all = resolve(Path::new("x"), &with, &Flags::default(), |_| None).unwrap();
         let of = &all.config;
         assert!(of.https.is_some() && of.approval.is_some() && of.management.is_some());
-        assert!(of.publish.is_some() && of.telemetry.is_some());
+        assert!(of.publish.is_some() && of.telemetry.is_some() && of.policy.is_some());
         assert_eq!(all.settings.len(), layers::fields().count());
     }
 }

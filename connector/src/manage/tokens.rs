@@ -221,6 +221,7 @@ mod tests {
             packs: None,
             telemetry: None,
             approval: None,
+            policy: None,
         };
         folder.create(&config).unwrap();
         folder

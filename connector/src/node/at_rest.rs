@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{Node, NodeError, load_packs, me::Me, seams::Seams, verbs::ExchangeName};
+use super::{Node, NodeError, load_packs, me::Me, overlays::Overlays, seams::Seams, verbs::ExchangeName};
 use crate::{
     config::{self, Folder},
     store::{SqliteStore, wrapping::Wrapping},
@@ -39,11 +39,12 @@ impl AtRest {
         let wrapping = Wrapping::open_reading(&folder.join("erasable.keys"))?;
         let engine = tokio::task::spawn_blocking(load_packs).await;
         let engine = engine.map_err(|e| NodeError::Folder(e.to_string()))??;
+        let own = Overlays::read(folder, &engine)?;
         // Of no identity and at no address: it stands where a running node has its own, and reaches nobody.
         let seed = config::random::<32>().map_err(no_random)?;
         let (transport, _) = Transport::start(transport::Config::new(seed, Vec::new())).await?;
         let beside = (config.approval.clone().unwrap_or_default(), Seams::default());
-        let node = Node::of(folder, me, Arc::new(store), wrapping, transport, engine, beside);
+        let node = Node::of(folder, me, Arc::new(store), wrapping, transport, (engine, own), beside);
         node.take_up_packs().await?;
         node.know_plain_peers().await?;
         Ok(Some(Self(node)))

@@ -122,7 +122,7 @@ impl Node {
         let until = self.write_log(out).await?;
         self.write_statements(out, &until).await?;
         self.write_exchanges(out, &until).await?;
-        for (pack, bytes) in self.shelf.archives(&self.folder)? {
+        for (pack, bytes) in self.shelf.archives(&self.folder)?.into_iter().chain(self.overlays.archives()) {
             let digest = pack["digest"].as_str().unwrap_or_default();
             out.write(&format!("packs/{digest}.tar.gz"), &bytes)?;
             let parts = json!({"v": 1, "name": pack["name"], "wasm": pack["wasm"], "data": pack["data"],

@@ -19,8 +19,10 @@ use super::{
     peers::Peer,
     policy::{Judged, Question, phase_word},
     proposal::Listed,
+    replay,
     verbs::{Approval, Explain, Explained},
 };
+use crate::remedies;
 
 /// What nobody here can know.
 const OTHERS: [&str; 2] = [
@@ -115,7 +117,10 @@ impl Node {
             let delegated: Vec<&str> = judged.result.delegated.iter().map(|rule| rule.id.as_str()).collect();
             let holds = allows(*phase, &judged) && (case.signs || delegated.is_empty());
             allowed &= holds;
-            let said = self.explain(&judged.row).unwrap_or_default();
+            let mut said = self.explain(&judged.row).unwrap_or_default();
+            if judged.broken.is_none() {
+                self.check_remedies(&case, &judged, &mut said).await?;
+            }
             points.push(object!({
                 "phase": phase_word(*phase), "allowed": holds, "result": said["result"],
                 "explained": said["explained"],
@@ -148,6 +153,22 @@ impl Node {
             points,
             other_side: left,
         })
+    }
+
+    /// Tries the remedies that have a template (POL-9.3), as the rules would say over the document that each makes.
+    async fn check_remedies(&self, case: &Case, judged: &Judged, said: &mut Value) -> Result<(), NodeError> {
+        let Some(list) = said["explained"].as_array_mut() else { return Ok(()) };
+        let countries = [case.seller.country.as_str(), case.buyer.country.as_str()];
+        let engine = self.asked_for(&countries, &[])?;
+        let input =
+            replay::input(&engine, &judged.row).map_err(|e| NodeError::refused(Code::PolicyInput, e))?;
+        let (result, mut tried) = (judged.result.clone(), std::mem::take(list));
+        let trying = tokio::task::spawn_blocking(move || {
+            remedies::check(&engine, &input, &result, &mut tried);
+            tried
+        });
+        *list = trying.await.map_err(|e| NodeError::refused(Code::PolicyBroken, e.to_string()))?;
+        Ok(())
     }
 
     async fn judge_case(&self, case: &Case, phase: Phase, shared: &Value) -> Result<Judged, NodeError> {

@@ -66,6 +66,7 @@ mod obligations;
 mod omission;
 mod out;
 mod outbox;
+mod overlays;
 mod peers;
 mod pending;
 pub mod plain;
@@ -75,6 +76,7 @@ mod proposal;
 mod publish;
 mod received;
 mod recovery;
+pub mod replay;
 mod revoked;
 mod route;
 mod sanctions;
@@ -155,6 +157,8 @@ pub struct Inner {
     ways: Ways,
     /// Packs and data in use.
     shelf: supply::Shelf,
+    /// The operator's own rules, asked beside the law.
+    overlays: overlays::Overlays,
     /// Work on one exchange is serialised, whatever the door.
     locks: Locks,
     /// Peers as pinned, read from the store once.
@@ -337,6 +341,9 @@ impl Node {
     ) -> Result<(Self, Incoming), NodeError> {
         let engine = tokio::task::spawn_blocking(load_packs).await;
         let engine = engine.map_err(|e| NodeError::Folder(e.to_string()))??;
+        let (of, law) = (folder.clone(), engine.clone());
+        let own = tokio::task::spawn_blocking(move || overlays::Overlays::read(&of, &law)).await;
+        let own = own.map_err(|e| NodeError::Folder(e.to_string()))??;
         latches.close(Latch::Packs);
         let origin = Origin::parse(&me.origin).map_err(|e| NodeError::Folder(e.to_string()))?;
         let signer = LogSigner::new(&origin, me.secret().log.clone())?;
@@ -346,7 +353,7 @@ impl Node {
         latches.close(Latch::Store);
         let wrapping = Wrapping::open(&folder.join("erasable.keys"))?;
         let (transport, incoming) = Transport::start(wire).await?;
-        let node = Self::of(folder, me, Arc::new(store), wrapping, transport, engine, beside);
+        let node = Self::of(folder, me, Arc::new(store), wrapping, transport, (engine, own), beside);
         node.take_up_packs().await?;
         Ok((node, incoming))
     }
@@ -358,7 +365,7 @@ impl Node {
         store: Arc<dyn Store>,
         wrapping: Wrapping,
         transport: Transport,
-        engine: Engine,
+        (engine, overlays): (Engine, overlays::Overlays),
         (approvals, seams): (Approvals, Seams),
     ) -> Self {
         let (stop, _) = watch::channel(false);
@@ -374,6 +381,7 @@ impl Node {
             client: HttpsClient::new(Limits::default()),
             ways: Ways::default(),
             shelf: supply::Shelf::new(engine),
+            overlays,
             locks: Locks::default(),
             peers: Mutex::default(),
             live: Mutex::default(),

@@ -57,7 +57,10 @@ pub(super) struct Judged {
     pub(super) row: EvaluationRow,
     pub(super) record: Vec<u8>,
     pub(super) result: ResultDoc,
+    /// Of the law, as terms name them.
     pub(super) packs: Vec<Pack>,
+    /// Our own, which no terms name (POL-16).
+    pub(super) overlays: Vec<Pack>,
     pub(super) input: Input,
     /// Salted digest of the private part, as the decision names it.
     pub(super) private: Digest,
@@ -119,7 +122,7 @@ impl Node {
     }
 
     /// The same for an agreement whose terms name these packs.
-    fn engine_over(&self, countries: &[&str], pinned: &[Pack]) -> Result<Engine, NodeError> {
+    pub(super) fn engine_over(&self, countries: &[&str], pinned: &[Pack]) -> Result<Engine, NodeError> {
         let law = self.engine_for(countries);
         let graced = self.shelf.graced(&law, pinned, now());
         if graced.is_empty() { Ok(law) } else { Ok(law.with(graced)?) }
@@ -194,10 +197,10 @@ impl Node {
         if let Some(performed) = running.performed {
             host["transfer"] = performed;
         }
-        let engine = self.engine_over(question.countries, running.pinned)?;
+        let engine = self.asked_for(question.countries, running.pinned)?;
         let input = assemble(engine.packs(), question.shared, &private, &host)
             .map_err(|e| NodeError::refused(Code::PolicyInput, e.to_string()))?;
-        let packs = packs_of(&engine)?;
+        let packs = (packs_of(&engine)?, self.overlays_of(&engine)?);
         let asked = engine.clone();
         // As many at once as there are cores; the others wait in the order in which they came.
         let turn =
@@ -222,7 +225,7 @@ impl Node {
         question: &Question<'_>,
         side: Side,
         (private, host): (Value, Value),
-        packs: Vec<Pack>,
+        (packs, overlays): (Vec<Pack>, Vec<Pack>),
         result: ResultDoc,
         broken: Option<Code>,
         at: u64,
@@ -257,7 +260,8 @@ impl Node {
             },
             created: at,
         };
-        Ok(Judged { row, record, result, packs, input, private: salted, at, broken })
+        let packs = packs.into_iter().filter(|pack| !overlays.contains(pack)).collect();
+        Ok(Judged { row, record, result, packs, overlays, input, private: salted, at, broken })
     }
 
     /// A permit over terms under negotiation, from a record that was just made.
@@ -268,7 +272,8 @@ impl Node {
         role: Role,
         peer: Option<PeerAllow>,
     ) -> Result<Permit, NodeError> {
-        let mut expect = Expectation::negotiation(terms, role, judged.private)?;
+        let expect = Expectation::negotiation(terms, role, judged.private)?;
+        let mut expect = judged.overlays.iter().cloned().fold(expect, Expectation::with_overlay);
         if let Some(peer) = peer {
             expect = expect.with_peer(peer);
         }
@@ -283,7 +288,8 @@ impl Node {
         role: Role,
         peer: Option<PeerAllow>,
     ) -> Result<Permit, NodeError> {
-        let mut expect = Expectation::transfer(terms, role, judged.input, judged.packs.clone())?;
+        let expect = Expectation::transfer(terms, role, judged.input, judged.packs.clone())?;
+        let mut expect = judged.overlays.iter().cloned().fold(expect, Expectation::with_overlay);
         if let Some(peer) = peer {
             expect = expect.with_peer(peer);
         }
@@ -301,7 +307,8 @@ impl Node {
     pub(super) fn explain(&self, row: &EvaluationRow) -> Option<Value> {
         let record = EvaluationRecord::parse(&row.record).ok()?;
         let result: ResultDoc = serde_json::from_value(record.result.clone()).ok()?;
-        let explained = crate::remedies::explained(&self.law(), &result);
+        let engine = self.overlays.beside(&self.law()).ok()?;
+        let explained = crate::remedies::explained(&engine, &result);
         Some(object!({
             "record": row.digest, "phase": row.phase, "side": row.side.as_str(), "result": record.result,
             "explained": explained,

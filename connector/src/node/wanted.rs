@@ -102,7 +102,7 @@ impl Node {
 
     /// Notes what was missing, with the rules that need it.
     fn note(&self, judged: &Judged, countries: &[&str], missing: &mut BTreeMap<String, Wanted>) {
-        let engine = self.engine_for(countries);
+        let Ok(engine) = self.asked_for(countries, &[]) else { return };
         for found in judged.result.undetermined.iter().filter(|found| found.id == MISSING) {
             let pointer = found.detail.as_str();
             let fact = pointer.trim_start_matches('/').replace('/', ".");

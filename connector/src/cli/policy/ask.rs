@@ -36,24 +36,31 @@ pub(super) struct Answer {
 }
 
 /// A document of facts and the point at which it is asked about.
-struct Question {
-    facts: Value,
-    phase: String,
-    side: Side,
-    at: u64,
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) facts: Value,
+    pub(super) phase: String,
+    pub(super) side: Side,
+    pub(super) at: u64,
 }
 
 pub(super) fn eval(args: &Eval) -> Result<Answer, Failure> {
     let question = question(&args.when)?;
-    let engine = engine_for(&question.facts)?;
-    let Parts { shared, private, host, left_out } =
-        split(engine.packs(), &question.facts, question.side).map_err(|e| malformed(&e))?;
-    let input = assemble(engine.packs(), &shared, &private, &host).map_err(|e| malformed(&e))?;
-    let digest = document_digest(&shared);
+    let engine = engine_for(&packs()?, &question.facts);
+    let (input, Parts { shared, left_out, .. }) = input(&engine, &question)?;
     let more = json!({
-        "shared_digest": digest, "left_out": left_out, "assume_unverified": args.when.assume_unverified,
+        "shared_digest": document_digest(&shared), "left_out": left_out,
+        "assume_unverified": args.when.assume_unverified,
     });
-    answer(&engine, engine.evaluate(&input), &question, more)
+    let result = decided(engine.evaluate(&input))?;
+    Ok(answer(&engine, result, &question, Some(&input), more))
+}
+
+/// What the packs are asked about, as this side would be, and the parts that it was put together from.
+pub(super) fn input(engine: &Engine, question: &Question) -> Result<(Value, Parts), Failure> {
+    let parts = split(engine.packs(), &question.facts, question.side).map_err(|e| malformed(&e))?;
+    let input = assemble(engine.packs(), &parts.shared, &parts.private, &parts.host);
+    Ok((input.map_err(|e| malformed(&e))?, parts))
 }
 
 pub(super) fn odrl(args: &Odrl) -> Result<Answer, Failure> {
@@ -73,34 +80,52 @@ pub(super) fn odrl(args: &Odrl) -> Result<Answer, Failure> {
         "hypothetical": offer.hypothetical, "assume_unverified": args.when.assume_unverified, "warnings": warnings,
         "policy": offer.document, "policy_digest": document_digest(&offer.document),
     });
-    answer(interpreter.engine(), outcome, &question, more)
+    Ok(answer(interpreter.engine(), decided(outcome)?, &question, None, more))
 }
 
-fn answer(engine: &Engine, outcome: Evaluation, question: &Question, more: Value) -> Result<Answer, Failure> {
-    let result = match outcome {
-        Evaluation::Decided(result) => result,
+pub(super) fn decided(outcome: Evaluation) -> Result<ResultDoc, Failure> {
+    match outcome {
+        Evaluation::Decided(result) => Ok(result),
         Evaluation::Broken { code, reason } => {
-            let code = Code::parse(code.as_str()).unwrap_or(Code::PolicyBroken);
-            return Err(Failure::new(code, reason));
+            Err(Failure::new(Code::parse(code.as_str()).unwrap_or(Code::PolicyBroken), reason))
         }
-    };
+    }
+}
+
+pub(super) fn decision(result: &ResultDoc) -> Decision {
     let holds = result.allows() || result.visible == Some(true);
-    let decision = match (holds, result.deny.is_empty()) {
+    match (holds, result.deny.is_empty()) {
         (true, _) => Decision::Allow,
         (false, true) => Decision::Undetermined,
         (false, false) => Decision::Deny,
-    };
-    let side = match question.side {
+    }
+}
+
+pub(super) const fn side_word(side: Side) -> &'static str {
+    match side {
         Side::Exporter => "exporter",
         Side::Importer => "importer",
-    };
-    let explained = remedies::explained(engine, &result);
-    let (phase, at) = (question.phase.clone(), question.at);
-    Ok(Answer { decision, phase, side: side.to_owned(), at, result, explained, more })
+    }
+}
+
+/// Remedies are checked over `input`, where there is one.
+fn answer(
+    engine: &Engine,
+    result: ResultDoc,
+    question: &Question,
+    input: Option<&Value>,
+    more: Value,
+) -> Answer {
+    let mut explained = remedies::explained(engine, &result);
+    if let Some(input) = input {
+        remedies::check(engine, input, &result, &mut explained);
+    }
+    let (phase, at, side) = (question.phase.clone(), question.at, side_word(question.side).to_owned());
+    Answer { decision: decision(&result), phase, side, at, result, explained, more }
 }
 
 /// Reads the facts and settles phase, side and time: the command line goes before the document, and nothing is guessed.
-fn question(when: &When) -> Result<Question, Failure> {
+pub(super) fn question(when: &When) -> Result<Question, Failure> {
     let mut facts = read(&when.facts)?;
     if facts.get("assume_unverified").is_some() {
         let why =
@@ -126,13 +151,13 @@ fn question(when: &When) -> Result<Question, Failure> {
     let at = at.filter(|at| *at <= naru_policy::limits::INTEGER).ok_or_else(|| wrong("now", "--at"))?;
     facts["assume_unverified"] = json!(when.assume_unverified);
     facts["phase"] = json!(phase);
-    facts["side"] = json!(if side == Side::Exporter { "exporter" } else { "importer" });
+    facts["side"] = json!(side_word(side));
     facts["now"] = json!(at);
     Ok(Question { facts, phase, side, at })
 }
 
 /// One JSON object from a file, within the limits of a policy input.
-fn read(path: &Path) -> Result<Value, Failure> {
+pub(super) fn read(path: &Path) -> Result<Value, Failure> {
     let unusable = |e: std::io::Error| Failure::new(Code::FileUnusable, format!("{}: {e}", path.display()));
     let malformed = |why: String| Failure::new(Code::PolicyInput, format!("{}: {why}", path.display()));
     let limit = naru_policy::limits::INPUT_BYTES;
@@ -150,30 +175,30 @@ fn malformed(error: &impl std::fmt::Display) -> Failure {
     Failure::new(Code::PolicyInput, error.to_string())
 }
 
+/// All packs.
+pub(super) fn packs() -> Result<Engine, Failure> {
+    load_packs().map_err(|e| Failure::new(Code::PolicyBroken, e.to_string()))
+}
+
 /// The packs of the parties' countries; all of them where a country is not known, so that none is left out by not saying it.
-fn engine_for(facts: &Value) -> Result<Engine, Failure> {
-    let engine = load_packs().map_err(|e| Failure::new(Code::PolicyBroken, e.to_string()))?;
+pub(super) fn engine_for(packs: &Engine, facts: &Value) -> Engine {
     let country = |party: &str| {
         let said = facts.pointer(&format!("/{party}/country")).and_then(Value::as_str);
         said.filter(|code| crate::node::country::is_assigned(code))
     };
-    Ok(match (country("provider"), country("consumer")) {
-        (Some(provider), Some(consumer)) => engine.for_countries(&[provider, consumer]),
-        (None, _) | (_, None) => engine,
-    })
+    match (country("provider"), country("consumer")) {
+        (Some(provider), Some(consumer)) => packs.for_countries(&[provider, consumer]),
+        (None, _) | (_, None) => packs.clone(),
+    }
 }
 
 /// Every rule of every pack, with whether it is live on a day.
 pub(super) fn rules(args: &Rules) -> Result<Value, Failure> {
     let at = match &args.date {
-        Some(text) => date(text).ok_or_else(|| {
-            let why =
-                format!("--date {text}: neither a day as 2026-12-01, a time with its zone, nor seconds");
-            Failure::new(Code::ArgumentInvalid, why)
-        })?,
+        Some(text) => day("--date", text)?,
         None => SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
     };
-    let engine = load_packs().map_err(|e| Failure::new(Code::PolicyBroken, e.to_string()))?;
+    let engine = packs()?;
     let mut listed: Vec<Value> = Vec::new();
     for pack in engine.packs() {
         listed.extend(pack.rules.iter().map(|(id, rule)| {
@@ -197,6 +222,14 @@ fn evaluator(of: naru_policy::Evaluator) -> &'static str {
         naru_policy::Evaluator::Importer => "importer",
         naru_policy::Evaluator::Both => "both",
     }
+}
+
+/// A day or time of the command line, in seconds.
+pub(super) fn day(flag: &str, text: &str) -> Result<u64, Failure> {
+    date(text).ok_or_else(|| {
+        let why = format!("{flag} {text}: neither a day as 2026-12-01, a time with its zone, nor seconds");
+        Failure::new(Code::ArgumentInvalid, why)
+    })
 }
 
 fn date(text: &str) -> Option<u64> {

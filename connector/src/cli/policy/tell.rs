@@ -33,7 +33,7 @@ pub(super) fn object(answer: &Answer) -> Value {
 }
 
 /// One word that does not change with the language.
-const fn word(decision: Decision, catalog: bool) -> &'static str {
+pub(super) const fn word(decision: Decision, catalog: bool) -> &'static str {
     match (decision, catalog) {
         (Decision::Allow, false) => "allow",
         (Decision::Allow, true) => "visible",
@@ -111,7 +111,15 @@ fn section(out: &mut String, title: &str, rules: &[Value], lang: Lang) {
         let text = |name: &str| rule[name].as_str().unwrap_or_default().to_owned();
         let _ = writeln!(out, "  {} ({})", text("id"), text("detail"));
         let _ = writeln!(out, "    {}: {}", of("law"), of("reason"));
-        let _ = writeln!(out, "    {}: {}", lang.pick("remedy", "조치"), of("remedy"));
+        let remedy = match rule["checked"].as_bool() {
+            // Said of the rule in general; here the rules themselves say that it is not enough.
+            Some(false) => lang.pick("not enough here", "여기서는 부족한 조치"),
+            Some(true) | None => lang.pick("remedy", "조치"),
+        };
+        let _ = writeln!(out, "    {remedy}: {}", of("remedy"));
+        if rule["checked"].is_boolean() {
+            let _ = writeln!(out, "    {}", of("checked"));
+        }
     }
 }
 
@@ -163,6 +171,12 @@ fn owed(duty: &Obligation, lang: Lang) -> String {
         Lang::Ko => format!(", {} 뒤 {seconds}초 안에", duty.after),
     });
     format!("{} {} ({party}{within})", duty.id, duty.duty)
+}
+
+/// Text with blanks up to a width on the terminal, where Korean letters are two wide.
+pub(super) fn pad(text: &str, width: usize) -> String {
+    let wide: usize = text.chars().map(|c| if c >= '\u{1100}' { 2 } else { 1 }).sum();
+    format!("{text}{}", " ".repeat(width.saturating_sub(wide).max(1)))
 }
 
 /// The rules and which are live.

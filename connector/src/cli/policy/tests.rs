@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{Eval, Odrl, Rules, When, ask, exit, is_bad_input, tell};
+use super::{Eval, Odrl, Rules, WhatIf, When, ask, exit, is_bad_input, tell, what_if};
 use crate::control::Failure;
 use naru_protocol::error::Lang;
 
@@ -31,12 +31,17 @@ impl Drop for Files {
     }
 }
 
-/// One whole document: the three parts of an ordinary deal in one, with members that no rule reads.
-fn ordinary(phase: &str, side: &str) -> Value {
+/// An ordinary deal as the vectors have it: three parts and the result.
+pub(super) fn ordinary_case(phase: &str, side: &str) -> Value {
     let text = include_str!("../../../../spec/vectors/policy/ordinary.json");
     let file: Value = serde_json::from_str(text).unwrap();
     let name = format!("{phase}, {side}");
-    let case = file["cases"].as_array().unwrap().iter().find(|case| case["name"] == name.as_str()).unwrap();
+    file["cases"].as_array().unwrap().iter().find(|case| case["name"] == name.as_str()).unwrap().clone()
+}
+
+/// One whole document: the three parts of an ordinary deal in one, with members that no rule reads.
+pub(super) fn ordinary(phase: &str, side: &str) -> Value {
+    let case = ordinary_case(phase, side);
     let mut whole = json!({"note": "read by no rule"});
     for part in ["shared", "private", "host"] {
         merge(&mut whole, &case[part]);
@@ -235,4 +240,128 @@ fn rules_are_listed_with_whether_they_are_live() {
     for wrong in ["tomorrow", "2026-13-01", "-1", "2026-11-27T09:00:00"] {
         assert!(is_bad_input(&listed(Some(wrong)).unwrap_err()), "{wrong}");
     }
+}
+
+fn list(items: &[&str]) -> Vec<String> {
+    items.iter().map(|item| (*item).to_owned()).collect()
+}
+
+/// ODR-5.8: each cell says what `eval` says of the document so changed.
+#[test]
+fn a_matrix_says_of_each_cell_what_eval_says() {
+    let files = Files::new("matrix");
+    let whole = ordinary("transfer", "exporter");
+    let facts = files.write("facts.json", &whole.to_string());
+    let ask = WhatIf {
+        when: when(&facts, None, None, None),
+        countries: list(&["SG", "DE"]),
+        dates: list(&["2026-11-24", "2030-01-01"]),
+        purposes: list(&["quality_analysis", "marketing"]),
+    };
+    let matrix = what_if::ask(&ask).unwrap();
+    let said = what_if::object(&matrix);
+    let cells = said["cells"].as_array().unwrap();
+    assert_eq!((said["v"].clone(), cells.len()), (json!(1), 8));
+    let cell = |country: &str, date: &str, purpose: &str| {
+        let found =
+            cells.iter().find(|c| c["country"] == country && c["date"] == date && c["purpose"] == purpose);
+        found.unwrap().clone()
+    };
+    let ids =
+        |cell: &Value| cell["deny"].as_array().unwrap().iter().map(|d| d["id"].clone()).collect::<Vec<_>>();
+    assert_eq!(cell("SG", "2026-11-24", "quality_analysis")["decision"], "allow");
+    let marketing = cell("SG", "2026-11-24", "marketing");
+    assert_eq!(
+        (marketing["decision"].clone(), ids(&marketing)),
+        (json!("deny"), vec![json!("POST-PUR-001")])
+    );
+    assert!(ids(&cell("DE", "2026-11-24", "quality_analysis")).contains(&json!("POST-GEO-001")));
+    // Identities are as fresh then as now, and the agreement has ended.
+    let late = ids(&cell("SG", "2030-01-01", "quality_analysis"));
+    assert!(late.contains(&json!("CORE-004")) && !late.contains(&json!("CORE-000")), "{late:?}");
+    // The same by hand.
+    let mut by_hand = whole.clone();
+    by_hand["consumer"]["country"] = json!("DE");
+    by_hand["destination"] = json!({"storage_countries": ["DE"], "processing_countries": ["DE"]});
+    let at = cell("DE", "2026-11-24", "quality_analysis")["at"].as_u64().unwrap();
+    let moved = at.abs_diff(whole["now"].as_u64().unwrap());
+    for pointer in
+        ["/consumer/identity/expires_at", "/provider/identity/expires_at", "/consumer/sanctions/screened_at"]
+    {
+        let time = by_hand.pointer_mut(pointer).unwrap();
+        *time = json!(time.as_u64().unwrap() - moved);
+    }
+    let by_hand = files.write("by-hand.json", &by_hand.to_string());
+    let eval = tell::object(&eval(&by_hand, None, None, Some(at)).unwrap());
+    assert_eq!(eval["deny"], cell("DE", "2026-11-24", "quality_analysis")["deny"]);
+    let (en, ko) = (what_if::text(&matrix, Lang::En), what_if::text(&matrix, Lang::Ko));
+    assert!(en.contains("purpose: marketing") && en.contains("POST-PUR-001 "), "{en}");
+    assert!(ko.contains("목적: marketing") && ko.contains("허용") && ko.contains("거부"), "{ko}");
+}
+
+/// ODR-5.9: bounded, and strict about what is asked.
+#[test]
+fn a_matrix_is_bounded() {
+    let files = Files::new("bounded");
+    let facts = files.write("facts.json", &ordinary("transfer", "exporter").to_string());
+    let ask = |countries: &[&str], dates: &[&str], purposes: usize| {
+        what_if::ask(&WhatIf {
+            when: when(&facts, None, None, None),
+            countries: list(countries),
+            dates: list(dates),
+            purposes: (0..purposes).map(|n| n.to_string()).collect(),
+        })
+    };
+    for (countries, dates, purposes) in [
+        (vec!["ZZ"], vec![], 0),
+        (vec!["sg"], vec![], 0),
+        (vec![], vec!["tomorrow"], 0),
+        (vec!["SG"], vec![], 1001),
+    ] {
+        let failure = ask(&countries, &dates, purposes).unwrap_err();
+        assert!(is_bad_input(&failure) && failure.code == "argument_invalid", "{failure:?}");
+    }
+    // Nothing changed is the document itself, a cell of its own.
+    let as_is = what_if::object(&ask(&[], &[], 0).unwrap());
+    assert_eq!(
+        (as_is["cells"].as_array().unwrap().len(), as_is["cells"][0]["decision"].clone()),
+        (1, json!("allow"))
+    );
+}
+
+/// POL-9.3: a remedy is tried before it is shown, and one that is not enough is not shown as one.
+#[test]
+fn remedies_are_checked_before_they_are_shown() {
+    let files = Files::new("checked");
+    let told = |whole: &Value| {
+        let answer = eval(&files.write("facts.json", &whole.to_string()), None, None, None).unwrap();
+        let said = tell::object(&answer);
+        (said["explained"].clone(), tell::text(&answer, Lang::En), tell::text(&answer, Lang::Ko))
+    };
+    let of = |explained: &Value, id: &str| {
+        explained.as_array().unwrap().iter().find(|e| e["id"] == id).unwrap().clone()
+    };
+    let mut whole = ordinary("transfer", "exporter");
+    whole["transfer"]["purpose"] = json!("marketing");
+    let (explained, en, ko) = told(&whole);
+    let purpose = of(&explained, "POST-PUR-001");
+    assert_eq!(
+        (&purpose["checked"], &purpose["allows"], &purpose["then"]),
+        (&json!(true), &json!(true), &json!([]))
+    );
+    assert!(en.contains("checked: with it, this is allowed") && ko.contains("허용됩니다"), "{en}{ko}");
+    // Two rules at once: neither remedy alone is enough for the deal, each is for its rule.
+    whole["contract"]["allowed_countries"] = json!(["KR"]);
+    let (explained, en, _) = told(&whole);
+    let purpose = of(&explained, "POST-PUR-001");
+    assert_eq!((&purpose["checked"], &purpose["allows"]), (&json!(true), &json!(false)));
+    assert!(en.contains("the others listed here do"), "{en}");
+    // A template that cannot help: the contract's first purpose is no purpose.
+    let mut broken = ordinary("transfer", "exporter");
+    broken["transfer"]["purpose"] = json!("marketing");
+    broken["contract"]["purposes"] = json!([7, "quality_analysis"]);
+    let (explained, en, ko) = told(&broken);
+    let purpose = of(&explained, "POST-PUR-001");
+    assert_eq!(purpose["checked"], json!(false), "{purpose}");
+    assert!(en.contains("not enough here: ") && ko.contains("여기서는 부족한 조치: "), "{en}");
 }

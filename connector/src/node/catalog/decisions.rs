@@ -152,7 +152,7 @@ impl Node {
     async fn asker(&self, buyer: Party) -> Result<Asker, NodeError> {
         let (at, seller) = (now(), self.me.party());
         let countries = [seller.country.as_str(), buyer.country.as_str()];
-        let engine = self.engine_for(&countries);
+        let engine = self.asked_for(&countries, &[])?;
         let question = Question {
             phase: Phase::Catalog,
             role: Role::Provider,

@@ -106,7 +106,7 @@ impl PlainTurn {
             phase: if occurrence.is_some() { Phase::Transfer } else { Phase::Negotiation },
             role: self.machine.role(),
             input: judged.input,
-            packs: judged.packs.clone(),
+            packs: judged.packs.iter().chain(&judged.overlays).cloned().collect(),
         };
         UnsignedPermit::check(&judged.record, &expect).map_err(|error| match &error {
             PermitError::Denied | PermitError::Undetermined => {

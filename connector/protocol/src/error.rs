@@ -5,6 +5,7 @@
 //! renamed or used for something else.
 
 mod codes;
+mod table;
 
 use core::fmt;
 

@@ -1,35 +1,6 @@
 //! The table of codes. Each row: variant, stable text, HTTP status, side; then title and hint in English and in Korean.
 
-use super::{Row, Side};
-
-macro_rules! codes {
-    ($($variant:ident $text:literal $status:literal $side:ident
-        $en_title:literal $en_hint:literal
-        $ko_title:literal $ko_hint:literal;)*) => {
-        /// A stable code: what programs match on.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Code {
-            $(#[doc = concat!($en_title, " (`", $text, "`).")] $variant,)*
-        }
-
-        impl Code {
-            /// All codes, in the order of the specification.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            pub(super) const fn row(self) -> &'static Row {
-                match self {
-                    $(Self::$variant => &Row {
-                        text: $text,
-                        status: $status,
-                        side: Side::$side,
-                        en: [$en_title, $en_hint],
-                        ko: [$ko_title, $ko_hint],
-                    },)*
-                }
-            }
-        }
-    };
-}
+use super::{Row, Side, table::codes};
 
 codes! {
     // Documents and requests.

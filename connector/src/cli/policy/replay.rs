@@ -165,8 +165,7 @@ fn with_folder(own: &Engine, folder: &Path) -> Result<Engine, Failure> {
     // `odrl` is no pack of law and lies beside them in `policy/bundles`.
     files.retain(|path| path.file_name().is_none_or(|name| name != "odrl.tar.gz"));
     let bundles = files.iter().map(|path| load(path)).collect::<Result<Vec<_>, _>>()?;
-    own.with(bundles)
-        .map_err(|e| Failure::new(Code::ArgumentInvalid, format!("{}: {e}", folder.display())))
+    own.with(bundles).map_err(|e| Failure::new(Code::ArgumentInvalid, format!("{}: {e}", folder.display())))
 }
 
 /// A bundle from a file, past the gate.

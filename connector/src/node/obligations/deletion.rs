@@ -35,8 +35,10 @@ const NAMED: usize = 20;
 const TOLD: &str = "The provider is told how many files and bytes were deleted and how many are unknown, and no names. Copies, and \
                     files that were changed or moved, are not touched: nobody but you knows of them.";
 
-fn blocked(error: impl std::fmt::Display) -> NodeError {
-    NodeError::refused(Code::FileUnusable, error.to_string())
+/// A full disk is tried again; what else is in the way is for a person.
+fn blocked(error: std::io::Error) -> NodeError {
+    let full = crate::data::part::is_disk_full(&error);
+    NodeError::refused(if full { Code::DiskFull } else { Code::FileUnusable }, error.to_string())
 }
 
 impl Node {

@@ -19,7 +19,10 @@ use naru_protocol::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::data::part::{PART_FOLDER, discard, local_path};
+use crate::{
+    config,
+    data::part::{PART_FOLDER, discard, local_path},
+};
 
 /// One file as it was delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,7 +90,15 @@ pub(super) fn keep(
 fn write(folder: &Path, transfer: Id, record: &Record) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     let text = serde_json::to_vec(record).map_err(io::Error::other)?;
-    crate::config::write_file(&place(folder, transfer), &text).map_err(io::Error::other)
+    config::write_file(&place(folder, transfer), &text).map_err(|error| {
+        // Its kind is what tells a full disk from others.
+        let kind = if let config::ConfigError::Io { source, .. } = &error {
+            source.kind()
+        } else {
+            io::ErrorKind::Other
+        };
+        io::Error::new(kind, error.to_string())
+    })
 }
 
 /// Looks which files are as delivered, and removes those if it is `really` meant. None where nothing is known of the transfer.

@@ -228,8 +228,9 @@ impl Report {
             );
             let _ = writeln!(out, "{any}");
         }
-        self.write_attested(&mut out, lang);
-        self.write_open(&mut out, lang);
+        let open = |verdict| matches!(verdict, Verdict::NotDisclosed | Verdict::Unsupported);
+        self.write_some(&mut out, lang, ("attested", "진술됨"), |verdict| verdict == Verdict::Attested);
+        self.write_some(&mut out, lang, ("open", "미결"), open);
         self.write_failures(&mut out, lang);
         out
     }
@@ -275,32 +276,23 @@ impl Report {
         }
     }
 
-    fn write_attested(&self, out: &mut String, lang: Lang) {
-        let attested = |claim: &&Claim| claim.verdict == Verdict::Attested;
-        let word = lang.pick("attested", "진술됨");
-        for claim in self.claims.iter().filter(attested).take(20) {
-            let _ = writeln!(out, "{word}: {}", line(claim, lang));
+    /// Claims that are told one by one, the first of them, under a word in both languages.
+    fn write_some(
+        &self,
+        out: &mut String,
+        lang: Lang,
+        (en, ko): (&str, &str),
+        told: impl Fn(Verdict) -> bool,
+    ) {
+        let told = |claim: &&Claim| told(claim.verdict);
+        for claim in self.claims.iter().filter(told).take(20) {
+            let _ = writeln!(out, "{}: {}", lang.pick(en, ko), line(claim, lang));
         }
-        let more = self.claims.iter().filter(attested).count().saturating_sub(20);
+        let more = self.claims.iter().filter(told).count().saturating_sub(20);
         if more > 0 {
             let _ = match lang {
-                Lang::En => writeln!(out, "attested: {more} more, see --json"),
-                Lang::Ko => writeln!(out, "진술됨: {more}건 더 있음, --json 참조"),
-            };
-        }
-    }
-
-    fn write_open(&self, out: &mut String, lang: Lang) {
-        let open = |claim: &&Claim| matches!(claim.verdict, Verdict::NotDisclosed | Verdict::Unsupported);
-        let word = lang.pick("open", "미결");
-        for claim in self.claims.iter().filter(open).take(20) {
-            let _ = writeln!(out, "{word}: {}", line(claim, lang));
-        }
-        let more = self.claims.iter().filter(open).count().saturating_sub(20);
-        if more > 0 {
-            let _ = match lang {
-                Lang::En => writeln!(out, "open: {more} more, see --json"),
-                Lang::Ko => writeln!(out, "미결: {more}건 더 있음, --json 참조"),
+                Lang::En => writeln!(out, "{en}: {more} more, see --json"),
+                Lang::Ko => writeln!(out, "{ko}: {more}건 더 있음, --json 참조"),
             };
         }
     }

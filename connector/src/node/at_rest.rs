@@ -69,32 +69,20 @@ impl AtRest {
                 json(&node.exchange(ExchangeName { id: id.to_owned() }).await?)
             }
             "agreements" => json(&node.agreements().await?),
-            "obligations" => {
-                let ask = request.cloned().unwrap_or_else(|| json!({}));
-                let ask = serde_json::from_value(ask);
-                json(
-                    &node
-                        .obligations(
-                            ask.map_err(|e| NodeError::refused(Code::ArgumentInvalid, e.to_string()))?,
-                        )
-                        .await?,
-                )
-            }
+            "obligations" => json(&node.obligations(asked(request)?).await?),
             "packs" => json(&node.packs().await?),
             "data" => json(&node.data().await?),
             "queue" => json(&node.queue().await?),
-            "log" => {
-                let ask = request.cloned().unwrap_or_else(|| json!({}));
-                let ask = serde_json::from_value(ask);
-                json(
-                    &node
-                        .log(ask.map_err(|e| NodeError::refused(Code::ArgumentInvalid, e.to_string()))?)
-                        .await?,
-                )
-            }
+            "log" => json(&node.log(asked(request)?).await?),
             _ => return Ok(None),
         }))
     }
+}
+
+/// What a verb is asked; nothing, where nothing was said.
+fn asked<T: serde::de::DeserializeOwned>(request: Option<&Value>) -> Result<T, NodeError> {
+    let request = request.cloned().unwrap_or_else(|| json!({}));
+    serde_json::from_value(request).map_err(|e| NodeError::refused(Code::ArgumentInvalid, e.to_string()))
 }
 
 fn json<T: Serialize>(value: &T) -> Value {

@@ -244,19 +244,18 @@ impl Node {
         result.visible == Some(true) && decided
     }
 
-    /// What policy says at the first of the four points.
+    /// What our own policy says about a dataset of a peer, at the first of the four points.
     pub(super) async fn visible(
         &self,
-        role: Role,
         dataset: &str,
         facts: &Value,
         (seller, buyer): (&Party, &Party),
-    ) -> Result<(bool, Value), NodeError> {
+    ) -> Value {
         let countries = [seller.country.as_str(), buyer.country.as_str()];
         let shared = facts::known(facts, seller, buyer);
         let question = Question {
             phase: Phase::Catalog,
-            role,
+            role: Role::Consumer,
             shared: &shared,
             consumer: &buyer.did,
             countries: &countries,
@@ -267,14 +266,12 @@ impl Node {
             Ok(judged) => judged,
             Err(error) => {
                 tracing::error!(%dataset, %error, "not shown: it cannot be judged");
-                return Ok((false, object!({"visible": false})));
+                return object!({"visible": false});
             }
         };
-        let visible = judged.result.visible == Some(true);
-        let shown = judged.broken.is_none()
-            && if role == Role::Provider { self.shows(&judged.result) } else { visible };
+        let visible = judged.broken.is_none() && judged.result.visible == Some(true);
         let view = self.explain(&judged.row).unwrap_or_default();
-        Ok((shown, object!({"visible": shown, "result": view["result"], "explained": view["explained"]})))
+        object!({"visible": visible, "result": view["result"], "explained": view["explained"]})
     }
 
     /// Reads a peer's catalog, verifies every listing, judges it by our own policy, and remembers the listings.
@@ -288,7 +285,7 @@ impl Node {
         for (id, listed) in self.read_catalog(&peer).await? {
             let listing = &listed.listing;
             let parties = (&seller, &buyer);
-            let decision = self.visible(Role::Consumer, &listing.dataset, &listing.facts, parties).await?.1;
+            let decision = self.visible(&listing.dataset, &listing.facts, parties).await;
             let (terms, not_understood) = match facts::offered(&listing.policy) {
                 Ok(terms) => (Some(terms), None),
                 Err(why) => (None, Some(why)),

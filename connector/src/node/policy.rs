@@ -160,9 +160,10 @@ impl Node {
     pub(super) async fn own_parts(
         &self,
         question: &Question<'_>,
-        facts: &PrivateFacts,
         at: u64,
     ) -> Result<(Value, Value), NodeError> {
+        let facts =
+            PrivateFacts::read(&self.folder.facts()).map_err(|e| NodeError::refused(Code::PolicyInput, e))?;
         let exporter = question.role == Role::Provider;
         let found = if exporter { self.screen(question.consumer, at).await? } else { None };
         let host = Host {
@@ -191,9 +192,7 @@ impl Node {
     ) -> Result<Judged, NodeError> {
         let at = now();
         let side = Side::of(question.role);
-        let facts =
-            PrivateFacts::read(&self.folder.facts()).map_err(|e| NodeError::refused(Code::PolicyInput, e))?;
-        let (private, mut host) = self.own_parts(question, &facts, at).await?;
+        let (private, mut host) = self.own_parts(question, at).await?;
         if let Some(performed) = running.performed {
             host["transfer"] = performed;
         }
@@ -208,15 +207,26 @@ impl Node {
         let outcome = tokio::task::spawn_blocking(move || asked.evaluate(&input)).await;
         drop(turn);
         let outcome = outcome.map_err(|e| NodeError::refused(Code::PolicyBroken, e.to_string()))?;
+        let (result, broken) = self.decided(&engine, question.phase, outcome);
+        self.record(question, side, (private, host), packs, result, broken, at)
+    }
+
+    /// The result of an evaluation, counted. One that broke is told to the operator and gives a result that does not allow.
+    pub(super) fn decided(
+        &self,
+        engine: &Engine,
+        phase: Phase,
+        outcome: Evaluation,
+    ) -> (ResultDoc, Option<Code>) {
         let (result, broken) = match outcome {
             Evaluation::Decided(result) => (result, None),
             Evaluation::Broken { code, reason } => {
                 tracing::error!(code = code.as_str(), %reason, "policy is broken: this blocks");
-                (nothing(&engine, question.phase), Some(Code::PolicyBroken))
+                (nothing(engine, phase), Some(Code::PolicyBroken))
             }
         };
-        self.counters.decided(phase_word(question.phase), &result, broken.is_some());
-        self.record(question, side, (private, host), packs, result, broken, at)
+        self.counters.decided(phase_word(phase), &result, broken.is_some());
+        (result, broken)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one record")]
@@ -317,7 +327,7 @@ impl Node {
 }
 
 /// The result of an engine that gave none: it allows nothing and names its packs.
-pub(super) fn nothing(engine: &Engine, phase: Phase) -> ResultDoc {
+fn nothing(engine: &Engine, phase: Phase) -> ResultDoc {
     let catalog = phase == Phase::Catalog;
     ResultDoc {
         allow: (!catalog).then_some(false),

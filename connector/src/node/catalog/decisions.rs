@@ -11,14 +11,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use naru_policy::{Engine, Evaluation, assemble};
+use naru_policy::{Engine, assemble};
 use naru_protocol::{encoding::Digest, error::Code, identity::Role, json, terms::Phase};
 use serde_json::{Value, json as object};
 
 use super::{DECISIONS, shelf::Offered};
 use crate::node::{
     Node, NodeError,
-    facts::{self, Party, PrivateFacts},
+    facts::{self, Party},
     now,
     policy::{Question, packs_of},
 };
@@ -95,19 +95,10 @@ impl Asker {
                 return None;
             }
         };
-        match self.engine.evaluate(&input) {
-            Evaluation::Decided(result) => {
-                node.counters.decided("catalog", &result, false);
-                Some(node.shows(&result))
-            }
-            Evaluation::Broken { code, reason } => {
-                let code = code.as_str();
-                tracing::error!(dataset = %offered.id, code, %reason, "policy is broken: this blocks");
-                let nothing = crate::node::policy::nothing(&self.engine, Phase::Catalog);
-                node.counters.decided("catalog", &nothing, true);
-                None
-            }
-        }
+        let span = tracing::error_span!("catalog", dataset = %offered.id);
+        let outcome = self.engine.evaluate(&input);
+        let (result, broken) = span.in_scope(|| node.decided(&self.engine, Phase::Catalog, outcome));
+        broken.is_none().then(|| node.shows(&result))
     }
 }
 
@@ -162,9 +153,7 @@ impl Node {
             transfer: None,
             exchange: None,
         };
-        let operator =
-            PrivateFacts::read(&self.folder.facts()).map_err(|e| NodeError::refused(Code::PolicyInput, e))?;
-        let (private, host) = self.own_parts(&question, &operator, at).await?;
+        let (private, host) = self.own_parts(&question, at).await?;
         let packs: Vec<Digest> = packs_of(&engine)?.into_iter().map(|pack| pack.digest).collect();
         let parties = facts::known(&Value::Null, &seller, &buyer);
         let rests = object!([packs, parties, timeless(&private), timeless(&host), begun(&engine, at)]);

@@ -7,6 +7,7 @@ use serde_json::json as object;
 use super::{deal::PlainDeal, offer, peers::PlainPeer};
 use crate::node::{
     Node, NodeError,
+    approval::facts_fit,
     explain::Case,
     facts, now,
     verbs::{Approval, Explain},
@@ -18,9 +19,7 @@ impl Node {
         peer: &PlainPeer,
         ask: &Explain,
     ) -> Result<Case, NodeError> {
-        if ask.facts.as_ref().is_some_and(|facts| !facts.is_object()) {
-            return Err(NodeError::refused(Code::ArgumentInvalid, "the facts are no JSON object"));
-        }
+        facts_fit(ask.facts.as_ref())?;
         let own = self.store.dataset(&ask.dataset, None).await?;
         let mut obstacles = Vec::new();
         let mut deal = PlainDeal {

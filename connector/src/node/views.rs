@@ -162,10 +162,8 @@ impl Node {
 
     pub(super) async fn newest_decision(&self, id: Id) -> Result<Option<Value>, NodeError> {
         let rows = self.store.evaluations(id, MAX_ROWS).await?;
-        // Of the same second, the later phase.
         // What the monitor finds of an agreement is told as its standing.
-        let asked = rows.iter().filter(|row| row.phase != "monitor");
-        let newest = asked.max_by_key(|row| (row.created, row.phase == "transfer"));
+        let newest = rows.iter().rfind(|row| row.phase != "monitor");
         Ok(newest.and_then(|row| self.explain(row)))
     }
 

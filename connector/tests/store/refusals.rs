@@ -7,16 +7,8 @@ use naru::store::{
     Batch, FolderLock, SqliteOptions, SqliteStore, Store, StoreError, TicketChange, TicketRow, TicketState,
 };
 use naru_protocol::encoding::Digest;
-use sqlx::{Connection as _, SqliteConnection, query, sqlite::SqliteConnectOptions};
 
-use crate::support::{AT, Folder, assert_extends, checkpoint, genesis, proposal, signer};
-
-async fn tamper(folder: &Folder, sql: &'static str) {
-    let options = SqliteConnectOptions::new().filename(folder.options().database);
-    let mut conn = SqliteConnection::connect_with(&options).await.unwrap();
-    query(sql).execute(&mut conn).await.unwrap();
-    conn.close().await.unwrap();
-}
+use crate::support::{AT, Folder, assert_extends, checkpoint, genesis, proposal, signer, tamper};
 
 #[tokio::test]
 async fn a_second_process_is_told_the_folder() {

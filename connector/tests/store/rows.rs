@@ -11,7 +11,7 @@ use naru_protocol::{
     log::{entry::EntryDraft, entry::EntryType, entry::Side, merkle::Hash},
 };
 
-use crate::support::{AT, Folder, PEER, act_row, draft, exchange_row, id, outbox_row, proposal};
+use crate::support::{AT, Folder, PEER, act_row, draft, exchange_row, id, outbox_row, proposal, tamper};
 
 fn peer(did: &str, alias: &str) -> PeerRow {
     PeerRow {
@@ -302,6 +302,51 @@ async fn what_belongs_to_an_exchange() {
     elsewhere.index = 4;
     let moved = store.commit(Batch { peer_acts: vec![elsewhere], ..Batch::default() }).await;
     assert!(matches!(moved, Err(StoreError::Conflict { .. })), "an act lies in one place");
+}
+
+#[tokio::test]
+async fn evaluations_of_one_second_are_told_in_the_order_that_they_were_made_in() {
+    let folder = Folder::new("second");
+    let exchange = id();
+    let made = |name: &str| EvaluationRow {
+        digest: Digest::of(name.as_bytes()),
+        exchange: Some(exchange),
+        record: name.as_bytes().to_vec(),
+        shared: "{}".to_owned(),
+        private: "{}".to_owned(),
+        phase: "transfer".to_owned(),
+        side: EvaluationSide::Importer,
+        created: AT,
+    };
+    let store = folder.start().await;
+    let mut all: Vec<_> = (0..8).map(|number| made(&format!("record {number}"))).collect();
+    for row in &all {
+        store.commit(Batch { evaluations: vec![row.clone()], ..Batch::default() }).await.unwrap();
+    }
+    assert_eq!(store.evaluations(exchange, 10).await.unwrap(), all);
+    // One that is made again is the newest.
+    let again = all.remove(3);
+    all.push(again.clone());
+    store.commit(Batch { evaluations: vec![again], ..Batch::default() }).await.unwrap();
+    assert_eq!(store.evaluations(exchange, 10).await.unwrap(), all);
+    store.close().await.unwrap();
+
+    // A folder of the first form of the tables is brought to this one.
+    for sql in [
+        "DROP INDEX evaluations_order",
+        "ALTER TABLE evaluations DROP COLUMN seq",
+        "DELETE FROM _sqlx_migrations WHERE version > 1",
+    ] {
+        tamper(&folder, sql).await;
+    }
+    let store = folder.open().await;
+    let mut kept = store.evaluations(exchange, 10).await.unwrap();
+    kept.sort_by_key(|row| row.digest);
+    all.sort_by_key(|row| row.digest);
+    assert_eq!(kept, all);
+    let later = made("later");
+    store.commit(Batch { evaluations: vec![later.clone()], ..Batch::default() }).await.unwrap();
+    assert_eq!(store.evaluations(exchange, 10).await.unwrap().last(), Some(&later));
 }
 
 #[tokio::test]

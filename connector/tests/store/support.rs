@@ -20,6 +20,7 @@ use naru_protocol::{
     signature::SigningKey,
 };
 use serde_json::json;
+use sqlx::{Connection as _, SqliteConnection, query, sqlite::SqliteConnectOptions};
 
 pub(crate) const US: &str = "did:key:us";
 pub(crate) const PEER: &str = "did:key:peer";
@@ -221,4 +222,12 @@ pub(crate) async fn assert_extends(store: &SqliteStore, older: &SignedCheckpoint
     let newest = SignedCheckpoint::open_own(head.note.as_bytes(), &note_key()).unwrap();
     let proof = store.consistency(older.size(), head.size).await.unwrap();
     newest.extends(older, &proof).unwrap();
+}
+
+/// Changes a database behind the store's back.
+pub(crate) async fn tamper(folder: &Folder, sql: &'static str) {
+    let options = SqliteConnectOptions::new().filename(folder.options().database);
+    let mut conn = SqliteConnection::connect_with(&options).await.unwrap();
+    query(sql).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
 }

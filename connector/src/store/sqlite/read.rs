@@ -392,7 +392,7 @@ pub(super) async fn evaluation(pool: &SqlitePool, digest: Digest) -> Found<Evalu
 }
 
 pub(super) async fn evaluations(pool: &SqlitePool, exchange: Id, most: u32) -> List<EvaluationRow> {
-    let sql = "SELECT * FROM evaluations WHERE exchange = ? ORDER BY created, digest LIMIT ?";
+    let sql = "SELECT * FROM evaluations WHERE exchange = ? ORDER BY created, seq, digest LIMIT ?";
     list!(pool, decode::evaluation, sql, exchange.to_string(), limit(most))
 }
 

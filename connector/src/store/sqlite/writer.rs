@@ -65,8 +65,10 @@ pub(crate) struct Writer {
 }
 
 /// Every form that the tables have had, oldest first; never changed once released.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "init", include_str!("../../../migrations/sqlite/0001_init.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "init", include_str!("../../../migrations/sqlite/0001_init.sql")),
+    (2, "evaluation order", include_str!("../../../migrations/sqlite/0002_evaluation_order.sql")),
+];
 
 /// The form that this program reads and writes.
 pub(super) const NEWEST: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;

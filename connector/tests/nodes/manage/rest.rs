@@ -114,7 +114,7 @@ async fn a_store_of_another_version_is_refused_and_a_folder_that_never_ran_is_no
     sql("UPDATE _sqlx_migrations SET version = version + 1000").await;
     let failure = control::look(&firm.dir, "status", None).await.unwrap_err();
     assert_eq!(failure.code, "store_newer", "{failure}");
-    sql("UPDATE _sqlx_migrations SET version = 0").await;
+    sql("DELETE FROM _sqlx_migrations").await;
     let failure = control::look(&firm.dir, "status", None).await.unwrap_err();
     assert_eq!(failure.code, "store_unavailable", "{failure}");
     assert!(failure.message.contains("naru run"), "{failure}");

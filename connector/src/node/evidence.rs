@@ -255,10 +255,10 @@ impl Node {
                 false => out.json(&format!("acts/{}.json", act.digest), &self.act_json(row, act).await?)?,
             }
         }
-        // While acts go on, an evaluation or agreement may belong to one that came after the checkpoint.
-        let belongs = |digest: &Digest| later.is_empty() || until.named.contains(&digest.to_string());
-        for made in
-            self.store.evaluations(row.id, MAX_ROWS).await?.iter().filter(|made| belongs(&made.digest))
+        // While things go on, an evaluation or agreement may belong to an entry that came after the checkpoint; an evaluation
+        // also to one that no act brought, as where the monitor finds that an agreement stands otherwise.
+        let named = |digest: &Digest| until.named.contains(&digest.to_string());
+        for made in self.store.evaluations(row.id, MAX_ROWS).await?.iter().filter(|made| named(&made.digest))
         {
             let parts: Value = serde_json::from_str(&made.private).unwrap_or_default();
             let shared: Value = serde_json::from_str(&made.shared).unwrap_or_default();
@@ -268,7 +268,9 @@ impl Node {
             });
             out.json(&format!("evaluations/{}.json", made.digest), &value)?;
         }
-        if let Some(agreement) = self.store.agreement_of(row.id).await?.filter(|made| belongs(&made.digest)) {
+        if let Some(agreement) =
+            self.store.agreement_of(row.id).await?.filter(|made| later.is_empty() || named(&made.digest))
+        {
             let folder = if is_unsigned(row) { "unsigned" } else { "agreements" };
             out.write(&format!("{folder}/{}.json", agreement.digest), agreement.jws.as_bytes())?;
         }

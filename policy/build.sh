@@ -22,9 +22,10 @@ fi
 
 here=$PWD
 out=$here
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
 if [ "${1:-}" = --check ]; then
-  out=$(mktemp -d)
-  trap 'rm -rf "$out"' EXIT
+  out=$work/out
 elif [ $# -gt 0 ]; then
   echo "usage: build.sh [--check]" >&2
   exit 2
@@ -49,7 +50,9 @@ compile() { # pack, source folders...
     --output "$out/bundles/$pack.tar.gz" "$@"
 }
 
-cd rego
+mkdir "$work/rego"
+draw/draw.sh "$opa" --all "$work/rego"
+cd "$work/rego"
 for pack in $packs $modules; do
   case $pack in
     core | dpa) compile "$pack" lib agreements "$pack" ;;
@@ -58,7 +61,7 @@ for pack in $packs $modules; do
   esac
 done
 
-cd ../tests/broken
+cd "$here/tests/broken"
 for name in *.rego; do
   name=${name%.rego}
   "$opa" build --target wasm --entrypoint naru/broken/result --revision "$revision" \

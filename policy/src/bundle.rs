@@ -15,6 +15,7 @@ use crate::digest::{pack_digest, sha256};
 use crate::limits;
 use crate::pack::{Description, Pack};
 use crate::program::{Program, ProgramError};
+use crate::reads::Reads;
 
 /// Why bytes are no bundle that may be used.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -109,7 +110,7 @@ impl Bundle {
         let members = unpack(bytes)?;
         let manifest: Manifest = parse(MANIFEST, &members.manifest)?;
         let data: Data = parse(DATA, &members.data)?;
-        let Description { name, title, jurisdiction, revision, grace, facts, rules } = data.pack;
+        let Description { name, title, jurisdiction, revision, grace, facts, rules, plan } = data.pack;
         check_name(&name)?;
         if manifest.revision != revision {
             return Err(BundleError::Revision { manifest: manifest.revision, data: revision });
@@ -126,8 +127,21 @@ impl Bundle {
         let (wasm, data, manifest) =
             (sha256(&members.wasm), sha256(&members.data), sha256(&members.manifest));
         let digest = pack_digest(&wasm, &data, &manifest);
-        let pack =
-            Pack { name, title, jurisdiction, revision, grace, wasm, data, manifest, digest, facts, rules };
+        let reads = plan.reads.as_deref().map(Reads::new);
+        let pack = Pack {
+            name,
+            title,
+            jurisdiction,
+            revision,
+            grace,
+            wasm,
+            data,
+            manifest,
+            digest,
+            facts,
+            rules,
+            reads,
+        };
         Ok(Self { pack: Arc::new(pack), program, overlay: false })
     }
 

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::bundle::Bundle;
 use crate::input;
+use crate::jcs;
 use crate::limits;
 use crate::pack::{Disclose, Lang, Pack, Rule};
 use crate::program::Fault;
@@ -136,7 +137,8 @@ impl Engine {
         let catalog = input.get("phase").and_then(Value::as_str) == Some("catalog");
         let mut parts = Vec::with_capacity(self.bundles.len());
         for bundle in &self.bundles {
-            match self.ask(bundle, &bytes, catalog) {
+            let read = bundle.pack.reads.as_ref().map(|reads| jcs::to_vec(&reads.of(input)));
+            match self.ask(bundle, read.as_deref().unwrap_or(&bytes), catalog) {
                 Ok(part) => parts.push(part),
                 Err(fault) => return broken(fault.code, format!("{}: {}", bundle.pack.name, fault.reason)),
             }

@@ -5,7 +5,7 @@
 //! say into one [`ResultDoc`]; [`Engine::for_peer`] says how much of it the other side may learn, and
 //! [`Engine::remedies`] what a person could do about a denial.
 //!
-//! Modules are run by opa-wasm, each evaluation in a wasmtime store of its own. opa-wasm has a built-in
+//! Modules are run by opa-wasm, in a wasmtime store for each evaluation at a time (`program.rs`). opa-wasm has a built-in
 //! function that hands out the process's environment and cannot be built without it; so every module first passes a gate
 //! that refuses whoever asks for a built-in function, whichever (`gate.rs`, POL-2.4).
 //!
@@ -28,6 +28,7 @@ pub mod odrl;
 mod overlay;
 mod pack;
 mod program;
+mod reads;
 mod remedy;
 mod result;
 
@@ -39,6 +40,7 @@ pub use overlay::OverlayError;
 pub use pack::{
     Condition, Disclose, Evaluator, Fact, Held, InForce, Lang, Pack, Rule, RuleRemedy, Source, Text,
 };
+pub use reads::Reads;
 pub use remedy::{Check, Remedy, RemedyKind};
 pub use result::{
     Basis, BrokenCode, Delegation, Evaluation, Finding, Obligation, PackRef, Party, PeerView, ResultDoc, Side,

@@ -29,6 +29,10 @@ pub const RESULT_BYTES: usize = 64 << 10;
 
 /// Linear memory of one evaluation, bytes.
 pub const MEMORY_BYTES: usize = 64 << 20;
+/// Stores of one pack that are kept for the next evaluations: as many as are asked at once on most machines.
+pub const KEPT_STORES: usize = 4;
+/// Linear memory up to which a store is kept, bytes.
+pub const KEPT_MEMORY_BYTES: usize = 8 << 20;
 /// Table elements of one evaluation.
 pub const TABLE_ELEMENTS: usize = 64 << 10;
 /// Fuel of one evaluation of one pack (about one unit for each Wasm instruction). An ordinary deal needs about a

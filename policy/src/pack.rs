@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::reads::Reads;
 use crate::remedy::RemedyKind;
 use crate::result::{PackRef, Side};
 
@@ -199,6 +200,8 @@ pub struct Pack {
     pub facts: BTreeMap<String, Fact>,
     /// Every rule, by id.
     pub rules: BTreeMap<String, Rule>,
+    /// Members of an input that the pack reads, with all that is below them; none where it does not say.
+    pub reads: Option<Reads>,
 }
 
 impl Pack {
@@ -220,4 +223,13 @@ pub(crate) struct Description {
     pub(crate) grace: u64,
     pub(crate) facts: BTreeMap<String, Fact>,
     pub(crate) rules: BTreeMap<String, Rule>,
+    #[serde(default)]
+    pub(crate) plan: Plan,
+}
+
+/// What was drawn up of the rest when the pack was built, as far as the host looks at it.
+#[derive(Default, Deserialize)]
+pub(crate) struct Plan {
+    #[serde(default)]
+    pub(crate) reads: Option<Vec<Vec<String>>>,
 }

@@ -1,13 +1,15 @@
 //! Run a module that OPA compiled, through opa-wasm, in a box (POL-2, POL-6).
 //!
-//! opa-wasm speaks OPA's Wasm ABI. The box around it is this crate's: the wasmtime engine that counts fuel and time, and
-//! for every evaluation a store of its own, with a limit on memory, in which opa-wasm instantiates the module and loads
-//! the data anew, so that nothing is left behind for the next. That takes longer than the evaluation, and so a thread
-//! keeps one or two stores ready that have been used for nothing yet. What opa-wasm would let a module reach beyond its input
-//! and data is closed before opa-wasm sees the module, by `gate`. Not here: what a result means.
+//! opa-wasm speaks OPA's Wasm ABI. The box around it is this crate's: the wasmtime engine that counts fuel and time, and a
+//! store with a limit on memory, in which opa-wasm instantiates the module and loads the data. That takes several times as
+//! long as an evaluation, and so a store is kept for the next one. OPA's ABI makes that sound: an evaluation gets the place
+//! where the heap begins, right behind the data, and writes nothing below it; what the last one wrote is overwritten. The tests
+//! hold every pack to it: the same answer for the same fuel, whatever was asked before. A store that an evaluation broke, or
+//! made large, is not kept. What opa-wasm would let a module reach beyond its input and data is closed before opa-wasm
+//! sees the module, by `gate`. Not here: what a result means.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use opa_wasm::{DefaultContext, Policy, Runtime};
@@ -47,17 +49,14 @@ pub(crate) struct Program {
     module: Module,
     data: Arc<RawValue>,
     entrypoint: Arc<str>,
-    spares: Arc<Mutex<Vec<Fresh>>>,
+    kept: Arc<Mutex<Vec<Ready>>>,
 }
 
-/// Everything of a run that comes before the input. Used once.
-struct Fresh {
+/// Everything of a run that comes before the input.
+struct Ready {
     store: Store<State>,
     policy: Policy<DefaultContext>,
 }
-
-/// Stores kept ready for each module: one for the next evaluation, one while the first is replaced.
-const SPARES: usize = 2;
 
 impl std::fmt::Debug for Program {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -75,10 +74,10 @@ impl Program {
             serde_json::from_slice(data).map_err(|error| ProgramError::Module(error.to_string()))?;
         gate::check(&module, &data, entrypoint)?;
         let (data, entrypoint) = (data.into(), entrypoint.into());
-        let program = Self { module, data, entrypoint, spares: Arc::default() };
+        let program = Self { module, data, entrypoint, kept: Arc::default() };
         // A module that lacks a part is refused when it is loaded.
-        let fresh = program.prepare().map_err(|fault| ProgramError::Module(fault.reason))?;
-        program.spares().push(fresh);
+        let ready = program.prepare().map_err(|fault| ProgramError::Module(fault.reason))?;
+        program.keep(ready);
         Ok(program)
     }
 
@@ -87,11 +86,17 @@ impl Program {
     pub(crate) fn run(&self, input: &[u8]) -> Result<Box<RawValue>, Fault> {
         let input: &RawValue = serde_json::from_slice(input)
             .map_err(|_| Fault::new(BrokenCode::Input, "the input is no JSON"))?;
-        let spare = self.spares().pop();
-        let Fresh { mut store, policy } = spare.map_or_else(|| self.prepare(), Ok)?;
-        restock(self);
-        store.set_epoch_deadline(ticks());
-        let answer = at_once(policy.evaluate::<_, Box<RawValue>, _>(&mut store, &self.entrypoint, &input));
+        let kept = self.kept().pop();
+        let mut ready = kept.map_or_else(|| self.prepare(), Ok)?;
+        let answer = self.ask(&mut ready, &input)?;
+        self.keep(ready);
+        Ok(answer)
+    }
+
+    /// One evaluation, with all the fuel and time that one may take. After a fault the store is not to be used again.
+    fn ask(&self, Ready { store, policy }: &mut Ready, input: &RawValue) -> Result<Box<RawValue>, Fault> {
+        fill(store)?;
+        let answer = at_once(policy.evaluate::<_, Box<RawValue>, _>(&mut *store, &self.entrypoint, &input));
         let answer = answer.ok_or_else(waits)?.map_err(|error| {
             if error.is::<serde_json::Error>() {
                 return Fault::new(BrokenCode::Malformed, "the result is no JSON");
@@ -104,19 +109,27 @@ impl Program {
         Ok(answer)
     }
 
-    fn spares(&self) -> std::sync::MutexGuard<'_, Vec<Fresh>> {
-        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Keeps a store for the next evaluation, unless there are enough or it has become large.
+    fn keep(&self, ready: Ready) {
+        let mut kept = self.kept();
+        if kept.len() < limits::KEPT_STORES && ready.store.data().memory <= limits::KEPT_MEMORY_BYTES {
+            kept.push(ready);
+        }
     }
 
-    /// Instantiate the module and load the data, in a store of their own. The fuel that this takes is the evaluation's.
-    fn prepare(&self) -> Result<Fresh, Fault> {
+    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Ready>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Instantiate the module and load the data, in a store of their own.
+    fn prepare(&self) -> Result<Ready, Fault> {
         let data: &RawValue = &self.data;
         let mut store = store(self.module.engine())?;
         let loaded = at_once(async {
             Runtime::new(&mut store, &self.module).await?.with_data(&mut store, &data).await
         });
         match loaded.ok_or_else(waits)? {
-            Ok(policy) => Ok(Fresh { store, policy }),
+            Ok(policy) => Ok(Ready { store, policy }),
             Err(error) => {
                 let called = is_call(&error.root_cause().to_string());
                 match fault(store.data(), error.downcast_ref(), called) {
@@ -127,29 +140,6 @@ impl Program {
                 }
             }
         }
-    }
-}
-
-/// Have spares made of a program that was just asked. Where the thread cannot be had, evaluations make their own.
-fn restock(program: &Program) {
-    static WISHES: OnceLock<Option<mpsc::SyncSender<Program>>> = OnceLock::new();
-    let wishes = WISHES.get_or_init(|| {
-        let (wish, wishes) = mpsc::sync_channel::<Program>(limits::PACKS);
-        let work = move || {
-            for program in wishes {
-                while program.spares().len() < SPARES {
-                    match program.prepare() {
-                        Ok(fresh) => program.spares().push(fresh),
-                        Err(_) => break,
-                    }
-                }
-            }
-        };
-        std::thread::Builder::new().name("naru-policy-spares".to_owned()).spawn(work).ok().map(|_| wish)
-    });
-    if let Some(wishes) = wishes {
-        // A full queue means that the thread has enough to do: the next evaluation asks again.
-        let _ = wishes.try_send(program.clone());
     }
 }
 
@@ -175,6 +165,8 @@ fn waits() -> Fault {
 /// What is known of a run.
 #[derive(Default)]
 pub(crate) struct State {
+    /// Bytes.
+    memory: usize,
     memory_refused: bool,
 }
 
@@ -184,6 +176,7 @@ impl ResourceLimiter for State {
             self.memory_refused = true;
             return Err(wasmtime::Error::msg("memory limit"));
         }
+        self.memory = desired;
         Ok(true)
     }
 
@@ -196,13 +189,18 @@ impl ResourceLimiter for State {
     }
 }
 
-/// A store for one evaluation, with all its limits.
+/// A store with all its limits.
 pub(crate) fn store(engine: &Engine) -> Result<Store<State>, Fault> {
     let mut store = Store::new(engine, State::default());
     store.limiter(|state| state);
-    store.set_epoch_deadline(ticks());
-    store.set_fuel(limits::FUEL).map_err(|error| Fault::new(BrokenCode::Trap, error.to_string()))?;
+    fill(&mut store)?;
     Ok(store)
+}
+
+/// Fuel and time for one evaluation, or for what comes before the first.
+fn fill(store: &mut Store<State>) -> Result<(), Fault> {
+    store.set_epoch_deadline(ticks());
+    store.set_fuel(limits::FUEL).map_err(|error| Fault::new(BrokenCode::Trap, error.to_string()))
 }
 
 /// The time that an evaluation may take, in ticks of the engine's clock.
@@ -252,4 +250,87 @@ fn build() -> wasmtime::Result<Engine> {
         }
     })?;
     Ok(engine)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use serde_json::{Value, json, value::RawValue};
+
+    use super::Ready;
+    use crate::{Bundle, assemble, bundled, input::encode, limits};
+
+    /// Ordinary deals in every phase of either side; each without one of its members in turn, and with one that is of
+    /// another kind; and what is no deal at all.
+    fn inputs(packs: &[Bundle]) -> Vec<Box<RawValue>> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/vectors/policy/ordinary.json");
+        let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let mut inputs = vec![json!({}), json!({"now": 1}), json!({"large": "x".repeat(100_000)})];
+        for case in file["cases"].as_array().unwrap() {
+            let packs = packs.iter().map(Bundle::pack);
+            let whole = assemble(packs, &case["shared"], &case["private"], &case["host"]).unwrap();
+            inputs.push(whole.clone());
+            for name in whole.as_object().unwrap().keys() {
+                let (mut without, mut other) = (whole.clone(), whole.clone());
+                without.as_object_mut().unwrap().remove(name);
+                other[name] = json!([name, {"country": "KR"}]);
+                inputs.extend([without, other]);
+            }
+        }
+        let text = |input: &Value| String::from_utf8(encode(input).unwrap()).unwrap();
+        inputs.iter().map(|input| RawValue::from_string(text(input)).unwrap()).collect()
+    }
+
+    // POL-6.1, POL-6.3: in a store that is kept, each answer is that of a store of its own, for the same work whatever was asked
+    // before, and the memory does not grow with the number of evaluations.
+    #[test]
+    fn a_store_that_is_kept_is_like_a_new_one() {
+        let packs: Vec<Bundle> =
+            bundled::PACKS.iter().map(|(_, bytes)| Bundle::load(bytes).unwrap()).collect();
+        let inputs = inputs(&packs);
+        for bundle in &packs {
+            let program = &bundle.program;
+            let ask = |ready: &mut Ready, input: &RawValue| {
+                let answer = program.ask(ready, input).unwrap().get().to_owned();
+                (answer, limits::FUEL - ready.store.get_fuel().unwrap())
+            };
+            let mut kept = program.prepare().unwrap();
+            let first: Vec<_> = inputs.iter().map(|input| ask(&mut kept, input)).collect();
+            let memory = kept.store.data().memory;
+            for step in [1, 7, 31] {
+                for at in (0..inputs.len()).map(|at| at * step % inputs.len()) {
+                    let again = ask(&mut kept, &inputs[at]);
+                    assert_eq!(again.0, first[at].0, "{}: {}", bundle.pack().name, inputs[at]);
+                    // What differs is whether memory had to be asked for.
+                    assert!(again.1.abs_diff(first[at].1) < 100, "{again:?} {:?}", first[at]);
+                }
+            }
+            assert_eq!(kept.store.data().memory, memory, "{}", bundle.pack().name);
+            for (input, (answer, _)) in inputs.iter().zip(&first).step_by(5) {
+                let alone = ask(&mut program.prepare().unwrap(), input).0;
+                assert_eq!(alone, *answer, "{}: {input}", bundle.pack().name);
+            }
+        }
+    }
+
+    // POL-6.4
+    #[test]
+    fn a_store_that_broke_or_grew_is_not_kept() {
+        let core = bundled::PACKS.iter().find(|(name, _)| *name == "core").unwrap().1;
+        let program = Bundle::load(core).unwrap().program;
+        assert_eq!(program.kept().len(), 1);
+        let deep = format!("{}1{}", "[".repeat(200_000), "]".repeat(200_000));
+        assert!(program.run(deep.as_bytes()).is_err());
+        assert_eq!(program.kept().len(), 0);
+        let answer = program.run(b"{}").unwrap().get().to_owned();
+        assert_eq!(program.kept().len(), 1);
+        let large = format!("{{\"large\":[{}1]}}", "{\"a\":1},".repeat(100_000));
+        let of_large = program.run(large.as_bytes()).unwrap().get().to_owned();
+        assert_eq!((of_large, program.kept().len()), (answer.clone(), 0));
+        assert_eq!(program.run(b"{}").unwrap().get(), answer);
+        let many: Vec<Ready> = (0..10).map(|_| program.prepare().unwrap()).collect();
+        many.into_iter().for_each(|ready| program.keep(ready));
+        assert_eq!(program.kept().len(), limits::KEPT_STORES);
+    }
 }

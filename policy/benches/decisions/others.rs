@@ -5,6 +5,7 @@ use std::{
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Figures, us};
 
-const REGO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/rego");
+const DRAW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/draw/draw.sh");
 const REGORUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/regorus/release/naru-second-engine");
 
 /// The folders that `policy/build.sh` builds a pack of.
@@ -38,6 +39,19 @@ impl Drop for Scratch {
     }
 }
 
+/// The sources with the plans that our bundles have, so that nobody draws them up at each decision.
+fn drawn() -> Result<PathBuf, String> {
+    static DRAWN: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let draw = || {
+        let folder = std::env::temp_dir().join(format!("naru-decisions-{}-rego", std::process::id()));
+        std::fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+        let ran =
+            Command::new(DRAW).args(["opa", "--all"]).arg(&folder).output().map_err(|e| e.to_string())?;
+        if ran.status.success() { Ok(folder) } else { Err(String::from_utf8_lossy(&ran.stderr).into_owned()) }
+    };
+    DRAWN.get_or_init(draw).clone()
+}
+
 /// regorus in one process, every pack after the other, JSON in and out.
 pub(crate) fn regorus(packs: &[&str], input: &Value, times: usize) -> Result<Figures, String> {
     let binary = std::env::var_os("NARU_REGORUS").map_or_else(|| PathBuf::from(REGORUS), PathBuf::from);
@@ -48,7 +62,7 @@ pub(crate) fn regorus(packs: &[&str], input: &Value, times: usize) -> Result<Fig
     }
     let file = Scratch::new("regorus.json", input.to_string().as_bytes());
     let mut command = Command::new(binary);
-    command.args(["--bench", REGO]).arg(&file.0).arg(times.to_string()).args(packs);
+    command.arg("--bench").arg(drawn()?).arg(&file.0).arg(times.to_string()).args(packs);
     let ran = command.output().map_err(|e| e.to_string())?;
     if !ran.status.success() {
         return Err(String::from_utf8_lossy(&ran.stderr).into_owned());
@@ -68,7 +82,8 @@ pub(crate) fn opa(packs: &[&str], input: &Value, times: usize) -> Result<Vec<Fig
         benched += opa_bench(pack, &file.0)?;
     }
     let mean = Figures::of("opa bench, means of the packs summed", vec![benched / 1000.0]);
-    let servers: Vec<Server> = packs.iter().map(|pack| Server::start(pack)).collect();
+    let rego = drawn()?;
+    let servers: Vec<Server> = packs.iter().map(|pack| Server::start(pack, &rego)).collect();
     let body = json!({"input": input}).to_string();
     let mut lines: Vec<Line> = servers.iter().map(Server::line).collect();
     let mut decide = || {
@@ -87,7 +102,7 @@ pub(crate) fn opa(packs: &[&str], input: &Value, times: usize) -> Result<Vec<Fig
 fn opa_bench(pack: &str, input: &Path) -> Result<f64, String> {
     let mut command = Command::new("opa");
     command
-        .current_dir(REGO)
+        .current_dir(drawn()?)
         .args(["bench", "--format", "json", "--ignore", "*_test.rego", "--input"])
         .arg(input);
     for source in sources(pack) {
@@ -108,10 +123,10 @@ struct Server {
 }
 
 impl Server {
-    fn start(pack: &str) -> Self {
+    fn start(pack: &str, rego: &Path) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new("opa");
-        command.current_dir(REGO).args(["run", "--server", "--skip-version-check", "--log-level", "error"]);
+        command.current_dir(rego).args(["run", "--server", "--skip-version-check", "--log-level", "error"]);
         command.args(["--ignore", "*_test.rego", "--addr", &format!("127.0.0.1:{port}")]);
         let process =
             command.args(sources(pack)).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();

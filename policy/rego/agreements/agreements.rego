@@ -12,14 +12,18 @@ party(country) := "EU" if country in data.agreements.eu
 
 party(country) := country if not country in data.agreements.eu
 
-in_force(name, one, other) if {
-	party(one) != party(other)
-	since(name, one) <= input.now
-	since(name, other) <= input.now
+exporter := party(input.provider.country)
+
+importer := party(input.consumer.country)
+
+in_force(name) if {
+	exporter != importer
+	since(name, exporter) <= input.now
+	since(name, importer) <= input.now
 }
 
-since(name, country) := seconds if {
-	seconds := data.agreements.list[name].parties[party(country)]
+since(name, one) := seconds if {
+	seconds := data.agreements.list[name].parties[one]
 	is_number(seconds)
 }
 

@@ -32,17 +32,20 @@ deny contains {"id": "CORE-002", "detail": party} if {
 	not identity_live(party)
 }
 
+identity("consumer") := input.consumer.identity
+
+identity("provider") := input.provider.identity
+
 identity_live(party) if {
-	identity := input[party].identity
-	identity.verified == true
-	input.now < identity.expires_at
+	identity(party).verified == true
+	input.now < identity(party).expires_at
 }
 
 deny contains {"id": "CORE-003", "detail": lib.word("/contract/framework")} if not framework_in_force
 
 framework_in_force if input.contract.framework == "none"
 
-framework_in_force if agreements.in_force(input.contract.framework, input.provider.country, input.consumer.country)
+framework_in_force if agreements.in_force(input.contract.framework)
 
 rests contains {"id": "CORE-003", "datum": concat("", ["agreements/", input.contract.framework])} if {
 	framework_in_force

@@ -2,6 +2,8 @@
 # (CPTPP 14.6, KORUS 15.4).
 package naru.dpa
 
+import data.naru.lib
+
 import future.keywords.not
 import rego.v1
 
@@ -11,5 +13,5 @@ claims_none if input.contract.framework == "none"
 deny contains {"id": "DPA-AUTH-001", "detail": party} if {
 	not claims_none
 	some party in ["consumer", "provider"]
-	not input[party].id in input.contract.signed_by
+	not lib.named(party) in input.contract.signed_by
 }

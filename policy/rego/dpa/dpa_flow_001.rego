@@ -11,7 +11,7 @@ import rego.v1
 basis contains {"id": "DPA-FLOW-001", "framework": name, "article": flow.article, "strength": flow.strength} if {
 	some name, agreement in data.agreements.list
 	flow := agreement.flow
-	agreements.in_force(name, input.provider.country, input.consumer.country)
+	agreements.in_force(name)
 	trusted(name)
 }
 

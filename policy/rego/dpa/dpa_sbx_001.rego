@@ -17,5 +17,5 @@ sandbox_live if {
 	lib.text(sandbox.project_id)
 	lib.natural(sandbox.ends_at)
 	input.now < sandbox.ends_at
-	every party in ["consumer", "provider"] { input[party].id in sandbox.participants }
+	every party in ["consumer", "provider"] { lib.named(party) in sandbox.participants }
 }

@@ -14,9 +14,13 @@ deny contains {"id": "KR-IDX-002", "detail": term} if {
 	not attested
 }
 
+size("consumer") := input.consumer.size
+
+size("provider") := input.provider.size
+
 small_party if {
 	some party in ["consumer", "provider"]
-	not input[party].size in {"large", "mid"}
+	not size(party) in {"large", "mid"}
 }
 
 attested if {

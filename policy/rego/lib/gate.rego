@@ -30,98 +30,144 @@ path(pointer) := array.slice(parts, 1, count(parts)) if parts := split(pointer, 
 
 # A pack that is about one country's exporters stays silent for others, but only if it knows that they are others.
 out_of_scope if {
-	some pointer, wanted in data.pack.applies
-	value := at(pointer)
+	some fact in plan.scope
+	value := object.get(input, fact.path, absent)
 	typed("country", value)
-	not value in wanted
+	not value in fact.countries
 }
 
-early(rule) if input.now < rule.in_force.from
+early(span) if input.now < span.from
 
-late(rule) if {
-	is_number(rule.in_force.to)
-	input.now >= rule.in_force.to
+late(span) if {
+	is_number(span.to)
+	input.now >= span.to
 }
 
-active[id] := rule if {
-	not out_of_scope
-	some id, rule in data.pack.rules
-	input.phase in rule.phases
-	not early(rule)
-	not late(rule)
+live(span) if {
+	not early(span)
+	not late(span)
 }
+
+# What the pack's descriptions come to for each phase and side, which no input changes: drawn up when the pack is built, or here
+# where that was not done.
+plan := data.pack.plan
+
+plan := drawn if not data.pack.plan
+
+drawn := {
+	"scope": [object.union(described(pointer), {"countries": countries}) | some pointer, countries in data.pack.applies],
+	"phases": {phase: {side: part(phase, side) | some side in sides | {"neither"}} | some phase in phases},
+}
+
+# A fact that no pack describes has no type, and so is never sound.
+described(pointer) := object.union(
+	{"pointer": pointer, "path": path(pointer)},
+	object.filter(object.get(data.pack.facts, pointer, {}), ["type", "values"]),
+)
+
+part(phase, side) := {
+	"mine": {id: span(rule) | some id, rule in own},
+	"others": [object.union({"id": id, "evaluator": rule.evaluator}, span(rule)) |
+		side in sides
+		some id, rule in in_phase
+		not own[id]
+		not rule.awaited == false
+	],
+	"needs": [object.union(described(pointer), {"spans": spans}) |
+		some pointer in {pointer | some rule in own; some pointer in rule.needs}
+		spans := {span(rule) | some rule in own; pointer in rule.needs}
+	],
+	"conditions": [object.union({"path": path(condition.when), "in": condition["in"], "need": need}, span(rule)) |
+		some rule in own
+		some condition in rule.needs_if
+		need := [described(pointer) | some pointer in condition.need]
+	],
+} if {
+	in_phase := {id: rule | some id, rule in data.pack.rules; phase in rule.phases}
+	own := {id: rule | some id, rule in in_phase; rule.evaluator in {"both", side}}
+}
+
+span(rule) := object.filter(rule.in_force, ["from", "to"])
+
+here := plan.phases[input.phase][side]
+
+side := input.side if input.side in sides
+
+side := "neither" if not input.side in sides
 
 # Rules that this side may evaluate. The rest are the other side's, and are delegated: this side waits for its answer,
 # unless the rule says that nobody need wait (what a side does for itself alone, such as screening its partner).
-mine[id] := rule if {
-	some id, rule in active
-	rule.evaluator in {"both", input.side}
-}
-
-delegated contains {"id": id, "evaluator": rule.evaluator} if {
-	input.side in sides
-	some id, rule in active
-	not mine[id]
-	not rule.awaited == false
-}
-
-needed contains pointer if {
-	some rule in mine
-	some pointer in rule.needs
-}
-
-needed contains pointer if {
-	some rule in mine
-	some condition in rule.needs_if
-	at(condition.when) in condition["in"]
-	some pointer in condition.need
-}
-
-needed contains pointer if {
+mine(id) if {
+	live(here.mine[id])
 	not out_of_scope
-	some pointer in object.keys(data.pack.applies)
 }
 
-gaps contains pointer if {
-	some pointer in needed
-	not sound(pointer)
+delegated contains {"id": other.id, "evaluator": other.evaluator} if {
+	some other in here.others
+	live(other)
+	not out_of_scope
 }
 
-gaps contains "/now" if not typed("integer", input.now)
+gaps contains fact.pointer if {
+	some fact in here.needs
+	not sound(fact)
+	some span in fact.spans
+	live(span)
+	not out_of_scope
+}
 
-sound(pointer) if {
-	fact := data.pack.facts[pointer]
-	value := at(pointer)
+gaps contains fact.pointer if {
+	some condition in here.conditions
+	object.get(input, condition.path, absent) in condition["in"]
+	some fact in condition.need
+	not sound(fact)
+	live(condition)
+	not out_of_scope
+}
+
+gaps contains fact.pointer if {
+	some fact in plan.scope
+	not out_of_scope
+	not sound(fact)
+}
+
+sound(fact) if {
+	value := object.get(input, fact.path, absent)
 	typed(fact.type, value)
 	permitted(fact, value)
 }
 
-typed("boolean", value) if is_boolean(value)
+gaps contains "/now" if not typed("integer", input.now)
 
-typed("integer", value) if natural(value)
-
-typed("string", value) if text(value)
-
-typed("country", value) if country_code(value)
-
-# A list that may be empty: "none" was said.
-typed("strings", value) if texts(value)
-
-# A list that says nothing when it is empty.
-typed("some strings", value) if {
+typed(type, value) if {
+	type == "boolean"
+	is_boolean(value)
+} else if {
+	type == "string"
+	text(value)
+} else if {
+	type == "strings"
+	texts(value)
+} else if {
+	type == "country"
+	country_code(value)
+} else if {
+	type == "integer"
+	natural(value)
+} else if {
+	type == "some strings"
 	texts(value)
 	count(value) > 0
-}
-
-typed("some countries", value) if {
+} else if {
+	type == "some countries"
 	is_array(value)
 	count(value) > 0
 	every item in value { country_code(item) }
-}
-
-typed("objects", value) if objects(value)
-
-typed("located objects", value) if {
+} else if {
+	type == "objects"
+	objects(value)
+} else if {
+	type == "located objects"
 	objects(value)
 	every item in value { country_code(item.country) }
 }
@@ -172,7 +218,7 @@ resting(found) := {{"id": item.id, "detail": concat("", ["unverified: ", item.da
 }
 
 # The pack's own findings count only for rules that are active and this side's to evaluate.
-ours(found) := {item | some item in found; mine[item.id]}
+ours(found) := {item | some item in found; mine(item.id)}
 
 result(found) := {
 	"allow": allow(denied, open),

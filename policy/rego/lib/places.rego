@@ -14,6 +14,12 @@ destinations contains country if some country in input.destination.processing_co
 
 destinations contains item.country if some item in input.contract.subprocessors
 
+# The parties by the words for them. Packs name members of the input by themselves and not by a variable, so that it is known which
+# of them a pack reads.
+named("consumer") := input.consumer.id
+
+named("provider") := input.provider.id
+
 abroad if {
 	some country in destinations
 	country != input.provider.country

@@ -22,7 +22,7 @@ use crate::{cli::lang::lang, control::Failure};
 /// What lib says once more in a run of tests for coverage: which rules were asked, and which of them spoke.
 const TOLD: &str = r#"
 	print("naru-coverage", json.marshal({
-		"asked": [id | some id, _ in mine],
+		"asked": [id | some id, _ in here.mine; mine(id)],
 		"spoke": [f.id | some f in (ours(found.deny) | ours(found.undetermined)) | ours(found.obligations)],
 	}))
 "#;
@@ -73,6 +73,19 @@ impl Workshop {
         let mut left = limits::MEMBERS;
         copy(dir, &workshop.folder.join(&workshop.name), &mut left, 8)?;
         Ok(workshop)
+    }
+
+    /// What the frame draws up of the pack's descriptions, so that it is not done again at each evaluation.
+    fn draw(&self) -> Result<(), Failure> {
+        let query = ["eval", "--format", "raw", "--ignore", "*_test.rego", "data.naru.lib.drawn"];
+        let mut command = Command::new(&self.opa);
+        command.args(query).args(["--data", "lib", "--data", &self.name]).current_dir(&self.folder);
+        let drawn = command.output().map_err(|e| unusable(&self.opa, &e))?;
+        let plan = serde_json::from_slice::<Value>(&drawn.stdout).map_err(|_| refused("eval", &drawn))?;
+        let path = self.folder.join(&self.name).join("pack");
+        fs::create_dir_all(&path).map_err(|e| unusable(&path, &e))?;
+        let path = path.join("plan.json");
+        fs::write(&path, json!({"plan": plan}).to_string()).map_err(|e| unusable(&path, &e))
     }
 
     fn run(&self, arguments: &[&str]) -> Result<Output, Failure> {
@@ -182,6 +195,7 @@ fn tests(output: &Output) -> Result<Vec<Value>, Failure> {
 /// Compiles to Wasm, passes the gate, sees that it fits beside the law as an overlay, and writes the bundle.
 pub(super) fn build(args: &Build) -> Result<Value, Failure> {
     let workshop = Workshop::open(&args.dir)?;
+    workshop.draw()?;
     let entrypoint = format!("naru/{}/result", workshop.name);
     let built = workshop.run(&[
         "build",

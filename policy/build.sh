@@ -9,7 +9,7 @@ export LC_ALL=C
 cd "$(dirname "$0")"
 
 version=1.22.2
-revision=2026-11-27.3
+revision=2026-11-27.4
 packs="cl core dpa eu kr nz post sg"
 modules="odrl" # no packs of law: built alike, in a table of their own, since no deal pins them
 

@@ -88,7 +88,7 @@ impl Program {
             .map_err(|_| Fault::new(BrokenCode::Input, "the input is no JSON"))?;
         let kept = self.kept().pop();
         let mut ready = kept.map_or_else(|| self.prepare(), Ok)?;
-        let answer = self.ask(&mut ready, &input)?;
+        let answer = self.ask(&mut ready, input)?;
         self.keep(ready);
         Ok(answer)
     }

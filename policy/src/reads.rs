@@ -9,7 +9,7 @@ use crate::limits;
 
 /// Members that are read, by name; one without any of its own is read with all that is below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reads(BTreeMap<String, Reads>);
+pub struct Reads(BTreeMap<String, Self>);
 
 impl Reads {
     /// Of paths from the top of a document. One that is longer than an input may be deep is taken as far as that.

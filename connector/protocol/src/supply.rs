@@ -134,7 +134,7 @@ fn in_order(number: u64, issued: u64, expires: u64) -> Result<(), &'static str> 
     Ok(())
 }
 
-/// `2026-11-27.3`: a day, and which of that day; later ones are greater (POL-18.4).
+/// `2026-11-27.4`: a day, and which of that day; later ones are greater (POL-18.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Revision(u32, u32, u32, u32);
 
@@ -382,7 +382,7 @@ mod tests {
     #[test]
     fn sets_are_in_order_and_revisions_are_days() {
         let order: Vec<_> =
-            ["2026-11-27.3", "2026-11-27.10", "2026-12-01.1", "2027-01-01.0"].map(Revision::parse).into();
+            ["2026-11-27.4", "2026-11-27.10", "2026-12-01.1", "2027-01-01.0"].map(Revision::parse).into();
         assert!(order.iter().all(Option::is_some) && order.is_sorted_by(|a, b| a < b));
         for text in
             ["", "1", "2026-11-27", "2026-11-27.", "2026-1-27.1", "2026-11-27.+1", "x", "2026-11-27.1.2"]

@@ -6,6 +6,7 @@ package naru.draw
 
 import data.naru.lib
 
+import future.keywords.not
 import rego.v1
 
 pack := {"plan": object.union(lib.drawn, {"reads": reads})}

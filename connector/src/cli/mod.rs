@@ -31,6 +31,7 @@ mod obligations;
 mod output;
 mod policy;
 mod publish;
+mod questions;
 mod queue;
 mod run;
 mod show;

@@ -16,7 +16,7 @@ use super::{
     bar::Bar,
     found,
     lang::{lang, pick},
-    read_json, show, watch,
+    questions, read_json, show, watch,
 };
 use crate::{
     control::{self, Failure},
@@ -27,6 +27,7 @@ use crate::{
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Examples:
   naru publish --dir A ./measurements --title \"Press line 3\" --terms research-only --declare sensor-series
+  naru publish --dir A ./measurements --title \"Press line 3\" --ask      # eleven questions instead
   naru publish --dir A ./images --title \"Welds\" --terms quality-analysis --country KR --country SG --keep-days 90 \\
        --declare production-images --fact rights.basis=co_generator --fact rights.co_agreement_forbids=false
   naru publish --dir A ./data --title Data --terms ./terms.json --declare ./facts.json
@@ -51,7 +52,7 @@ pub(super) struct Publish {
     #[arg(long, required_unless_present = "version_of")]
     pub(super) title: Option<String>,
     /// What the other may do: a template, or a file with an ODRL offer (JSON; with a `/` or `.` in its name).
-    #[arg(long, value_name = "NAME|FILE", required_unless_present = "version_of")]
+    #[arg(long, value_name = "NAME|FILE", required_unless_present_any = ["version_of", "ask"])]
     pub(super) terms: Option<String>,
     /// Limit the terms to these countries; without it a deal is bound to those that the partner states.
     #[arg(long, requires = "terms")]
@@ -62,6 +63,9 @@ pub(super) struct Publish {
     /// What the data are: a template, or a file with facts (JSON; with a `/` or `.` in its name).
     #[arg(long, value_name = "NAME|FILE")]
     pub(super) declare: Option<String>,
+    /// Ask, in at most eleven questions, what the data are and what the other may do; nothing is signed before it was shown.
+    #[arg(long, conflicts_with_all = ["declare", "watch"])]
+    pub(super) ask: bool,
     /// One more fact, such as `rights.basis=recipient`: a dotted path, and a text or JSON.
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) fact: Vec<String>,
@@ -147,10 +151,15 @@ pub(super) fn declared(given: Option<&str>) -> Result<Option<Value>, Failure> {
 
 /// Facts as declared: nothing, a template or a file, then one by one.
 fn facts(declare: Option<&str>, more: &[String]) -> Result<Value, Failure> {
-    let mut facts = declare.map_or_else(|| Ok(json!({})), |given| named(Kind::Facts, given))?;
+    let facts = declare.map_or_else(|| Ok(json!({})), |given| named(Kind::Facts, given))?;
     if !facts.is_object() {
         return Err(invalid(pick("what is declared is no JSON object", "선언한 것이 JSON 객체가 아닙니다")));
     }
+    with(facts, more)
+}
+
+/// Facts with others, one by one.
+fn with(mut facts: Value, more: &[String]) -> Result<Value, Failure> {
     for fact in more {
         let hint = pick(
             "`naru templates --facts` lists what can be declared.",
@@ -163,13 +172,23 @@ fn facts(declare: Option<&str>, more: &[String]) -> Result<Value, Failure> {
 
 pub(super) async fn publish(args: Publish, json: bool) -> Result<bool, Failure> {
     let path = absolute(&args.path)?;
-    let facts = match args.version_of.is_some() && args.declare.is_none() && args.fact.is_empty() {
-        true => Value::Null,
-        false => facts(args.declare.as_deref(), &args.fact)?,
+    let answers = match args.ask {
+        true => Some(questions::ask(&found::look(&path).await?, args.terms.is_some(), lang())?),
+        false => None,
+    };
+    let declared = args.version_of.is_none() || args.declare.is_some() || !args.fact.is_empty();
+    let facts = match &answers {
+        Some(answers) => with(answers.facts.clone(), &args.fact)?,
+        None if declared => facts(args.declare.as_deref(), &args.fact)?,
+        None => Value::Null,
+    };
+    let terms = match answers.as_ref().map(questions::terms).transpose()?.flatten() {
+        Some(terms) => terms,
+        None => terms(&args)?,
     };
     let title = args.title.as_ref().map_or_else(|| json!({}), |title| json!({"en": title}));
     let request = json!({
-        "path": path, "title": title, "policy": terms(&args)?, "facts": facts, "approval": args.approval,
+        "path": path, "title": title, "policy": terms, "facts": facts, "approval": args.approval,
         "copy": args.copy, "version_of": args.version_of,
     });
     let dir = args.at.dir.as_path();

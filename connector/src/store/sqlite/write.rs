@@ -467,12 +467,12 @@ async fn dataset(conn: &mut SqliteConnection, write: &DatasetWrite) -> Done {
 }
 
 async fn evaluation(conn: &mut SqliteConnection, row: &EvaluationRow) -> Done {
-    // One that is made again, of the same facts in the same second, is the newest again.
+    // What is kept once more, with a batch that repeats it, stays where it was.
     query(
         "INSERT INTO evaluations (digest, exchange, record, shared, private, phase, side, created, seq) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, \
            (SELECT COALESCE(MAX(seq), 0) + 1 FROM evaluations WHERE exchange = ?2)) \
-         ON CONFLICT (exchange, digest) DO UPDATE SET seq = excluded.seq",
+         ON CONFLICT DO NOTHING",
     )
     .bind(row.digest.to_string())
     .bind(row.exchange.map(|id| id.to_string()).unwrap_or_default())

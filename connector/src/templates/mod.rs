@@ -86,6 +86,12 @@ templates! {
     Facts "facts" "machine-sound"
         "own recordings of machines: no voices, no location, no trade secret, no technology in the sense of export control"
         "자사 설비 음향 녹음: 음성 없음, 위치 없음, 영업비밀 아님, 수출통제 대상 기술 아님";
+    Facts "facts" "shipping-records"
+        "own records of lots, packing and delivery: no persons named, no location, no trade secret, no technology in the sense of export control"
+        "자사 로트·포장·출하 기록: 개인 이름 없음, 위치 없음, 영업비밀 아님, 수출통제 대상 기술 아님";
+    Facts "facts" "usage-statistics"
+        "own statistics of parts in use: no single product or person, no location, no trade secret, no technology in the sense of export control"
+        "사용 중인 자사 부품의 통계: 개별 제품·개인 식별 없음, 위치 없음, 영업비밀 아님, 수출통제 대상 기술 아님";
 }
 
 impl Template {

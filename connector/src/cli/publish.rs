@@ -16,6 +16,7 @@ use super::{
     bar::Bar,
     found,
     lang::{lang, pick},
+    policy::authorities,
     questions, read_json, show, watch,
 };
 use crate::{
@@ -308,7 +309,24 @@ fn advice(wanted: Option<&Value>, refusals: Option<&Value>, lang: Lang) -> Strin
         };
         let _ = writeln!(out, "    {}: {}", lang.pick("remedy", "조치"), of("remedy"));
     }
+    out.push_str(&whom(wanted, refusals, lang));
     out
+}
+
+/// Whom to ask for what the rules want that something is missing for, or that let no deal through.
+fn whom(wanted: &[Value], refusals: Option<&Value>, lang: Lang) -> String {
+    let missing = wanted.iter().flat_map(|fact| fact["rules"].as_array().into_iter().flatten());
+    let refusing = refusals.and_then(Value::as_array).into_iter().flatten().map(|rule| &rule["id"]);
+    let rules = missing.chain(refusing).filter_map(|id| id.as_str().map(str::to_owned)).collect();
+    let list = authorities::of_rules(&rules, lang);
+    if list.is_empty() {
+        return list;
+    }
+    let title = lang.pick(
+        "whom to ask, should these rules apply (`naru policy authorities` says what this rests on):",
+        "이 규칙이 해당하는 경우 문의할 기관 (근거는 `naru policy authorities`):",
+    );
+    format!("{title}\n{list}")
 }
 
 /// Lists templates, prints one, or lists the facts.
@@ -395,6 +413,9 @@ mod tests {
         let text = advice(Some(&wanted), Some(&refusals), Lang::En);
         assert!(text.contains("--fact rights.basis=…: one of generator, co_generator, recipient"), "{text}");
         assert!(text.contains("transfer.legal_basis.kind (KR-PIPA-001): no declaration states it"), "{text}");
+        let approval = json!([{"fact": "dataset.technology.nct.status", "rules": ["KR-ITA-001"]}]);
+        let asks = advice(Some(&approval), None, Lang::En);
+        assert!(asks.contains("whom to ask") && asks.contains("answers within 45 days"), "{asks}");
         assert!(text.contains("X-1 lets no deal through: Act 1: No.\n    remedy: Ask."), "{text}");
         let text = advice(Some(&wanted), Some(&refusals), Lang::Ko);
         assert!(text.contains("다음 중 하나: generator, co_generator, recipient"), "{text}");

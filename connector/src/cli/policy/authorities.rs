@@ -44,22 +44,34 @@ pub(super) fn ask(args: &Authorities) -> Result<Value, Failure> {
     }))
 }
 
+/// Whom to ask for what these rules want, for people; nothing where no authority gives it.
+pub(in super::super) fn of_rules(rules: &BTreeSet<String>, lang: Lang) -> String {
+    let data: Value = serde_json::from_str(DATA).unwrap_or_default();
+    let all = data["authorities"].as_array().into_iter().flatten();
+    let wanted = all.filter(|entry| entry["rule"].as_str().is_some_and(|id| rules.contains(id)));
+    wanted.map(|entry| line(entry, lang)).collect()
+}
+
+/// One entry of the list.
+fn line(entry: &Value, lang: Lang) -> String {
+    let own = lang.pick("en", "ko");
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (authority, form) = (word(&entry["authority"][own]), word(&entry["form"][own]));
+    let days = match (entry["days"].as_u64(), lang) {
+        (Some(days), Lang::En) => format!("answers within {days} days"),
+        (Some(days), Lang::Ko) => format!("처리 기간 {days}일"),
+        (None, _) => lang.pick("period not known: ask", "처리 기간 알 수 없음: 문의").to_owned(),
+    };
+    let beyond = entry["beyond"][own].as_str().map_or_else(String::new, |more| format!(", {more}"));
+    format!("{}  {authority}: {form}\n    {days}{beyond} ({})\n", word(&entry["rule"]), word(&entry["cites"]))
+}
+
 /// For people.
 pub(super) fn text(said: &Value, lang: Lang) -> String {
     let own = lang.pick("en", "ko");
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut out = String::new();
-    for entry in said["authorities"].as_array().into_iter().flatten() {
-        let (authority, form) = (word(&entry["authority"][own]), word(&entry["form"][own]));
-        let _ = writeln!(out, "{}  {authority}: {form}", word(&entry["rule"]));
-        let days = match (entry["days"].as_u64(), lang) {
-            (Some(days), Lang::En) => format!("answers within {days} days"),
-            (Some(days), Lang::Ko) => format!("처리 기간 {days}일"),
-            (None, _) => lang.pick("period not known: ask", "처리 기간 알 수 없음: 문의").to_owned(),
-        };
-        let beyond = entry["beyond"][own].as_str().map_or_else(String::new, |more| format!(", {more}"));
-        let _ = writeln!(out, "    {days}{beyond} ({})", word(&entry["cites"]));
-    }
+    said["authorities"].as_array().into_iter().flatten().for_each(|entry| out.push_str(&line(entry, lang)));
     let others: Vec<String> = said["others"].as_array().into_iter().flatten().map(word).collect();
     if !others.is_empty() {
         let title = lang.pick(

@@ -9,7 +9,7 @@
 
 mod ask;
 mod author;
-mod authorities;
+pub(super) mod authorities;
 mod replay;
 mod tell;
 #[cfg(test)]

@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use axum::routing::{get, post};
 use futures_rustls::TlsConnector;
 use naru::transport::https::{HttpsClient, HttpsConfig, HttpsDoor, Identity, Reach};
-use naru::transport::{AnswerBody, Limits, Peer, RequestTimes, ServeLimits, TransportError, Waiting};
+use naru::transport::{AnswerBody, Limits, Peer, Proxy, RequestTimes, ServeLimits, TransportError, Waiting};
 use naru_protocol::encoding::Digest;
 use naru_protocol::error::Code;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
@@ -23,6 +23,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::compat::{FuturesAsyncReadCompatExt, TokioAsyncReadCompatExt};
+
+#[path = "networks/middle.rs"]
+mod middle;
 
 /// A certificate and its key.
 struct Made {
@@ -151,6 +154,43 @@ async fn a_request_goes_through_and_what_the_connection_proved_with_it() {
     let body = Request::post("/").body(Body::from("abc")).unwrap();
     let answer = client.request(&url(door.addr(), "/echo"), body, &local(&made)).await.unwrap();
     assert_eq!(text(answer).await, "abc");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_is_asked_for_the_name_and_nothing_goes_around_it() {
+    // NET-10.4, NET-10.5, NET-10.6
+    let made = self_signed(params(&["partner.example", "127.0.0.1"]));
+    let door = door_at("127.0.0.1:0", &made, ServeLimits::default()).await;
+    // `firm:geheim` as a header says it.
+    let credentials = "Basic ZmlybTpnZWhlaW0=";
+    let proxy = middle::HttpProxy::start("partner.example:443", door.addr(), Some(credentials)).await;
+    let through = |said: &str| {
+        let client = client();
+        client.go_through(Proxy::new(&proxy.url(), Some(said)).unwrap());
+        client
+    };
+    let reach = Reach { local: false, ..local(&made) };
+    let client = through("firm:geheim");
+    let seen = get_text(&client, "https://partner.example/who", &reach).await.unwrap();
+    assert_eq!(seen, "Https||127.0.0.1|");
+    let body = Request::post("/").body(Body::from(vec![7; 1 << 20])).unwrap();
+    let answer = client.request("https://partner.example/echo", body, &reach).await.unwrap();
+    assert_eq!(answer.into_body().bytes(2 << 20).await.unwrap().len(), 1 << 20);
+    assert_eq!(proxy.authorities(), ["partner.example:443"], "one connection, kept");
+    // What only an inner network knows is not asked for; this machine is asked without a proxy.
+    let inner = get_text(&client, "https://db.corp/who", &reach).await.unwrap_err();
+    assert_eq!(inner.code(), Code::AddressRefused, "{inner}");
+    get_text(&client, &url(door.addr(), "/who"), &local(&made)).await.unwrap();
+    assert_eq!(proxy.authorities().len(), 1);
+    // A failure is the proxy's, and says nothing of how it was asked.
+    for (client, asked) in
+        [(through("firm:other"), "https://partner.example"), (client, "https://elsewhere.example")]
+    {
+        let failed = get_text(&client, asked, &reach).await.unwrap_err();
+        assert_eq!(failed.code(), Code::ProxyRefused, "{failed}");
+        let text = format!("{failed} {failed:?}");
+        assert!(!text.contains("geheim") && !text.contains("Zml"), "{text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -283,8 +283,9 @@ impl Node {
             config.https.as_ref().map(|https| Ok::<_, NodeError>((https.listen, https.read(folder)?)));
         let https = https.transpose()?;
         let mut wire = transport::Config::new(me.secret().transport.0, config.multiaddrs());
+        let proxy = config.network.proxy(folder)?;
         wire.network = transport::Network {
-            proxy: config.network.proxy(folder)?,
+            proxy: proxy.clone(),
             certificate: https.as_ref().map(|(_, shown)| (shown.chain.clone(), shown.key.clone_key())),
             relays: config.network.relay.clone(),
             quic: config.network.quic,
@@ -292,6 +293,9 @@ impl Node {
         };
         let beside = (config.approval.clone().unwrap_or_default(), seams);
         let (node, incoming) = Self::assemble(folder, lock, me, wire, latches, beside).await?;
+        if let Some(proxy) = proxy {
+            node.client.go_through(proxy);
+        }
         let _ = node.network.set(config.network);
         let _ = node.deleting.set(config.obligations.unwrap_or_default().delete.unwrap_or_default());
         node.watch.set(config.monitor.unwrap_or_default());

@@ -17,6 +17,8 @@ use super::super::error::{TransportError, Waiting, cut};
 const URL_CHARS: usize = 2048;
 /// Time that resolving a name may take.
 const RESOLVE: Duration = Duration::from_secs(10);
+/// The same where a proxy resolves it, and this machine only looks whether it knows better.
+const GLANCE: Duration = Duration::from_secs(2);
 /// Addresses of one name that are tried.
 const ADDRESSES_PER_NAME: usize = 8;
 
@@ -70,6 +72,16 @@ fn not_public_v6(ip: Ipv6Addr) -> Option<&'static str> {
         [0x2000..=0x3fff, ..] => None,
         _ => Some("not an address of the internet"),
     }
+}
+
+/// Whether a name is one that only an inner network knows: without a dot, or below a domain that the internet has not.
+fn inside(name: &str) -> bool {
+    const OWN: [&str; 8] =
+        ["local", "internal", "localdomain", "lan", "home", "corp", "private", "home.arpa"];
+    let name = name.trim_end_matches('.');
+    let below = |domain: &&str| name.strip_suffix(**domain).is_some_and(|rest| rest.ends_with('.'));
+    // A number is an address to some resolvers.
+    !name.contains('.') || OWN.iter().any(|own| below(&own)) || name.ends_with(|c: char| c.is_ascii_digit())
 }
 
 /// Where a request goes: a URL that was read, its name not resolved yet.
@@ -162,6 +174,38 @@ impl Target {
                 reason: reason.to_owned(),
             }),
             None => Ok(found),
+        }
+    }
+
+    /// An address of this machine means another one at a proxy, and is never sent there.
+    pub(super) fn is_here(&self) -> bool {
+        match self.host.parse::<IpAddr>() {
+            Ok(ip) => ip.is_loopback(),
+            Err(_) => {
+                matches!(self.host.trim_end_matches('.'), "localhost") || self.host.ends_with(".localhost")
+            }
+        }
+    }
+
+    /// What a proxy is asked to connect to: the name as it is. Where it leads, the proxy finds out; what is known here to lead
+    /// inside, by its address or by its name, is not asked for. // NET-10.6
+    pub(super) async fn proxied(&self, local: bool) -> Result<String, TransportError> {
+        let shown = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let authority = format!("{shown}:{}", self.port);
+        if local {
+            return Ok(authority);
+        }
+        let refused = |reason: &str| TransportError::AddressRefused {
+            address: cut(&self.origin),
+            reason: reason.to_owned(),
+        };
+        if self.host.parse::<IpAddr>().is_err() && inside(&self.host) {
+            return Err(refused("a name of a network of its own"));
+        }
+        match tokio::time::timeout(GLANCE, self.resolve(false)).await {
+            Ok(Err(error @ TransportError::AddressRefused { .. })) => Err(error),
+            // Behind a proxy names are often resolved by it alone.
+            Ok(Ok(_) | Err(_)) | Err(_) => Ok(authority),
         }
     }
 
@@ -262,6 +306,38 @@ mod tests {
             long.as_str(),
         ] {
             assert!(matches!(Target::parse(wrong, false), Err(TransportError::BadAddress { .. })), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_leads_inside_is_not_asked_of_a_proxy() {
+        // NET-10.6
+        let ask = async |url: &str, local| Target::parse(url, local).unwrap().proxied(local).await;
+        for url in [
+            "https://10.0.0.1",
+            "https://[fd00::1]:8443/",
+            "https://intranet/",
+            "https://db.corp",
+            "https://printer.local.",
+            "https://2130706433/",
+            "https://127.1/",
+            "https://metadata.google.internal/",
+        ] {
+            let refused = ask(url, false).await;
+            assert!(matches!(refused, Err(TransportError::AddressRefused { .. })), "{url}: {refused:?}");
+        }
+        assert_eq!(ask("https://naru.invalid/x", false).await.unwrap(), "naru.invalid:443");
+        assert_eq!(ask("https://[2400::1]:9/", false).await.unwrap(), "[2400::1]:9");
+        assert_eq!(ask("http://10.0.0.1", true).await.unwrap(), "10.0.0.1:80");
+        for (url, here) in [
+            ("http://127.0.0.1:1", true),
+            ("http://[::1]", true),
+            ("https://localhost.", true),
+            ("https://a.localhost", true),
+            ("http://10.0.0.1", false),
+            ("https://localhost.example", false),
+        ] {
+            assert_eq!(Target::parse(url, true).unwrap().is_here(), here, "{url}");
         }
     }
 

@@ -1,13 +1,14 @@
 //! Requests to a URL over HTTPS (spec chapter 10, NET-8.5 to NET-8.8).
 //!
-//! One connection is to the very address that was checked; idle ones are kept for a few seconds for the same origin under
-//! the same trust. What an exchange on it is, `transport::client` knows for both doors.
+//! One connection is to the very address that was checked, or through the operator's proxy to the name; idle ones are kept for a few
+//! seconds for the same origin under the same trust. What an exchange on it is, `transport::client` knows for both doors.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use axum::body::Body;
+use futures::{AsyncRead, AsyncWrite};
 use futures_rustls::TlsConnector;
 use hyper::client::conn::http1::SendRequest;
 use hyper::header::{HOST, HeaderValue};
@@ -28,6 +29,7 @@ use super::super::io::{Ending, StreamIo};
 use super::super::limits::Limits;
 use super::super::links::lock;
 use super::super::pool::Pool;
+use super::super::wire::Proxy;
 use super::address::Target;
 use super::trust::{Identity, Pinned, of_roots, unusable};
 use super::{ALPN, provider};
@@ -70,6 +72,7 @@ struct Inner {
     limits: Limits,
     /// Read from the operating system when they are first needed.
     system: OnceCell<Arc<RootCertStore>>,
+    proxy: OnceLock<Proxy>,
     lines: Mutex<Lines>,
 }
 
@@ -87,7 +90,13 @@ impl HttpsClient {
     /// Limits are those of the other door: turns, time to connect, heads and pauses of answers, idle connections.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self(Arc::new(Inner { limits, system: OnceCell::new(), lines: Mutex::default() }))
+        let (system, proxy, lines) = (OnceCell::new(), OnceLock::new(), Mutex::default());
+        Self(Arc::new(Inner { limits, system, proxy, lines }))
+    }
+
+    /// From here on everything goes through this proxy, but to this machine. Said once, before the first request. // NET-10.4
+    pub fn go_through(&self, proxy: Proxy) {
+        let _ = self.0.proxy.set(proxy);
     }
 
     /// The times of [`HttpsClient::request`] but without a limit on the whole, to be changed for
@@ -102,7 +111,7 @@ impl HttpsClient {
     ///
     /// # Errors
     /// [`TransportError::BadAddress`], [`TransportError::AddressRefused`], [`TransportError::Resolve`],
-    /// [`TransportError::DialFailed`], [`TransportError::Handshake`], [`TransportError::Timeout`],
+    /// [`TransportError::DialFailed`], [`TransportError::Proxy`], [`TransportError::Handshake`], [`TransportError::Timeout`],
     /// [`TransportError::ConnectionLost`], [`TransportError::Protocol`], [`TransportError::TooLarge`],
     /// [`TransportError::BadRequest`].
     pub async fn request(
@@ -226,19 +235,21 @@ impl Way for Connections<'_> {
     async fn open(&self) -> Result<SendRequest<Body>, TransportError> {
         let (target, limits) = (self.target, &self.client.limits);
         let until = Instant::now() + limits.handshake;
-        let addresses = target.resolve(self.reach.local).await?;
-        let socket = connect(&addresses, target, limits, until).await?;
-        let origin = target.origin.clone();
-        if !target.tls {
-            return start(StreamIo::opened(socket, limits.answer, Ending::Close, ()), origin, limits).await;
-        }
-        let connector = self.client.tls(self.reach, &origin).await?;
-        let handshake = connector.connect(target.server_name()?, socket.compat());
-        let stream = timeout_at(until, handshake)
+        let Some(proxy) = self.client.proxy.get().filter(|_| !target.is_here()) else {
+            let addresses = target.resolve(self.reach.local).await?;
+            return self.over(connect(&addresses, target, limits, until).await?.compat(), until).await;
+        };
+        let authority = target.proxied(self.reach.local).await?;
+        let pipe = timeout_at(until, proxy.connect(&authority))
             .await
-            .map_err(|_| TransportError::timeout(origin.clone(), Waiting::Connection, limits.handshake))?
-            .map_err(|error| failed(&origin, &error))?;
-        start(StreamIo::opened(stream.compat(), limits.answer, Ending::Close, ()), origin, limits).await
+            .map_err(|_| {
+                TransportError::timeout(target.origin.clone(), Waiting::Connection, limits.handshake)
+            })?
+            .map_err(|error| TransportError::Proxy {
+                address: target.origin.clone(),
+                reason: cut(&error.to_string()),
+            })?;
+        self.over(pipe, until).await
     }
 
     fn reused(&self) {}
@@ -255,6 +266,28 @@ impl Way for Connections<'_> {
             cause = error.source();
         }
         TransportError::ConnectionLost { peer: self.target.origin.clone() }
+    }
+}
+
+impl Connections<'_> {
+    /// HTTP over a byte stream to the target, within TLS where its URL says so.
+    async fn over<S>(&self, socket: S, until: Instant) -> Result<SendRequest<Body>, TransportError>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let (target, limits) = (self.target, &self.client.limits);
+        let origin = target.origin.clone();
+        if !target.tls {
+            let stream = StreamIo::opened(socket.compat(), limits.answer, Ending::Close, ());
+            return start(stream, origin, limits).await;
+        }
+        let connector = self.client.tls(self.reach, &origin).await?;
+        let handshake = connector.connect(target.server_name()?, socket);
+        let stream = timeout_at(until, handshake)
+            .await
+            .map_err(|_| TransportError::timeout(origin.clone(), Waiting::Connection, limits.handshake))?
+            .map_err(|error| failed(&origin, &error))?;
+        start(StreamIo::opened(stream.compat(), limits.answer, Ending::Close, ()), origin, limits).await
     }
 }
 

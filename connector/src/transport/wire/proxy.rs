@@ -81,7 +81,7 @@ impl Proxy {
     }
 
     /// A byte stream to `authority`, `host:port`, through the proxy.
-    pub(super) async fn connect(&self, authority: &str) -> io::Result<Pipe> {
+    pub(in super::super) async fn connect(&self, authority: &str) -> io::Result<Pipe> {
         let broken = |error: hyper::Error| self.failed(&format!("broke off: {error}"));
         let request = self.request(authority)?;
         let (mut sender, connection) = self.opened().await?;

@@ -79,9 +79,9 @@ fn inside(name: &str) -> bool {
     const OWN: [&str; 8] =
         ["local", "internal", "localdomain", "lan", "home", "corp", "private", "home.arpa"];
     let name = name.trim_end_matches('.');
-    let below = |domain: &&str| name.strip_suffix(**domain).is_some_and(|rest| rest.ends_with('.'));
+    let below = |domain: &str| name.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.'));
     // A number is an address to some resolvers.
-    !name.contains('.') || OWN.iter().any(|own| below(&own)) || name.ends_with(|c: char| c.is_ascii_digit())
+    !name.contains('.') || OWN.iter().any(|own| below(own)) || name.ends_with(|c: char| c.is_ascii_digit())
 }
 
 /// Where a request goes: a URL that was read, its name not resolved yet.

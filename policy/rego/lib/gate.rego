@@ -56,7 +56,7 @@ plan := drawn if not data.pack.plan
 
 drawn := {
 	"scope": [object.union(described(pointer), {"countries": countries}) | some pointer, countries in data.pack.applies],
-	"phases": {phase: {side: part(phase, side) | some side in sides | {"neither"}} | some phase in phases},
+	"phases": {phase: {party: part(phase, party) | some party in (sides | {"neither"})} | some phase in phases},
 }
 
 # A fact that no pack describes has no type, and so is never sound.
@@ -65,29 +65,29 @@ described(pointer) := object.union(
 	object.filter(object.get(data.pack.facts, pointer, {}), ["type", "values"]),
 )
 
-part(phase, side) := {
-	"mine": {id: span(rule) | some id, rule in own},
-	"others": [object.union({"id": id, "evaluator": rule.evaluator}, span(rule)) |
-		side in sides
+part(phase, party) := {
+	"mine": {id: dates(rule) | some id, rule in own},
+	"others": [object.union({"id": id, "evaluator": rule.evaluator}, dates(rule)) |
+		party in sides
 		some id, rule in in_phase
 		not own[id]
 		not rule.awaited == false
 	],
 	"needs": [object.union(described(pointer), {"spans": spans}) |
-		some pointer in {pointer | some rule in own; some pointer in rule.needs}
-		spans := {span(rule) | some rule in own; pointer in rule.needs}
+		some pointer in {need | some rule in own; some need in rule.needs}
+		spans := {dates(rule) | some rule in own; pointer in rule.needs}
 	],
-	"conditions": [object.union({"path": path(condition.when), "in": condition["in"], "need": need}, span(rule)) |
+	"conditions": [object.union({"path": path(condition.when), "in": condition["in"], "need": need}, dates(rule)) |
 		some rule in own
 		some condition in rule.needs_if
 		need := [described(pointer) | some pointer in condition.need]
 	],
 } if {
 	in_phase := {id: rule | some id, rule in data.pack.rules; phase in rule.phases}
-	own := {id: rule | some id, rule in in_phase; rule.evaluator in {"both", side}}
+	own := {id: rule | some id, rule in in_phase; rule.evaluator in {"both", party}}
 }
 
-span(rule) := object.filter(rule.in_force, ["from", "to"])
+dates(rule) := object.filter(rule.in_force, ["from", "to"])
 
 here := plan.phases[input.phase][side]
 

@@ -90,7 +90,8 @@ pub(crate) async fn datasets(node: &Measured, counts: &[usize]) {
         assert_eq!(seen, *count, "the cursor leads past every dataset once");
         let (p50, p99) = first_pages(&hand).await;
         let warm = walk(&hand).await;
-        assert_eq!((warm.0, warm.1), (pages, seen));
+        // A page ends where it has taken long enough to decide: fewer are needed once that was done.
+        assert_eq!(warm.1, seen);
         println!(
             "{count:9} | {each:9.1} ms | {first:12.2} ms | {p50:5.2} ms | {p99:6.2} | {pages:3} pages {cold:7.0} ms | {:4.0} ms | {:3} MiB | {:4} MiB",
             warm.2,

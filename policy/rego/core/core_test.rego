@@ -54,6 +54,13 @@ test_core_003_not_in_force if {
 	fixture.denies(result, "CORE-003")
 }
 
+# Dates that nobody read leave open what rests on them, and nothing that is denied anyway.
+test_core_003_unread_and_not_between_these if {
+	result := core.result with input as fixture.exporter("negotiation", [["replace", "/contract/framework", "KORUS"]])
+	fixture.denies(result, "CORE-003")
+	{finding.id | some finding in result.undetermined; finding.id == "CORE-003"} == set()
+}
+
 test_core_003_from_the_first_second if {
 	moved := [["replace", "/consumer/country", "CL"], ["replace", "/contract/framework", "DEPA"]]
 	before := core.result with input as fixture.importer("negotiation", array.concat(moved, [["replace", "/now", 1714694399]]))
@@ -75,7 +82,18 @@ test_core_005_unknown_revision if {
 }
 
 test_core_006_stop_orders if {
-	every order in [{}, {"country": "SG"}, {"country": "KR"}, {"dataset": "unknown"}, {"from": "tomorrow"}] {
+	every order in [
+		{},
+		{"country": "SG"},
+		{"country": "KR"},
+		{"dataset": "unknown"},
+		{"consumer": 5},
+		{"from": "tomorrow"},
+		{"from": 1795424400},
+		{"until": "yesterday"},
+		{"until": null},
+		{"until": 1795424401},
+	] {
 		result := core.result with input as fixture.importer("transfer", [["replace", "/stop_orders", [order]]])
 		fixture.denies(result, "CORE-006")
 	}
@@ -85,4 +103,14 @@ test_core_006_leaves_others_alone if {
 	every order in [{"country": "US"}, {"dataset": "another"}, {"from": 1795424401}, {"until": 1795424400}] {
 		core.result.allow == true with input as fixture.importer("transfer", [["replace", "/stop_orders", [order]]])
 	}
+}
+
+test_core_001_what_is_taken_on_trust_is_to_be_confirmed if {
+	duties := {duty.duty |
+		result := core.result with input as fixture.exporter("transfer", [["add", "/assume_unverified", true]])
+		some duty in result.obligations
+	}
+	duties == {"confirm_reference_data"}
+	result := core.result with input as fixture.exporter("transfer", [])
+	count(result.obligations) == 0
 }

@@ -362,19 +362,35 @@ fn one(
         text.push_str(&format!("  {number}  {name}\n"));
     }
     text.push_str(lang.pick("  Enter: not known\n", "  Enter: 모름\n"));
-    say(out, &text)?;
+    let again = format!("{} 1–{}\n", lang.pick("a number:", "번호:"), names.len());
+    let read = |answer: &str| match answer.parse::<usize>() {
+        Ok(number) if (1..=names.len()).contains(&number) => Some(Answer::Choice(number - 1)),
+        Err(_) if own => Some(Answer::Words(answer.to_owned())),
+        Ok(_) | Err(_) => None,
+    };
+    Ok(understood(input, out, &text, &again, read, lang)?.unwrap_or(Answer::Unknown))
+}
+
+/// Puts a question until its answer is understood, which nothing always is.
+fn understood<T>(
+    input: &mut impl BufRead,
+    out: &mut impl Write,
+    text: &str,
+    again: &str,
+    read: impl Fn(&str) -> Option<T>,
+    lang: Lang,
+) -> Result<Option<T>, Failure> {
+    say(out, text)?;
     for _ in 0..TRIES {
         say(out, "> ")?;
         let answer = line(input)?;
         if answer.is_empty() {
-            return Ok(Answer::Unknown);
+            return Ok(None);
         }
-        match answer.parse::<usize>() {
-            Ok(number) if (1..=names.len()).contains(&number) => return Ok(Answer::Choice(number - 1)),
-            Err(_) if own => return Ok(Answer::Words(answer)),
-            Ok(_) | Err(_) => {}
+        if let Some(answer) = read(&answer) {
+            return Ok(Some(answer));
         }
-        say(out, &format!("{} 1–{}\n", lang.pick("a number:", "번호:"), names.len()))?;
+        say(out, again)?;
     }
     Err(refused(lang.pick("no answer was understood", "알아들을 수 있는 대답이 없었습니다")))
 }
@@ -385,19 +401,9 @@ fn days(
     title: &str,
     lang: Lang,
 ) -> Result<Option<u32>, Failure> {
-    say(out, &format!("\n{title}\n"))?;
-    for _ in 0..TRIES {
-        say(out, "> ")?;
-        let answer = line(input)?;
-        if answer.is_empty() {
-            return Ok(None);
-        }
-        if let Some(days) = answer.parse().ok().filter(|days| *days > 0) {
-            return Ok(Some(days));
-        }
-        say(out, lang.pick("a number of days\n", "날수를 숫자로\n"))?;
-    }
-    Err(refused(lang.pick("no answer was understood", "알아들을 수 있는 대답이 없었습니다")))
+    let again = lang.pick("a number of days\n", "날수를 숫자로\n");
+    let read = |answer: &str| answer.parse().ok().filter(|days| *days > 0);
+    understood(input, out, &format!("\n{title}\n"), again, read, lang)
 }
 
 /// What would be signed, a fact a line, and what stays unknown.

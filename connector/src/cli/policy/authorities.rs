@@ -17,7 +17,7 @@ pub(super) fn ask(args: &Authorities) -> Result<Value, Failure> {
     let mut data: Value =
         serde_json::from_str(DATA).map_err(|e| Failure::new(Code::Internal, e.to_string()))?;
     let list = data["authorities"].take();
-    let list = list.as_array().cloned().unwrap_or_default();
+    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
     let wanted: Option<BTreeSet<String>> = match &args.facts {
         None => None,
         Some(facts) => {
@@ -32,10 +32,8 @@ pub(super) fn ask(args: &Authorities) -> Result<Value, Failure> {
             Some(result.deny.iter().chain(&result.undetermined).map(|finding| finding.id.clone()).collect())
         }
     };
-    let of_these = |entry: &&Value| {
-        wanted.as_ref().is_none_or(|ids| entry["rule"].as_str().is_some_and(|id| ids.contains(id)))
-    };
-    let chosen: Vec<Value> = list.iter().filter(of_these).cloned().collect();
+    let chosen: Vec<&Value> =
+        list.iter().filter(|entry| wanted.as_ref().is_none_or(|ids| is_of(entry, ids))).collect();
     // What else speaks against it is no authority's to give: `eval` names the remedies.
     let others: Vec<&String> =
         wanted.iter().flatten().filter(|id| !list.iter().any(|entry| entry["rule"] == id.as_str())).collect();
@@ -48,8 +46,11 @@ pub(super) fn ask(args: &Authorities) -> Result<Value, Failure> {
 pub(in super::super) fn of_rules(rules: &BTreeSet<String>, lang: Lang) -> String {
     let data: Value = serde_json::from_str(DATA).unwrap_or_default();
     let all = data["authorities"].as_array().into_iter().flatten();
-    let wanted = all.filter(|entry| entry["rule"].as_str().is_some_and(|id| rules.contains(id)));
-    wanted.map(|entry| line(entry, lang)).collect()
+    all.filter(|entry| is_of(entry, rules)).map(|entry| line(entry, lang)).collect()
+}
+
+fn is_of(entry: &Value, rules: &BTreeSet<String>) -> bool {
+    entry["rule"].as_str().is_some_and(|id| rules.contains(id))
 }
 
 /// One entry of the list.

@@ -181,17 +181,15 @@ impl Target {
     pub(super) fn is_here(&self) -> bool {
         match self.host.parse::<IpAddr>() {
             Ok(ip) => ip.is_loopback(),
-            Err(_) => {
-                matches!(self.host.trim_end_matches('.'), "localhost") || self.host.ends_with(".localhost")
-            }
+            Err(_) => self.host.trim_end_matches('.') == "localhost" || self.host.ends_with(".localhost"),
         }
     }
 
     /// What a proxy is asked to connect to: the name as it is. Where it leads, the proxy finds out; what is known here to lead
     /// inside, by its address or by its name, is not asked for. // NET-10.6
     pub(super) async fn proxied(&self, local: bool) -> Result<String, TransportError> {
-        let shown = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        let authority = format!("{shown}:{}", self.port);
+        // The origin without its scheme: the host, in brackets where it is an IPv6 address, and the port.
+        let authority = self.origin.split_once("://").map_or(&*self.origin, |(_, rest)| rest).to_owned();
         if local {
             return Ok(authority);
         }

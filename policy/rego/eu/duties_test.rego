@@ -25,6 +25,8 @@ test_a_recipient_of_unknown_role if duties(array.concat(abroad, [["remove", "/co
 test_others if {
 	every changes in [
 		[],
+		[["replace", "/consumer/role", "processor"]],
+		array.concat(abroad, [["replace", "/provider/country", "CH"]]),
 		array.concat(abroad, home),
 		array.concat(abroad, [["replace", "/consumer/role", "controller"]]),
 		array.concat(abroad, [["replace", "/dataset/personal/kind", "personal"]]),

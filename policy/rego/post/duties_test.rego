@@ -34,3 +34,17 @@ test_a_leak_is_told_within_three_days if {
 	result := post.result with input as fixture.exporter("transfer", [["replace", "/dataset/personal/kind", "personal"]])
 	[259200] == [duty.within | some duty in result.obligations; duty.id == "POST-BRE-001"]
 }
+
+# Even of a deal that brings every duty: what becomes of duties once told, other parts of a node watch.
+test_nothing_is_told_at_catalog_and_monitor if {
+	every phase in ["catalog", "monitor"] {
+		result := post.result with input as fixture.exporter(phase, [
+			["replace", "/dataset/personal/kind", "personal"],
+			["add", "/contract", object.union(
+				fixture.input_at("transfer", "exporter").contract,
+				{"onward_transfer": {"allowed": true, "countries": ["SG"]}},
+			)],
+		])
+		result.obligations == set()
+	}
+}

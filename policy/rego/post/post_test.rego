@@ -53,6 +53,66 @@ test_ret_001_a_confirmation_from_before_or_to_come if {
 	}
 }
 
+overdue := ["replace", "/contract/retention_days", 3]
+
+# A deletion confirmed in the second in which the data arrived, or in this one, is confirmed.
+test_ret_001_a_confirmation_in_the_first_and_in_the_last_second if {
+	every at in [1795132800, 1795424400] {
+		confirmed := [overdue, ["replace", "/transfer/deletion_confirmed_at", at]]
+		post.result.allow == true with input as fixture.exporter("monitor", confirmed)
+	}
+}
+
+# Time runs from the transfer: where none was completed there is nothing to delete, however little time there was agreed.
+test_ret_001_nothing_came if {
+	every days in [0, 3] {
+		nothing := [
+			["replace", "/contract/retention_days", days],
+			["replace", "/transfer/completed_at", 0],
+			["remove", "/transfer/deletion_confirmed_at", null],
+		]
+		post.result.allow == true with input as fixture.exporter("monitor", nothing)
+		result := post.result with input as fixture.exporter("monitor", array.concat(nothing, [["replace", "/transfer/completed_at", 1]]))
+		fixture.denies(result, "POST-RET-001")
+	}
+}
+
+# What an earlier transfer left to delete holds up no later one by this rule: overdue is a finding of the monitor.
+test_ret_001_is_overdue_at_the_monitor_only if {
+	came := [overdue, ["add", "/transfer/completed_at", 1795132800], ["add", "/transfer/deletion_confirmed_at", 0]]
+	every side in ["exporter", "importer"] {
+		every phase in ["negotiation", "transfer"] {
+			post.result.allow == true with input as fixture.changed(phase, side, came)
+		}
+		result := post.result with input as fixture.changed("monitor", side, came)
+		fixture.denies(result, "POST-RET-001")
+	}
+}
+
+passed_on(event) := [
+	["replace", "/contract/onward_transfer", {"allowed": true, "countries": ["VN"]}],
+	["replace", "/transfer/onward_events", [event]],
+]
+
+# The duties alone are not enough: the country too is one to which data may be passed on, or one that was agreed for use.
+test_onw_001_passed_on_to_another_country if {
+	every country in ["US", "CN"] {
+		elsewhere := passed_on({"country": country, "flow_down": true})
+		result := post.result with input as fixture.importer("monitor", elsewhere)
+		{finding.detail | some finding in result.deny} == {country}
+	}
+	every country in ["VN", "SG", "KR"] {
+		post.result.allow == true with input as fixture.importer("monitor", passed_on({"country": country, "flow_down": true}))
+	}
+}
+
+test_onw_001_a_country_that_cannot_be_read if {
+	every country in ["", "unknown", 84, null, ["VN"]] {
+		result := post.result with input as fixture.importer("monitor", passed_on({"country": country, "flow_down": true}))
+		fixture.denies(result, "POST-ONW-001")
+	}
+}
+
 test_geo_001_one_finding_for_each_country if {
 	elsewhere := [
 		["replace", "/destination/storage_countries", ["SG", "VN"]],
@@ -103,4 +163,20 @@ test_cnt_001_is_not_asked_before_a_transfer if {
 	post.result.allow == true with input as fixture.importer("negotiation", never)
 	result := post.result with input as fixture.importer("transfer", never)
 	fixture.denies(result, "POST-CNT-001")
+}
+
+# What nobody counted, and what was agreed without a number, is over: no comparison with what is no number lets it through.
+test_cnt_001_what_is_no_number if {
+	every change in [
+		["replace", "/transfer/occurrence", null],
+		["replace", "/transfer/occurrence", false],
+		["replace", "/transfer/occurrence", -1],
+		["replace", "/contract/max_transfers", "10"],
+		["replace", "/contract/max_transfers", {}],
+		["remove", "/contract/max_transfers", null],
+	] {
+		result := post.result with input as fixture.exporter("transfer", [change])
+		fixture.denies(result, "POST-CNT-001")
+		fixture.open(result, "CORE-001")
+	}
 }

@@ -48,3 +48,11 @@ test_nothing_is_told_at_catalog_and_monitor if {
 		result.obligations == set()
 	}
 }
+
+# Five years and three, counted with every leap day that can fall in them, so that no calendar makes them longer than what is kept.
+test_records_are_kept_for_five_years_and_for_three if {
+	result := kr.result with input as fixture.exporter("transfer", [kind("pseudonymised")])
+	[1827 * 86400] == [duty.within | some duty in result.obligations; duty.id == "KR-FTA-005"]
+	kept := {duty.on: duty.within | some duty in result.obligations; duty.id == "KR-PIPA-011"}
+	kept == {"consumer": 1096 * 86400, "provider": 1096 * 86400}
+}

@@ -92,3 +92,46 @@ test_a_provider_of_another_country_is_not_judged if {
 	result.allow == true
 	result.delegated == set()
 }
+
+denied(result) := {finding.id | some finding in result.deny}
+
+# Who paid decides which of the two rules asks: the state for an approval, anybody else for a report.
+test_ita_001_or_002_by_who_paid if {
+	funded := kr.result with input as fixture.exporter("negotiation", core_technology(true))
+	denied(funded) == {"KR-ITA-001"}
+	reported := kr.result with input as fixture.exporter("negotiation", with_approval(true, "nct_export_report"))
+	denied(reported) == {"KR-ITA-001"}
+	private := kr.result with input as fixture.exporter("negotiation", core_technology(false))
+	denied(private) == {"KR-ITA-002"}
+}
+
+test_ita_001_and_002_are_about_core_technology if {
+	every funded in [true, false] {
+		other := [["add", "/dataset/technology/nct/state_funded", funded]]
+		kr.result.allow == true with input as fixture.exporter("negotiation", other)
+	}
+}
+
+# What is core technology anyway needs nobody to determine that it is none: an approval or a report is asked for instead.
+test_ita_003_is_settled_by_the_worse_answer if {
+	own := array.concat(inverter, [["replace", "/dataset/technology/nct/determination/by", "self"]])
+	admitted := array.concat(own, with_approval(true, "nct_export_approval"))
+	kr.result.allow == true with input as fixture.exporter("negotiation", admitted)
+}
+
+test_ita_003_in_the_first_second if {
+	at := 1795424400
+	determined := array.concat(inverter, [["replace", "/dataset/technology/nct/determination/at", at]])
+	kr.result.allow == true with input as fixture.exporter("negotiation", determined)
+	early := array.concat(determined, [["replace", "/now", at - 1]])
+	result := kr.result with input as fixture.exporter("negotiation", early)
+	fixture.open(result, "KR-ITA-003")
+}
+
+test_ita_003_a_determination_without_a_time if {
+	every at in [null, "unknown", "1780272000", true, [], {}] {
+		undated := array.concat(inverter, [["replace", "/dataset/technology/nct/determination/at", at]])
+		result := kr.result with input as fixture.exporter("negotiation", undated)
+		fixture.open(result, "KR-ITA-003")
+	}
+}

@@ -76,3 +76,51 @@ test_pipa_008_encrypted if {
 test_pipa_008_machine_data_may_be_plain if {
 	kr.result.allow == true with input as fixture.exporter("transfer", [["replace", "/transfer/encrypted", false]])
 }
+
+said(changes) := result if {
+	result := kr.result with input as fixture.exporter("negotiation", array.concat(personal, changes))
+}
+
+# The deal names its ground, and a ground that it does not name carries nothing: the countries are equivalent, and nobody rests on that.
+test_pipa_001_an_equivalent_country_and_another_ground if {
+	every kind in ["contract", "certification", "adequacy", "not_applicable"] {
+		result := said(array.concat(europe, [["replace", "/transfer/legal_basis/kind", kind]]))
+		fixture.denies(result, "KR-PIPA-001")
+		{finding.detail | some finding in result.deny; finding.id == "KR-PIPA-001"} == {kind}
+	}
+}
+
+certification := [
+	["replace", "/transfer/legal_basis", {"kind": "certification"}],
+	["replace", "/consumer/certifications", ["isms-p"]],
+]
+
+# Who recognised which certification nobody read, and so a deal that stands on one is open. One that does not stand is denied, and no
+# reading would settle it.
+test_pipa_001_a_certification if {
+	standing := said(certification)
+	standing.deny == set()
+	fixture.open(standing, "KR-PIPA-001")
+	said(array.concat(certification, [["add", "/assume_unverified", true]])).allow == true
+	read := said(certification) with data.reference.certifications.verified as true
+	read.allow == true
+	every change in [
+		["replace", "/consumer/certifications", ["iso-27001"]],
+		["replace", "/consumer/certifications", []],
+		["replace", "/contract/clauses/safety_measures", false],
+		["replace", "/contract/clauses/complaint_and_dispute", false],
+	] {
+		result := said(array.concat(certification, [change]))
+		fixture.denies(result, "KR-PIPA-001")
+		{finding | some finding in result.undetermined; finding.id == "KR-PIPA-001"} == set()
+	}
+}
+
+# A kind of sensitive information that cannot be read is a missing fact: the answer is open, and names no kind.
+test_pipa_004_a_kind_that_cannot_be_read if {
+	every kind in ["", "unknown", 5, null] {
+		result := said([consent, ["replace", "/dataset/personal/special", [kind]]])
+		fixture.open(result, "CORE-001")
+		result.deny == set()
+	}
+}

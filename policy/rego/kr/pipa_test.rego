@@ -124,3 +124,16 @@ test_pipa_004_a_kind_that_cannot_be_read if {
 		result.deny == set()
 	}
 }
+
+# What is nobody's is passed on to a named country, and to any; what is somebody's to neither, without a ground.
+test_pipa_007_data_of_nobody_and_of_somebody if {
+	every countries in [["US"], []] {
+		onward := ["replace", "/contract/onward_transfer", {"allowed": true, "countries": countries}]
+		every kind in ["none", "anonymised"] {
+			result := said([consent, onward, ["replace", "/dataset/personal/kind", kind]])
+			result.allow == true
+		}
+		result := said([consent, onward])
+		{finding.id | some finding in result.deny} == {"KR-PIPA-007"}
+	}
+}

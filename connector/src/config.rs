@@ -21,6 +21,7 @@
 //! | `obligations` | the table `[obligations]` |
 //! | `https` | the table `[https]` and its certificate |
 
+mod about;
 mod approval;
 pub mod documented;
 mod example;
@@ -43,6 +44,7 @@ use naru_protocol::error::Code;
 
 use self::documented::{Documented, Table, documented};
 pub use self::{
+    about::About,
     approval::Approvals,
     example::example,
     folder::{Folder, NodeKeys, Seed, bindable, random, write_file, write_secret},
@@ -177,6 +179,9 @@ documented! {
             /// Where programs on this machine reach the running node; without it, at a port that the system chooses.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             management: Option<Management>;
+            /// What this firm says of itself where it asks for data; without it, nothing but name, country and size.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            about: Option<About>;
             /// How much is published at once; without it, what the protocol allows.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             publish: Option<Publishing>;
@@ -216,6 +221,7 @@ pub const TABLES: &[Table] = &[
     table::<Https>("https", true),
     table::<Approvals>("approval", true),
     table::<Management>("management", true),
+    table::<About>("about", true),
     table::<Publishing>("publish", true),
     table::<Obligations>("obligations", true),
     table::<Monitor>("monitor", true),
@@ -294,6 +300,7 @@ mod tests {
             https: Some(Https::of_init("127.0.0.1:4443".parse().unwrap(), "localhost")),
             approval: None,
             management: None,
+            about: None,
             publish: None,
             obligations: None,
             monitor: None,

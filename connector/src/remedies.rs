@@ -12,14 +12,66 @@ use serde_json::{Value, json};
 pub fn explained(engine: &Engine, result: &ResultDoc) -> Vec<Value> {
     let (english, korean) = (engine.remedies(result, Lang::En), engine.remedies(result, Lang::Ko));
     let both = english.iter().zip(&korean);
+    // A fact that is missing is supplied in one place, which is said with it.
+    let with = |remedy: &naru_policy::Remedy, lang| match remedy.id == MISSING {
+        true => format!("{} {}", remedy.text, sentence(supplied(&remedy.detail, lang))),
+        false => remedy.text.clone(),
+    };
     both.map(|(en, ko)| {
+        let (english, korean) = (with(en, error::Lang::En), with(ko, error::Lang::Ko));
         json!({
             "id": en.id, "detail": en.detail, "law": article(&en.law, &en.article), "kind": en.kind,
-            "en": {"title": en.title, "reason": en.reason, "remedy": en.text, "law": article(&en.law, &en.article)},
-            "ko": {"title": ko.title, "reason": ko.reason, "remedy": ko.text, "law": article(&ko.law, &ko.article)},
+            "en": {"title": en.title, "reason": en.reason, "remedy": english, "law": article(&en.law, &en.article)},
+            "ko": {"title": ko.title, "reason": ko.reason, "remedy": korean, "law": article(&ko.law, &ko.article)},
         })
     })
     .collect()
+}
+
+/// The rule that names a missing fact, by its pointer.
+const MISSING: &str = "CORE-001";
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect::<String>() + ".")
+}
+
+/// Who states a fact, and where, by its JSON pointer.
+#[must_use]
+pub fn supplied(pointer: &str, lang: error::Lang) -> &'static str {
+    let under = |place: &str| {
+        pointer.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let any = |places: &[&str]| places.iter().any(|place| under(place));
+    if any(&["/consumer/sanctions", "/consumer/red_flags", "/approvals", "/stop_orders"]) {
+        lang.pick(
+            "the exporter's operator states it in facts.json, or a signed list does (`naru data`)",
+            "수출자의 운영자가 facts.json 에 적거나 서명된 목록(`naru data`)이 밝힙니다",
+        )
+    } else if any(&["/dataset", "/transfer/legal_basis"]) {
+        lang.pick(
+            "the provider declares it: `naru publish --fact`",
+            "제공자가 `naru publish --fact` 로 선언합니다",
+        )
+    } else if any(&["/consumer/id", "/consumer/country", "/consumer/size", "/provider"]) {
+        lang.pick(
+            "the party says it in what `naru init` signed",
+            "당사자가 `naru init` 에서 서명한 내용에 있습니다",
+        )
+    } else if under("/consumer") {
+        lang.pick(
+            "the consumer states it: `[about]` in its naru.toml, where it asks itself",
+            "받는 쪽이 요청할 때 자기 naru.toml 의 `[about]` 으로 밝힙니다",
+        )
+    } else if under("/contract/clauses") {
+        lang.pick("the terms name it: `naru publish --clause`", "조건에 있습니다: `naru publish --clause`")
+    } else if any(&["/transfer/purpose", "/destination"]) {
+        lang.pick("the request states it: --purpose, --country", "요청이 밝힙니다: --purpose, --country")
+    } else {
+        lang.pick("no declaration states it", "선언으로 밝힐 수 없습니다")
+    }
 }
 
 /// A law with its article, where it has one.

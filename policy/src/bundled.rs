@@ -22,5 +22,11 @@ pub const LIB: [(&str, &str); 2] = [
 /// The compiler that packs are built with, as `build.sh` pins it: the bytes of a pack are its own.
 pub const OPA: &str = "1.22.2";
 
-/// The module that says what offers mean (`odrl/`, ODR). It is no pack of law and not among those that a deal pins.
+/// The module that says what offers mean (`odrl/`, ODR). It is no pack of law; a deal pins it where its offer says more than the
+/// packs of law are told of it (POL-10.8).
 pub const ODRL: &[u8] = include_bytes!("../bundles/odrl.tar.gz");
+
+/// All that a node loads: the packs of law, and the module that says what offers mean.
+pub fn all() -> impl Iterator<Item = (&'static str, &'static [u8])> {
+    PACKS.into_iter().chain([("odrl", ODRL)])
+}

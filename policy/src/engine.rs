@@ -16,6 +16,8 @@ use crate::result::{BrokenCode, Evaluation, PackResult, PeerView, ResultDoc, mer
 
 /// The pack without which nothing is evaluated.
 const CORE: &str = "core";
+/// The member of an input that holds the terms of an offer in normal form.
+const TERMS: &str = "policy";
 
 /// Why packs make no engine.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -84,6 +86,18 @@ impl Engine {
                 || pack.jurisdiction.is_empty()
                 || pack.jurisdiction.iter().any(|country| countries.contains(&country.as_str()))
         };
+        self.of(needed)
+    }
+
+    /// The packs of this engine that are asked about facts: without those that say what terms mean where the facts hold none
+    /// (POL-10.8).
+    #[must_use]
+    pub fn for_facts(&self, facts: &Value) -> Self {
+        let terms = facts.get(TERMS).is_some();
+        self.of(|pack| terms || !pack.interprets())
+    }
+
+    fn of(&self, needed: impl Fn(&Pack) -> bool) -> Self {
         Self { bundles: self.bundles.iter().filter(|bundle| needed(&bundle.pack)).cloned().collect() }
     }
 

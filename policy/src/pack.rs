@@ -204,7 +204,16 @@ pub struct Pack {
     pub reads: Option<Reads>,
 }
 
+/// The terms of an offer in normal form, as an input holds them.
+const TERMS: &str = "/policy";
+
 impl Pack {
+    /// Whether it says what the terms of an offer mean: it is asked where an input holds them, and not otherwise (POL-10.8).
+    #[must_use]
+    pub fn interprets(&self) -> bool {
+        self.facts.contains_key(TERMS)
+    }
+
     /// How results and agreements name the pack.
     #[must_use]
     pub fn reference(&self) -> PackRef {

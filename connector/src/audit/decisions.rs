@@ -26,6 +26,7 @@ use super::{
     plain::Plain,
     reason::Reason,
 };
+use crate::node::facts;
 
 /// Seconds for which the operator's word about an identity holds, counted from the evaluation (AUD-6.6).
 const IDENTITY_HOLDS: u64 = 86_400;
@@ -317,6 +318,11 @@ fn check_terms(terms: &Judged<'_>, record: &EvaluationRecord) -> Check<()> {
     let asked: Vec<&Pack> = record.packs.iter().filter(agreed).collect();
     if negotiation && asked != terms.packs().iter().collect::<Vec<_>>() {
         return Err(Fault::failed(Reason::PacksDiffer, "the terms name others"));
+    }
+    if let Judged::Signed(terms) = terms
+        && terms.shared.get("policy") != facts::terms_beyond(terms.agreement.value()).as_ref()
+    {
+        return Err(Fault::failed(Reason::InputSharedChanged, "/policy: not what the agreement says"));
     }
     if (negotiation || unsigned) && terms.shared() != Some(record.input.shared) {
         return Err(Fault::failed(Reason::InputSharedChanged, "the terms hold another"));

@@ -58,6 +58,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
         port: Some(0),
         https: None,
         https_host: None,
+        about: Vec::new(),
     };
     init::create(&made).map_err(|e| e.to_string())?;
     let node = Node::open(&Folder::new(&node)).await?;

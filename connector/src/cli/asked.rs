@@ -86,7 +86,7 @@ fn terms(terms: &Value, name: &str, lang: Lang) -> String {
     let (purposes, days) = (list(&terms["purposes"]), limit("retention_days", "-"));
     let transfers = limit("transfers", lang.pick("no limit", "제한 없음"));
     let forbidden = list(&terms["prohibited"]);
-    match lang {
+    let mut told = match lang {
         Lang::En => format!(
             "{name}for {purposes}; in {countries}\n\
              {NONE}deleted after {days} days; transfers: {transfers}; forbidden: {forbidden}\n"
@@ -95,7 +95,16 @@ fn terms(terms: &Value, name: &str, lang: Lang) -> String {
             "{name}목적 {purposes}, 국가 {countries}\n\
              {NONE}{days}일 뒤 삭제, 전송 횟수 {transfers}, 금지 {forbidden}\n"
         ),
+    };
+    let clauses = list(&terms["clauses"]);
+    if !clauses.is_empty() {
+        let _ = writeln!(told, "{NONE}{} {clauses}", lang.pick("clauses that bind you:", "구속하는 조항:"));
     }
+    // In the words of the offer: whoever agrees reads all of it.
+    for line in terms["further"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        let _ = writeln!(told, "{NONE}{}", clean(line));
+    }
+    told
 }
 
 /// What is known of the partner's decision before it is asked: that it shows the dataset, and which rules are its own to answer.
@@ -164,6 +173,10 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
+        let mut more = preview();
+        more["terms"]["further"] = json!(["prohibition sell", "a\u{1b}[2K"]);
+        let text = asked(&more, Lang::Ko);
+        assert!(text.contains("          prohibition sell\n          a\u{fffd}[2K\n"), "{text}");
         let mut refused = preview();
         refused["allowed"] = json!(false);
         refused["decision"] = json!({"explained": [{"id": "POST-PUR-001", "detail": "marketing"}]});

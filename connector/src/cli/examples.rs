@@ -44,6 +44,7 @@ pub(super) const INIT: &str = "Examples:
   naru init --dir A --name 한강모터스 --country KR --port 4801       # the port that the firewall lets in
   naru init --dir B --name \"Merlion Analytics\" --country SG --port 0  # dials out only
   naru init --dir A --name 한강모터스 --country KR --https 8443 --https-host data.hangang.example
+  naru init --dir B --name \"Merlion Analytics\" --country SG --about role=controller --about certifications=APEC_CBPR
 
 The root key is DIR/keys/root.key: the node does not need it, and it may be moved off this machine.";
 

@@ -13,9 +13,11 @@ use naru_protocol::{
     jws::sign_compact,
     signature::SigningKey,
 };
+use serde_json::{Value, json};
 
+use super::lang::pick;
 use crate::{
-    config::{self, Config, Folder, Https, Listen},
+    config::{self, About, Config, Folder, Https, Listen},
     control::Failure,
     node::country,
 };
@@ -47,6 +49,10 @@ pub struct Init {
     /// The name or address under which others reach the HTTPS door, if it is not the one to listen on.
     #[arg(long, value_name = "NAME", requires = "https")]
     pub https_host: Option<String>,
+    /// What the firm says of itself where it asks for data, as `role=controller`, as often as needed: `[about]` in naru.toml, with
+    /// what rules of some countries ask for.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub about: Vec<String>,
 }
 
 /// What `init` made.
@@ -63,8 +69,9 @@ pub struct Made {
 }
 
 /// The settings of a new node.
-fn settings(args: &Init, port: u16, https: Option<Https>) -> Config {
-    Config {
+fn settings(args: &Init, port: u16, https: Option<Https>) -> Result<Config, Failure> {
+    let about = if args.about.is_empty() { None } else { Some(about(&args.about)?) };
+    Ok(Config {
         version: 1,
         name: args.name.clone(),
         country: args.country.clone(),
@@ -75,13 +82,44 @@ fn settings(args: &Init, port: u16, https: Option<Https>) -> Config {
         https,
         approval: None,
         management: None,
+        about,
         publish: None,
         obligations: None,
         monitor: None,
         packs: None,
         telemetry: None,
         policy: None,
+    })
+}
+
+/// What the firm says of itself, each value as JSON or as a text; one text is a list of one where a list is meant.
+fn about(given: &[String]) -> Result<About, Failure> {
+    let invalid = |why: String| {
+        let hint = pick(
+            "`naru config example` shows what can stand in `[about]`.",
+            "`[about]` 에 쓸 수 있는 것은 `naru config example` 에 있습니다.",
+        );
+        Failure::new(Code::ArgumentInvalid, why).hint(hint)
+    };
+    let mut said = serde_json::Map::new();
+    for text in given {
+        let (key, value) =
+            text.split_once('=').ok_or_else(|| invalid(format!("--about {text:?} is no key=value")))?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| Value::from(value));
+        let reads = |value: &Value| serde_json::from_value::<About>(json!({key: value}));
+        let value = match reads(&value) {
+            Ok(_) => value,
+            Err(why) => {
+                let list = json!([value]);
+                reads(&list).map_err(|_| invalid(format!("--about {text}: {why}")))?;
+                list
+            }
+        };
+        said.insert(key.to_owned(), value);
     }
+    let about: About = serde_json::from_value(said.into()).map_err(|e| invalid(e.to_string()))?;
+    about.check().map_err(|e| invalid(e.to_string()))?;
+    Ok(about)
 }
 
 /// Makes the folder; refuses one that holds a node.
@@ -107,7 +145,7 @@ pub fn create(args: &Init) -> Result<Made, Failure> {
         port => config::bindable(&args.host, port.unwrap_or(0)).map_err(config_error)?,
     };
     let https = args.https.map(|wanted| https(args, wanted, port)).transpose()?;
-    let config = settings(args, port, https.as_ref().map(|(https, _)| https.clone()));
+    let config = settings(args, port, https.as_ref().map(|(https, _)| https.clone()))?;
     let folder = Folder::new(&args.dir);
     folder.create(&config).map_err(config_error)?;
     if let Some((https, host)) = &https {
@@ -209,6 +247,7 @@ mod tests {
             port,
             https: Some(https),
             https_host: name.map(str::to_owned),
+            about: Vec::new(),
         };
         let said = |init: &Init| create(init).unwrap_err().message;
         assert!(said(&init("0.0.0.0", None, 0, None)).contains("--https-host"));
@@ -224,5 +263,24 @@ mod tests {
         let read = Folder::new(&dir).config().unwrap().https.unwrap();
         assert!(read.listen.ip().is_unspecified() && read.read(&Folder::new(&dir)).is_ok());
         std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn what_a_firm_says_of_itself_is_read_in_the_type_that_it_has() {
+        // POL-10.11
+        let said = |given: &[&str]| about(&given.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        let about = said(&[
+            "role=processor",
+            "certifications=APEC_CBPR",
+            "industry=[\"a\",\"b\"]",
+            "dma_gatekeeper=false",
+        ]);
+        let due = json!({"certifications": ["APEC_CBPR"], "dma_gatekeeper": false, "industry": ["a", "b"], "role": "processor"});
+        assert_eq!(Value::from(about.unwrap().declared()), due);
+        for wrong in ["role", "role=owner", "colour=red", "dma_gatekeeper=no", "role=1"] {
+            let failure = said(&[wrong]).unwrap_err();
+            assert!(failure.message.contains(wrong.split('=').next().unwrap()), "{}", failure.message);
+            assert_eq!(failure.code, Code::ArgumentInvalid.as_str());
+        }
     }
 }

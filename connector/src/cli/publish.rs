@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{
     control::{self, Failure},
-    node::verbs::Approval,
+    node::{facts::CLAUSES, verbs::Approval},
+    remedies,
     templates::{self, Kind, Template, vocabulary},
 };
 
@@ -61,6 +62,10 @@ pub(super) struct Publish {
     /// Have the data deleted after that many days, whatever the terms say.
     #[arg(long, requires = "terms")]
     pub(super) keep_days: Option<u32>,
+    /// Bind the consumer to this clause, as often as needed: nda, access_control, confidential_marking, return_or_delete (trade
+    /// secrets), safety_measures, complaint_and_dispute, other_protection, comparable_protection (personal data), regulator_access.
+    #[arg(long, requires = "terms", value_name = "CLAUSE", value_parser = clap::builder::PossibleValuesParser::new(CLAUSES))]
+    pub(super) clause: Vec<String>,
     /// What the data are: a template, or a file with facts (JSON; with a `/` or `.` in its name).
     #[arg(long, value_name = "NAME|FILE")]
     pub(super) declare: Option<String>,
@@ -141,6 +146,9 @@ fn terms(args: &Publish) -> Result<Value, Failure> {
     }
     if let Some(days) = args.keep_days {
         templates::limit_days(&mut terms, days);
+    }
+    if !args.clause.is_empty() {
+        templates::bind(&mut terms, &args.clause);
     }
     Ok(terms)
 }
@@ -284,9 +292,10 @@ fn advice(wanted: Option<&Value>, refusals: Option<&Value>, lang: Lang) -> Strin
         let path = word(fact, "fact");
         let rules: Vec<&str> =
             fact["rules"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let how = match path.strip_prefix("dataset.").and_then(|path| Some((path, known.get(path)?))) {
+        let own = path.strip_prefix("dataset.").or_else(|| path.strip_prefix("transfer."));
+        let how = match own.and_then(|path| Some((path, known.get(path)?))) {
             Some((path, fact)) => format!("--fact {path}=…: {}", fact.wanted(lang)),
-            None => lang.pick("no declaration states it", "선언으로 밝힐 수 없습니다").to_owned(),
+            None => remedies::supplied(&format!("/{}", path.replace('.', "/")), lang).to_owned(),
         };
         let _ = writeln!(out, "  {path} ({}): {how}", rules.join(", "));
     }
@@ -406,13 +415,16 @@ mod tests {
     fn what_is_missing_is_told_with_how_to_supply_it() {
         let wanted = json!([
             {"fact": "dataset.rights.basis", "rules": ["KR-IDX-001"], "kind": "string", "values": []},
+            {"fact": "consumer.role", "rules": ["SG-PDPA-001"], "kind": "string", "values": []},
             {"fact": "transfer.legal_basis.kind", "rules": ["KR-PIPA-001"], "kind": "string", "values": []}]);
         let en = json!({"law": "Act 1", "reason": "No.", "remedy": "Ask."});
         let ko = json!({"law": "법 1", "reason": "안 됩니다.", "remedy": "물으십시오."});
         let refusals = json!([{"id": "X-1", "en": en, "ko": ko}]);
         let text = advice(Some(&wanted), Some(&refusals), Lang::En);
         assert!(text.contains("--fact rights.basis=…: one of generator, co_generator, recipient"), "{text}");
-        assert!(text.contains("transfer.legal_basis.kind (KR-PIPA-001): no declaration states it"), "{text}");
+        let ground = "transfer.legal_basis.kind (KR-PIPA-001): --fact legal_basis.kind=…: one of adequacy";
+        assert!(text.contains(ground), "{text}");
+        assert!(text.contains("consumer.role (SG-PDPA-001): the consumer states it: `[about]`"), "{text}");
         let approval = json!([{"fact": "dataset.technology.nct.status", "rules": ["KR-ITA-001"]}]);
         let asks = advice(Some(&approval), None, Lang::En);
         assert!(asks.contains("whom to ask") && asks.contains("answers within 45 days"), "{asks}");

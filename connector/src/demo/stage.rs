@@ -55,6 +55,7 @@ impl Actor {
             port: None,
             https: None,
             https_host: None,
+            about: Vec::new(),
         })?;
         let mut actor = Self { name, dir, did: made.did, fingerprint: made.fingerprint, child: None };
         actor.run().await?;

@@ -215,6 +215,7 @@ mod tests {
             network: crate::config::Network::default(),
             https: None,
             management: None,
+            about: None,
             publish: None,
             obligations: None,
             monitor: None,

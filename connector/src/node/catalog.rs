@@ -240,7 +240,11 @@ impl Node {
     /// Whether a peer sees a dataset of ours about which policy says this (POL-20.1): what it could get, and what it perhaps could
     /// only where the operator wants that.
     fn shows(&self, result: &ResultDoc) -> bool {
-        let decided = result.undetermined.is_empty() || self.shows_undetermined.get() == Some(&true);
+        // What terms ask is mostly said by the proposal: purpose, places, time. What they refuse whoever asks counts.
+        let law = self.law();
+        let open = |id: &str| !law.packs().any(|pack| pack.interprets() && pack.rules.contains_key(id));
+        let decided = !result.undetermined.iter().any(|finding| open(&finding.id))
+            || self.shows_undetermined.get() == Some(&true);
         result.visible == Some(true) && decided
     }
 
@@ -248,11 +252,11 @@ impl Node {
     pub(super) async fn visible(
         &self,
         dataset: &str,
-        facts: &Value,
+        (facts, terms): (&Value, Option<Value>),
         (seller, buyer): (&Party, &Party),
     ) -> Value {
         let countries = [seller.country.as_str(), buyer.country.as_str()];
-        let shared = facts::known(facts, seller, buyer);
+        let shared = facts::known(facts, terms, seller, buyer);
         let question = Question {
             phase: Phase::Catalog,
             role: Role::Consumer,
@@ -280,12 +284,13 @@ impl Node {
             return self.fetch_plain_catalog(&peer).await;
         }
         let peer = self.named(&ask.peer).await?;
-        let (seller, buyer) = (me::party(peer.pinned.participant()), self.me.party());
+        let (seller, buyer) = (me::party(peer.pinned.participant()), self.as_consumer());
         let mut items = Vec::new();
         for (id, listed) in self.read_catalog(&peer).await? {
             let listing = &listed.listing;
             let parties = (&seller, &buyer);
-            let decision = self.visible(&listing.dataset, &listing.facts, parties).await;
+            let said = (&listing.facts, facts::terms_beyond(&listing.policy));
+            let decision = self.visible(&listing.dataset, said, parties).await;
             let (terms, not_understood) = match facts::offered(&listing.policy) {
                 Ok(terms) => (Some(terms), None),
                 Err(why) => (None, Some(why)),

@@ -38,6 +38,8 @@ pub(super) struct Case {
     pub(super) buyer: Party,
     /// What the data are.
     pub(super) facts: Value,
+    /// The terms in normal form, where they say more than `contract` does.
+    pub(super) terms: Option<Value>,
     /// The document that policy would be asked about, or why there is none.
     pub(super) shared: Result<Value, String>,
     pub(super) purpose: Option<String>,
@@ -70,7 +72,7 @@ impl Node {
 
     async fn signed_case(&self, peer: &Peer, ask: &Explain) -> Result<Case, NodeError> {
         let own = self.store.dataset(&ask.dataset, None).await?;
-        let (us, them) = (self.me.party(), me::party(peer.pinned.participant()));
+        let them = me::party(peer.pinned.participant());
         let mut obstacles = Vec::new();
         let (role, listed, approval) = match own {
             Some(row) => {
@@ -83,8 +85,8 @@ impl Node {
             None => (Role::Consumer, self.listing_of(peer, &ask.dataset).await?, Approval::Auto),
         };
         let (seller, buyer) = match role {
-            Role::Provider => (us, them),
-            Role::Consumer => (them, us),
+            Role::Provider => (self.me.party(), them),
+            Role::Consumer => (them, self.as_consumer()),
         };
         let listing = listed.listing;
         let at = now();
@@ -97,12 +99,24 @@ impl Node {
         let wanted = Use { purpose: purpose.clone().unwrap_or_default(), countries: countries.clone() };
         let revision = self.revision(&[seller.country.as_str(), buyer.country.as_str()]);
         let shared = facts::shared(&listing.facts, &listing.policy, &seller, &buyer, &wanted, &revision, at);
-        let facts = listing.facts;
-        Ok(Case { role, seller, buyer, facts, shared, purpose, countries, approval, obstacles, signs: true })
+        let (facts, terms) = (listing.facts, facts::terms_beyond(&listing.policy));
+        Ok(Case {
+            role,
+            seller,
+            buyer,
+            facts,
+            terms,
+            shared,
+            purpose,
+            countries,
+            approval,
+            obstacles,
+            signs: true,
+        })
     }
 
     async fn explained(&self, peer: String, dataset: String, case: Case) -> Result<Explained, NodeError> {
-        let known = facts::known(&case.facts, &case.seller, &case.buyer);
+        let known = facts::known(&case.facts, case.terms.clone(), &case.seller, &case.buyer);
         let mut obstacles = case.obstacles.clone();
         let mut asked = vec![(Phase::Catalog, known)];
         match &case.shared {
@@ -119,7 +133,7 @@ impl Node {
             allowed &= holds;
             let mut said = self.explain(&judged.row).unwrap_or_default();
             if judged.broken.is_none() {
-                self.check_remedies(&case, &judged, &mut said).await?;
+                self.check_remedies(&case, shared, &judged, &mut said).await?;
             }
             points.push(object!({
                 "phase": phase_word(*phase), "allowed": holds, "result": said["result"],
@@ -156,10 +170,16 @@ impl Node {
     }
 
     /// Tries the remedies that have a template (POL-9.3), as the rules would say over the document that each makes.
-    async fn check_remedies(&self, case: &Case, judged: &Judged, said: &mut Value) -> Result<(), NodeError> {
+    async fn check_remedies(
+        &self,
+        case: &Case,
+        shared: &Value,
+        judged: &Judged,
+        said: &mut Value,
+    ) -> Result<(), NodeError> {
         let Some(list) = said["explained"].as_array_mut() else { return Ok(()) };
         let countries = [case.seller.country.as_str(), case.buyer.country.as_str()];
-        let engine = self.asked_for(&countries, &[])?;
+        let engine = self.asked_for(&countries, shared, &[])?;
         let input =
             replay::input(&engine, &judged.row).map_err(|e| NodeError::refused(Code::PolicyInput, e))?;
         let (result, mut tried) = (judged.result.clone(), std::mem::take(list));

@@ -5,6 +5,7 @@
 //! the source for, and what follows from the listing, and names the pointer that differs. What an offer's constraints
 //! come to is in `contract`.
 
+mod beyond;
 mod contract;
 
 use std::{collections::BTreeMap, path::Path};
@@ -15,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::sanctions::with_operators;
 
+pub(crate) use self::contract::{CLAUSES, terms_beyond};
 pub(super) use self::contract::{Stated, contract, contract_of_plain, offered, offered_by_plain, understood};
 
 /// What the operator knows and the peer must not: kept in `facts.json`, read at each evaluation.
@@ -65,6 +67,9 @@ impl PrivateFacts {
     }
 }
 
+/// The declared fact that a transfer takes over from its dataset.
+const GROUND: &str = "legal_basis";
+
 /// A participant as the shared document names it.
 #[derive(Debug, Clone)]
 pub struct Party {
@@ -74,6 +79,21 @@ pub struct Party {
     pub country: String,
     /// Self-declared size.
     pub size: String,
+    /// What it says of itself beside, as members of the shared document; a party that is asked says nothing more.
+    pub declared: Map<String, Value>,
+}
+
+impl Party {
+    /// As the shared document has it.
+    fn document(&self) -> Value {
+        let mut said = self.declared.clone();
+        said.extend([
+            ("id".to_owned(), json!(self.did)),
+            ("country".to_owned(), json!(self.country)),
+            ("size".to_owned(), json!(self.size)),
+        ]);
+        Value::from(said)
+    }
 }
 
 /// What the consumer says about its use.
@@ -85,11 +105,16 @@ pub struct Use {
     pub countries: Vec<String>,
 }
 
-/// The parts of the shared document that are known before anybody asks for anything: all that a catalog is judged by.
+/// The parts of the shared document that are known before anybody asks for anything: all that a catalog is judged by. `terms` are
+/// those of the offer in normal form, where they say more than `contract` will (POL-10.8).
 #[must_use]
-pub(super) fn known(facts: &Value, provider: &Party, consumer: &Party) -> Value {
-    let party = |p: &Party| json!({"id": p.did, "country": p.country, "size": p.size});
-    json!({"dataset": facts, "provider": party(provider), "consumer": party(consumer)})
+pub(super) fn known(facts: &Value, terms: Option<Value>, provider: &Party, consumer: &Party) -> Value {
+    let mut known =
+        json!({"dataset": facts, "provider": provider.document(), "consumer": consumer.document()});
+    if let Some(terms) = terms {
+        known["policy"] = terms;
+    }
+    known
 }
 
 /// The shared document that a proposer writes into its terms. What nobody declared is absent from it: a rule that needs
@@ -106,14 +131,22 @@ pub fn shared(
     revision: &str,
     at: u64,
 ) -> Result<Value, String> {
-    let mut shared = known(facts, provider, consumer);
+    let mut shared = known(facts, terms_beyond(policy), provider, consumer);
     let destination =
         json!({"storage_countries": purpose.countries, "processing_countries": purpose.countries});
     shared["contract"] = contract(policy, &consumer.country, &destination, revision, at)?;
     shared["destination"] = destination;
     // Nothing of this profile travels over a channel that is not encrypted.
     shared["transfer"] = json!({"purpose": purpose.purpose, "encrypted": true});
+    with_ground(&mut shared, facts);
     Ok(shared)
+}
+
+/// On what ground personal data are transferred, as the provider declared it with the dataset (POL-10.10).
+pub(super) fn with_ground(shared: &mut Value, facts: &Value) {
+    if let Some(ground) = facts.get(GROUND) {
+        shared["transfer"][GROUND] = ground.clone();
+    }
 }
 
 /// The members of the shared document that a side compares: what it is the source for, and what follows from the
@@ -121,9 +154,9 @@ pub fn shared(
 #[must_use]
 pub(super) const fn compared_by(provider: bool) -> &'static [&'static str] {
     if provider {
-        &["dataset", "contract", "provider"]
+        &["dataset", "contract", "policy", "provider", "transfer"]
     } else {
-        &["dataset", "contract", "consumer", "destination", "transfer"]
+        &["dataset", "contract", "policy", "consumer", "destination", "transfer"]
     }
 }
 
@@ -189,10 +222,28 @@ mod tests {
         assert_eq!((facts.approvals.len(), facts.stop_orders.len()), (1, 1));
     }
 
+    fn party(c: &str) -> Party {
+        Party { did: format!("did:{c}"), country: c.into(), size: "sme".into(), declared: Map::new() }
+    }
+
+    /// POL-10.10, POL-10.11
+    #[test]
+    fn what_is_declared_of_the_consumer_and_of_the_ground_is_shared() {
+        let mut buyer = party("SG");
+        buyer.declared = [("role".to_owned(), json!("processor")), ("id".to_owned(), json!("another"))]
+            .into_iter()
+            .collect();
+        let facts = json!({"id": "d", "legal_basis": {"kind": "consent", "separate": true}});
+        let wanted = Use { purpose: "p".into(), countries: vec!["SG".into()] };
+        let shared = shared(&facts, &terms(), &party("KR"), &buyer, &wanted, "r", 5).unwrap();
+        let consumer = json!({"id": "did:SG", "country": "SG", "size": "sme", "role": "processor"});
+        assert_eq!(shared["consumer"], consumer, "and nothing declared takes the place of what is known");
+        assert_eq!(shared["transfer"]["legal_basis"], facts["legal_basis"]);
+    }
+
     #[test]
     fn private_facts_never_stand_in_the_shared_part() {
         let private = PrivateFacts { approvals: vec![json!({"number": "A-1"})], ..PrivateFacts::default() };
-        let party = |c: &str| Party { did: format!("did:{c}"), country: c.into(), size: "sme".into() };
         let shared = shared(
             &json!({"id": "d"}),
             &terms(),
@@ -219,7 +270,6 @@ mod tests {
     /// POL-10.5
     #[test]
     fn what_nobody_declared_is_absent() {
-        let party = |c: &str| Party { did: format!("did:{c}"), country: c.into(), size: "sme".into() };
         let wanted = Use { purpose: "p".into(), countries: vec!["SG".into()] };
         let shared =
             shared(&json!({"id": "d"}), &terms(), &party("KR"), &party("SG"), &wanted, "r", 5).unwrap();

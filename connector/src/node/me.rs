@@ -179,5 +179,6 @@ pub(super) fn party(participant: &Participant) -> Party {
         did: participant.iss.to_string(),
         country: participant.country.to_string(),
         size: size.to_owned(),
+        declared: serde_json::Map::new(),
     }
 }

@@ -206,6 +206,8 @@ pub struct Inner {
     owing: obligations::Owing,
     /// Whether what is to be deleted is deleted without asking.
     deleting: OnceLock<config::Deleting>,
+    /// What this firm says of itself where it asks for data.
+    about: OnceLock<serde_json::Map<String, serde_json::Value>>,
     /// When agreements in force are judged again.
     watch: monitor::Watch,
     /// Peers see datasets of which the rules cannot say yet whether they could get them.
@@ -221,6 +223,13 @@ impl std::ops::Deref for Node {
 
     fn deref(&self) -> &Inner {
         &self.0
+    }
+}
+
+impl Node {
+    /// This firm as one that asks for data: with what it says of itself (POL-10.11).
+    fn as_consumer(&self) -> facts::Party {
+        facts::Party { declared: self.about.get().cloned().unwrap_or_default(), ..self.me.party() }
     }
 }
 
@@ -247,7 +256,7 @@ pub(crate) fn load_packs() -> Result<Engine, NodeError> {
     let all = || -> Vec<_> {
         std::thread::scope(|scope| {
             let threads: Vec<_> =
-                bundled::PACKS.iter().map(|(_, bytes)| scope.spawn(|| Bundle::load(bytes))).collect();
+                bundled::all().map(|(_, bytes)| scope.spawn(|| Bundle::load(bytes))).collect();
             threads.into_iter().map(std::thread::ScopedJoinHandle::join).collect()
         })
     };
@@ -298,6 +307,7 @@ impl Node {
         }
         let _ = node.network.set(config.network);
         let _ = node.deleting.set(config.obligations.unwrap_or_default().delete.unwrap_or_default());
+        let _ = node.about.set(config.about.unwrap_or_default().declared());
         node.watch.set(config.monitor.unwrap_or_default());
         let publish = config.publish.unwrap_or_default();
         let _ = node.shows_undetermined.set(publish.show_undetermined);
@@ -410,6 +420,7 @@ impl Node {
             untold: revoked::Untold::default(),
             owing: obligations::Owing::default(),
             deleting: OnceLock::new(),
+            about: OnceLock::new(),
             watch: monitor::Watch::default(),
             shows_undetermined: OnceLock::new(),
             catalogs: catalog::Catalogs::default(),

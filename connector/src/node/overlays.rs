@@ -66,10 +66,16 @@ impl Overlays {
 }
 
 impl Node {
-    /// What is asked in a deal between these countries, concluded under these packs if any: the packs of the law that it needs,
-    /// and our overlays.
-    pub(super) fn asked_for(&self, countries: &[&str], pinned: &[Pack]) -> Result<Engine, NodeError> {
-        Ok(self.overlays.beside(&self.engine_over(countries, pinned)?)?.for_countries(countries))
+    /// What is asked in a deal between these countries over this shared part, concluded under these packs if any: the packs of the
+    /// law that it needs, and our overlays.
+    pub(super) fn asked_for(
+        &self,
+        countries: &[&str],
+        shared: &Value,
+        pinned: &[Pack],
+    ) -> Result<Engine, NodeError> {
+        let law = self.engine_over(countries, shared, pinned)?;
+        Ok(self.overlays.beside(&law)?.for_countries(countries).for_facts(shared))
     }
 
     /// Of the packs that were asked, those that are ours alone.

@@ -116,14 +116,19 @@ pub(in crate::node) fn packs_of(engine: &Engine) -> Result<Vec<Pack>, NodeError>
 }
 
 impl Node {
-    /// The engine with the packs that a deal between these countries needs.
-    pub(super) fn engine_for(&self, countries: &[&str]) -> Engine {
-        self.law().for_countries(countries)
+    /// The engine with the packs that a deal between these countries over this shared part needs.
+    pub(super) fn engine_for(&self, countries: &[&str], shared: &Value) -> Engine {
+        self.law().for_countries(countries).for_facts(shared)
     }
 
     /// The same for an agreement whose terms name these packs.
-    pub(super) fn engine_over(&self, countries: &[&str], pinned: &[Pack]) -> Result<Engine, NodeError> {
-        let law = self.engine_for(countries);
+    pub(super) fn engine_over(
+        &self,
+        countries: &[&str],
+        shared: &Value,
+        pinned: &[Pack],
+    ) -> Result<Engine, NodeError> {
+        let law = self.engine_for(countries, shared);
         let graced = self.shelf.graced(&law, pinned, now());
         if graced.is_empty() { Ok(law) } else { Ok(law.with(graced)?) }
     }
@@ -196,7 +201,7 @@ impl Node {
         if let Some(performed) = running.performed {
             host["transfer"] = performed;
         }
-        let engine = self.asked_for(question.countries, running.pinned)?;
+        let engine = self.asked_for(question.countries, question.shared, running.pinned)?;
         let input = assemble(engine.packs(), question.shared, &private, &host)
             .map_err(|e| NodeError::refused(Code::PolicyInput, e.to_string()))?;
         let packs = (packs_of(&engine)?, self.overlays_of(&engine)?);

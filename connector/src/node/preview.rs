@@ -34,7 +34,7 @@ impl Node {
         }
         let differs = |why: String| NodeError::refused(Code::ListingDiffers, format!("the offer: {why}"));
         let terms = facts::offered(&listing.policy).map_err(differs)?;
-        let (seller, buyer) = (me::party(peer.pinned.participant()), self.me.party());
+        let (seller, buyer) = (me::party(peer.pinned.participant()), self.as_consumer());
         let between = [seller.country.as_str(), buyer.country.as_str()];
         let wanted = Use { purpose: ask.purpose.clone(), countries: countries.clone() };
         let revision = self.revision(&between);

@@ -103,7 +103,7 @@ impl Node {
         };
         let (seller, buyer) = match role {
             Role::Provider => (self.me.party(), me::party(peer.pinned.participant())),
-            Role::Consumer => (me::party(peer.pinned.participant()), self.me.party()),
+            Role::Consumer => (me::party(peer.pinned.participant()), self.as_consumer()),
         };
         let countries = [seller.country.clone(), buyer.country.clone()];
         let countries: Vec<&str> = countries.iter().map(String::as_str).collect();
@@ -145,7 +145,7 @@ impl Node {
 
     /// The revision of the packs that a deal between these countries uses, as the core pack names it.
     pub(super) fn revision(&self, countries: &[&str]) -> String {
-        let engine = self.engine_for(countries);
+        let engine = self.law().for_countries(countries);
         engine.packs().find(|p| p.name == "core").map(|p| p.revision.clone()).unwrap_or_default()
     }
 

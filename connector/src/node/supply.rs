@@ -57,9 +57,10 @@ impl Node {
     pub(super) fn packs_that_differ(
         &self,
         countries: &[&str],
+        shared: &serde_json::Value,
         named: &[naru_protocol::terms::Pack],
         ours: naru_protocol::identity::Role,
     ) -> Vec<String> {
-        differ::lines(&self.shelf, &self.engine_for(countries), named, ours)
+        differ::lines(&self.shelf, &self.engine_for(countries, shared), named, ours)
     }
 }

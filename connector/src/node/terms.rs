@@ -86,12 +86,20 @@ impl Turn {
         self.check_sourced(terms, listing)?;
         let countries: Vec<String> = terms.lanes.iter().map(ToString::to_string).collect();
         let countries: Vec<&str> = countries.iter().map(String::as_str).collect();
-        let packs = super::policy::packs_of(&self.node.engine_for(&countries))?;
+        let packs = super::policy::packs_of(&self.node.engine_for(&countries, &terms.shared))?;
         if packs != terms.packs {
-            let differ = self.node.packs_that_differ(&countries, &terms.packs, role);
+            let differ = self.node.packs_that_differ(&countries, &terms.shared, &terms.packs, role);
             return Err(NodeError::refused(Code::PacksDiffer, differ.join("; ")));
         }
         Ok(())
+    }
+
+    /// This firm as consumer, with what the terms let it say of itself: it may have been asked before it could.
+    fn as_said(&self, terms: &Terms) -> facts::Party {
+        let mut us = self.node.as_consumer();
+        let consumer = terms.shared.get("consumer");
+        us.declared.retain(|name, _| consumer.is_some_and(|said| said.get(name).is_some()));
+        us
     }
 
     /// The members of the shared document that we are the source for, and those that follow from the listing, by pointer.
@@ -99,7 +107,7 @@ impl Turn {
         let role = self.machine.role();
         let (seller, buyer) = match role {
             Role::Provider => (self.node.me.party(), me::party(self.peer.pinned.participant())),
-            Role::Consumer => (me::party(self.peer.pinned.participant()), self.node.me.party()),
+            Role::Consumer => (me::party(self.peer.pinned.participant()), self.as_said(terms)),
         };
         let said = |pointer: &str| {
             terms.shared.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
@@ -122,6 +130,14 @@ impl Turn {
             let ours = expected.get(*member).unwrap_or(&Value::Null);
             if let Some(at) = first_difference(said, ours) {
                 return Err(NodeError::refused(Code::TermsDiffer, format!("/shared/{member}{at}")));
+            }
+        }
+        // Of the other side, what it signed once and for all.
+        let other = if role == Role::Provider { "consumer" } else { "provider" };
+        for member in ["id", "country", "size"] {
+            let at = format!("/{other}/{member}");
+            if terms.shared.pointer(&at) != expected.pointer(&at) {
+                return Err(NodeError::refused(Code::TermsDiffer, format!("/shared{at}")));
             }
         }
         Ok(())

@@ -225,8 +225,14 @@ pub struct OfferTerms {
     pub transfers: Option<u64>,
     /// The trade agreement that it builds on.
     pub framework: Option<String>,
+    /// Clauses that bind whoever signs (spec chapter 05, POL-10.12).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clauses: Vec<String>,
     /// Actions that are forbidden.
     pub prohibited: Vec<String>,
+    /// What is said beyond this, in words of the offer's own: other conditions, prohibitions under conditions, duties.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<String>,
 }
 
 /// Propose a deal: as consumer (`request`) or as provider (`offer`).

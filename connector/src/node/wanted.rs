@@ -76,8 +76,12 @@ impl Node {
         phase: Phase,
     ) -> Result<Judged, NodeError> {
         let seller = self.me.party();
-        let buyer =
-            Party { did: "did:key:nobody".to_owned(), country: country.to_owned(), size: "sme".to_owned() };
+        let buyer = Party {
+            did: "did:key:nobody".to_owned(),
+            country: country.to_owned(),
+            size: "sme".to_owned(),
+            declared: Default::default(),
+        };
         let countries = [seller.country.as_str(), country];
         let odd = |why: String| NodeError::refused(Code::ArgumentInvalid, why);
         let terms = facts::offered(policy).map_err(odd)?;
@@ -102,7 +106,7 @@ impl Node {
 
     /// Notes what was missing, with the rules that need it.
     fn note(&self, judged: &Judged, countries: &[&str], missing: &mut BTreeMap<String, Wanted>) {
-        let Ok(engine) = self.asked_for(countries, &[]) else { return };
+        let Ok(engine) = self.asked_for(countries, &Value::Null, &[]) else { return };
         for found in judged.result.undetermined.iter().filter(|found| found.id == MISSING) {
             let pointer = found.detail.as_str();
             let fact = pointer.trim_start_matches('/').replace('/', ".");

@@ -1,7 +1,7 @@
 //! `--fact key=value`: one declared fact, by its dotted path, against the vocabulary of the policy input.
 //!
-//! The vocabulary is `vocabulary.json`: every member of `dataset` that a rule reads or that rules to come will read, with its
-//! type and, where only some values are understood, those. A path that is not in it would be signed and read by nobody.
+//! The vocabulary is `vocabulary.json`: every member of `dataset` that a rule reads or that rules to come will read, the ground of a
+//! transfer among them (POL-10.10), with its type and, where only some values are understood, those. A path that is not in it would be signed and read by nobody.
 
 use std::collections::BTreeMap;
 
@@ -113,11 +113,12 @@ fn text(given: &str) -> Value {
     Value::String(given.to_owned())
 }
 
-/// Declares one fact, `path=value`; the path may begin with `dataset.`.
+/// Declares one fact, `path=value`; the path may begin with `dataset.`, and that of the ground of a transfer with `transfer.`.
 pub fn set(facts: &mut Value, given: &str) -> Result<(), FactError> {
     let (path, value) = given.split_once('=').ok_or_else(|| FactError::Form(given.to_owned()))?;
     let path = path.trim();
-    let path = path.strip_prefix("dataset.").unwrap_or(path);
+    let ground = path.strip_prefix("transfer.").filter(|path| path.starts_with("legal_basis."));
+    let path = ground.or_else(|| path.strip_prefix("dataset.")).unwrap_or(path);
     let known = vocabulary();
     let Some(fact) = known.get(path) else {
         let last = path.rsplit('.').next().unwrap_or(path);
@@ -166,6 +167,12 @@ mod tests {
             ("tech_families=[]", "/tech_families", json!([])),
             ("tech_families=[\"xev-motor\", \"xev-bms\"]", "/tech_families", json!(["xev-motor", "xev-bms"])),
             ("categories=industrial", "/categories", json!(["industrial"])),
+            ("transfer.legal_basis.kind=consent", "/legal_basis/kind", json!("consent")),
+            (
+                "legal_basis.notice=[\"items\", \"refusal\"]",
+                "/legal_basis/notice",
+                json!(["items", "refusal"]),
+            ),
             // A text that looks like something else stays a text where a text is meant.
             ("hs=850760", "/hs", json!("850760")),
             ("hs=\"8507.60\"", "/hs", json!("8507.60")),
@@ -179,9 +186,15 @@ mod tests {
 
     #[test]
     fn what_no_rule_would_read_is_refused_with_what_is_meant() {
-        for given in
-            ["rights.bases=generator", "id=x", "dataset.digest=x", "rights={}", "=x", "personal=none"]
-        {
+        for given in [
+            "rights.bases=generator",
+            "transfer.purpose=x",
+            "id=x",
+            "dataset.digest=x",
+            "rights={}",
+            "=x",
+            "personal=none",
+        ] {
             assert!(matches!(with(given), Err(FactError::Unknown { .. })), "{given}");
         }
         assert!(matches!(with("rights.basis"), Err(FactError::Form(_))));

@@ -136,5 +136,10 @@ pub fn limit_days(terms: &mut Value, days: u32) {
     constrain(terms, "elapsedTime", "lteq", json!(format!("P{days}D")));
 }
 
+/// Binds whoever signs to these clauses (spec chapter 05, POL-10.12).
+pub fn bind(terms: &mut Value, clauses: &[String]) {
+    constrain(terms, "clauses", "isAllOf", json!(clauses));
+}
+
 #[cfg(test)]
 mod tests;

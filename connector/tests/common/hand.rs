@@ -333,6 +333,7 @@ impl Hand {
             did,
             country: country.to_owned(),
             size: "sme".to_owned(),
+            declared: Default::default(),
         };
         let purpose = naru::node::facts::Use {
             purpose: "quality_analysis".to_owned(),

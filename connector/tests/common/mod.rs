@@ -17,6 +17,7 @@ use std::{
 };
 
 use naru::{
+    audit::{Anchors, Report, verify},
     cli::init::{self, Init},
     config::Folder,
     node::{
@@ -79,6 +80,7 @@ pub(crate) fn init(dir: &Path, name: &str, country: &str, port: Option<u16>) -> 
         port,
         https: None,
         https_host: None,
+        about: Vec::new(),
     }
 }
 
@@ -542,6 +544,20 @@ impl Pair {
         ours.lanes_have_no_gap();
         theirs.lanes_have_no_gap();
         (ours, theirs)
+    }
+
+    /// What an auditor says of both exports.
+    pub(crate) async fn audit(&self) -> Report {
+        let logs = [self.seller.log(&self.temp).await.dir, self.buyer.log(&self.temp).await.dir];
+        let path = self.temp.join("anchors.toml");
+        let people = [(&self.seller, "한강모터스", "KR"), (&self.buyer, "Merlion", "SG")];
+        let anchor = |(firm, name, country): (&Firm, &str, &str)| {
+            format!("[[participant]]\ndid = \"{}\"\nname = \"{name}\"\ncountry = \"{country}\"\n", firm.did)
+        };
+        fs::write(&path, format!("version = 1\n{}", people.map(anchor).concat())).unwrap();
+        let report = verify(&logs, &Anchors::read(&path).unwrap()).unwrap();
+        assert!(report.holds(), "{}", report.to_text());
+        report
     }
 
     pub(crate) async fn close(mut self) {

@@ -29,5 +29,6 @@ mod serving;
 mod story;
 mod supply;
 mod telemetry;
+mod terms;
 mod two_nodes;
 mod versions;

@@ -4,7 +4,7 @@
 use std::{fs, path::PathBuf};
 
 use naru::{
-    audit::{Anchors, Verdict, verify},
+    audit::Verdict,
     node::verbs::{Delete, Happening, ObligationView, Obligations, Passed, Report},
 };
 use naru_protocol::{encoding::Digest, error::Code, limits, log::entry::EntryType};
@@ -60,15 +60,7 @@ fn delete(id: &str, only_say: bool, text: Option<&str>) -> Delete {
 
 /// The claims of both exports with this name.
 async fn claims(pair: &Pair, name: &str) -> Vec<(Verdict, String)> {
-    let (ours, theirs) = (pair.seller.log(&pair.temp).await, pair.buyer.log(&pair.temp).await);
-    let path = pair.temp.join("anchors.toml");
-    let people = [(&pair.seller, "한강모터스", "KR"), (&pair.buyer, "Merlion", "SG")];
-    let anchor = |(firm, name, country): (&Firm, &str, &str)| {
-        format!("[[participant]]\ndid = \"{}\"\nname = \"{name}\"\ncountry = \"{country}\"\n", firm.did)
-    };
-    fs::write(&path, format!("version = 1\n{}", people.map(anchor).concat())).unwrap();
-    let report = verify(&[ours.dir.clone(), theirs.dir.clone()], &Anchors::read(&path).unwrap()).unwrap();
-    assert!(report.holds(), "{}", report.to_text());
+    let report = pair.audit().await;
     let text: serde_json::Value = serde_json::from_str(&report.to_json()).unwrap();
     let details = text["claims"].as_array().unwrap();
     let of = report.claims().iter().zip(details).filter(|(claim, _)| claim.name() == name);

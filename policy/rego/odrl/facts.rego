@@ -54,6 +54,8 @@ values("role") := known_set([input_at(["consumer", "role"])]) if identified
 
 values("framework") := known_set([input_at(["contract", "framework"])])
 
+values("clauses") := known_set([name | some name, true in input.contract.clauses])
+
 values("artifactState") := {"encrypted"} if input_at(["transfer", "encrypted"]) == true
 
 values("artifactState") := {"plain"} if input_at(["transfer", "encrypted"]) == false

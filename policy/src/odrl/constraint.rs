@@ -179,7 +179,7 @@ fn value<'a>(
             (operand, json!(count.ok_or_else(|| refuse("a whole number"))?))
         }
         "purpose" | "spatial" | "recipient" | "membership" | "industry" | "role" | "framework"
-        | "artifactState" => (operand, json!(texts(operator, place, right)?)),
+        | "clauses" | "artifactState" => (operand, json!(texts(operator, place, right)?)),
         // Not decided here; kept for people to read.
         _ => (
             operand,

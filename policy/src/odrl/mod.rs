@@ -10,6 +10,7 @@
 //! Not here: the law, which other packs judge; where facts come from.
 
 mod constraint;
+mod decided;
 mod names;
 mod normal;
 mod object;

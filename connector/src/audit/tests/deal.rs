@@ -146,6 +146,7 @@ fn shared(listing: &Listing, provider: &Actor, consumer: &Actor) -> Value {
         did: actor.did.to_string(),
         country: actor.country.to_owned(),
         size: "sme".to_owned(),
+        declared: Default::default(),
     };
     let countries = vec![consumer.country.to_owned()];
     let wanted = facts::Use { purpose: "quality_analysis".to_owned(), countries };

@@ -186,9 +186,10 @@ pub(super) fn engine_for(packs: &Engine, facts: &Value) -> Engine {
         let said = facts.pointer(&format!("/{party}/country")).and_then(Value::as_str);
         said.filter(|code| crate::node::country::is_assigned(code))
     };
+    let packs = packs.for_facts(facts);
     match (country("provider"), country("consumer")) {
         (Some(provider), Some(consumer)) => packs.for_countries(&[provider, consumer]),
-        (None, _) | (_, None) => packs.clone(),
+        (None, _) | (_, None) => packs,
     }
 }
 
@@ -200,7 +201,7 @@ pub(super) fn rules(args: &Rules) -> Result<Value, Failure> {
     };
     let engine = packs()?;
     let mut listed: Vec<Value> = Vec::new();
-    for pack in engine.packs() {
+    for pack in engine.for_facts(&Value::Null).packs() {
         listed.extend(pack.rules.iter().map(|(id, rule)| {
             let live = rule.in_force.from <= at && rule.in_force.to.is_none_or(|to| at < to);
             let both = |text: &naru_policy::Text| json!({"en": text.en, "ko": text.ko});

@@ -141,6 +141,7 @@ mod tests {
             port: None,
             https: None,
             https_host: None,
+            about: Vec::new(),
         };
         let did = create(&init).unwrap().did;
         (Node::open(&Folder::new(dir)).await.unwrap(), did)

@@ -56,6 +56,7 @@ impl Decisions {
 
 /// All that a decision about our catalog rests on but the dataset itself.
 pub(super) struct Asker {
+    /// Every pack that some dataset needs.
     engine: Engine,
     seller: Party,
     buyer: Party,
@@ -87,8 +88,9 @@ impl Asker {
 
     /// What policy says; none where it broke.
     fn evaluate(&self, node: &Node, offered: &Offered) -> Option<bool> {
-        let shared = facts::known(self.asked(offered).0, &self.seller, &self.buyer);
-        let input = match assemble(self.engine.packs(), &shared, &self.private, &self.host) {
+        let shared = facts::known(self.asked(offered).0, offered.terms.clone(), &self.seller, &self.buyer);
+        let engine = self.engine.for_facts(&shared);
+        let input = match assemble(engine.packs(), &shared, &self.private, &self.host) {
             Ok(input) => input,
             Err(error) => {
                 tracing::error!(dataset = %offered.id, %error, "not shown: it cannot be judged");
@@ -96,8 +98,8 @@ impl Asker {
             }
         };
         let span = tracing::error_span!("catalog", dataset = %offered.id);
-        let outcome = self.engine.evaluate(&input);
-        let (result, broken) = span.in_scope(|| node.decided(&self.engine, Phase::Catalog, outcome));
+        let outcome = engine.evaluate(&input);
+        let (result, broken) = span.in_scope(|| node.decided(&engine, Phase::Catalog, outcome));
         broken.is_none().then(|| node.shows(&result))
     }
 }
@@ -143,7 +145,7 @@ impl Node {
     async fn asker(&self, buyer: Party) -> Result<Asker, NodeError> {
         let (at, seller) = (now(), self.me.party());
         let countries = [seller.country.as_str(), buyer.country.as_str()];
-        let engine = self.asked_for(&countries, &[])?;
+        let engine = self.asked_for(&countries, &object!({"policy": {}}), &[])?;
         let question = Question {
             phase: Phase::Catalog,
             role: Role::Provider,
@@ -155,7 +157,7 @@ impl Node {
         };
         let (private, host) = self.own_parts(&question, at).await?;
         let packs: Vec<Digest> = packs_of(&engine)?.into_iter().map(|pack| pack.digest).collect();
-        let parties = facts::known(&Value::Null, &seller, &buyer);
+        let parties = facts::known(&Value::Null, None, &seller, &buyer);
         let rests = object!([packs, parties, timeless(&private), timeless(&host), begun(&engine, at)]);
         let digest = Digest::of(&json::canonical(&rests)?);
         let named = private.to_string();

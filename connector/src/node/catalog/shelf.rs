@@ -23,7 +23,7 @@ use serde_json::Value;
 
 use super::{FORMAT, SHELF_BYTES};
 use crate::{
-    node::{Node, NodeError, plain, proposal::Listed},
+    node::{Node, NodeError, facts, plain, proposal::Listed},
     store::DatasetRow,
 };
 
@@ -36,11 +36,13 @@ pub(super) struct Offered {
     listing: String,
     policy: Value,
     pub(super) facts: Value,
-    /// The same without what tells datasets apart of which the same is declared: under no id of its own, without its digest.
+    /// The terms in normal form, where they say more than `contract` does.
+    pub(super) terms: Option<Value>,
+    /// The facts without what tells datasets apart of which the same is declared: under no id of its own, without its digest.
     pub(super) alike: Value,
-    /// Of the facts.
+    /// Of the facts, and of the terms if there are any.
     pub(super) digest: Digest,
-    /// Of the facts without what tells datasets apart.
+    /// The same without what tells datasets apart.
     pub(super) alike_digest: Digest,
     /// As it stands in a catalog for whoever reads listings, JCS.
     pub(super) signed: Vec<u8>,
@@ -220,13 +222,19 @@ impl Node {
             members.remove("digest");
             members.insert("id".to_owned(), ANY.into());
         }
+        let terms = facts::terms_beyond(&listing.policy);
+        let digest = |facts: &Value| match &terms {
+            None => json::digest_of(facts),
+            Some(terms) => json::digest_of(&serde_json::json!([facts, terms])),
+        };
         let mut offered = Offered {
             id: row.id.clone(),
             listing: jws,
             policy: listing.policy,
-            digest: json::digest_of(&listing.facts)?,
-            alike_digest: json::digest_of(&alike)?,
+            digest: digest(&listing.facts)?,
+            alike_digest: digest(&alike)?,
             facts: listing.facts,
+            terms,
             alike,
             signed: Vec::new(),
         };
@@ -296,6 +304,7 @@ mod tests {
             listing: String::new(),
             policy: Value::Null,
             facts: Value::Null,
+            terms: None,
             alike: Value::Null,
             digest: Digest::of(b""),
             alike_digest: Digest::of(b""),

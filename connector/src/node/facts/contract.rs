@@ -1,16 +1,30 @@
 //! What an offer's constraints say, as facts of `contract` (spec chapter 05, POL-10).
 //!
 //! Read once, by both sides in the same way: what is not understood, or says nothing, is refused by its JSON pointer and
-//! never passed over, since it would be a promise that nothing keeps. What is made of the facts, rules say.
+//! never passed over, since it would be a promise that nothing keeps. What is made of the facts, rules say. What an offer says
+//! beyond these facts is in `beyond`.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::beyond;
 use crate::node::{country::is_assigned, verbs::OfferTerms};
 
 /// `max_transfers` of an offer that sets no limit: the largest integer that a policy input holds (POL-1.1).
-const UNLIMITED: u64 = (1 << 53) - 1;
+pub(super) const UNLIMITED: u64 = (1 << 53) - 1;
+/// Clauses that terms can name (POL-10.12).
+pub(crate) const CLAUSES: [&str; 9] = [
+    "access_control",
+    "comparable_protection",
+    "complaint_and_dispute",
+    "confidential_marking",
+    "nda",
+    "other_protection",
+    "regulator_access",
+    "return_or_delete",
+    "safety_measures",
+];
 /// Seconds for which an agreement runs from its draft.
 const TERM: u64 = 365 * 86_400;
 /// The gate takes this word for a fact that is not known (POL-4.1).
@@ -20,22 +34,29 @@ const PERMITTED: &str = "use";
 /// The one action whose prohibition becomes a fact: no onward transfer.
 const DISTRIBUTE: &str = "distribute";
 
-/// What an offer says: the constraints of its one permission, and whether it forbids onward transfer.
+/// What an offer says: the constraints of its one permission to use, and whether it forbids onward transfer.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Said {
-    purposes: Option<Vec<String>>,
-    countries: Option<BTreeSet<String>>,
-    days: Option<u32>,
-    transfers: Option<u64>,
-    framework: Option<String>,
-    kept_here: bool,
+pub(super) struct Said {
+    pub(super) purposes: Option<Vec<String>>,
+    pub(super) countries: Option<BTreeSet<String>>,
+    pub(super) days: Option<u32>,
+    pub(super) transfers: Option<u64>,
+    pub(super) framework: Option<String>,
+    pub(super) clauses: Option<BTreeSet<String>>,
+    pub(super) kept_here: bool,
+    /// The whole offer in normal form, where it says more than the members above (POL-10.8).
+    pub(super) beyond: Option<Value>,
 }
 
-/// Refuses terms that a rule could not be asked about, by their JSON pointer: an operand, operator or value that is not
-/// understood, a logical constraint, a second one on the same operand, neither purpose nor period (POL-10.1, POL-10.2),
-/// a duty, a prohibition or a permission that no fact is made of (POL-10.7).
+/// Refuses terms that no rule could be asked about, by their JSON pointer: what is not understood or never decided (POL-10.1,
+/// POL-10.7), and neither purpose nor period (POL-10.2).
 pub(in crate::node) fn understood(policy: &Value) -> Result<(), String> {
     read(policy).map(|_| ())
+}
+
+/// The terms of an offer in normal form, where they say more than `contract` does; none where they do not, or are not understood.
+pub(crate) fn terms_beyond(policy: &Value) -> Option<Value> {
+    read_open(policy).ok()?.beyond
 }
 
 /// What an offer lets a consumer do, for people who choose from a catalog.
@@ -55,7 +76,9 @@ fn told(said: Said) -> OfferTerms {
         retention_days: said.days.unwrap_or_default(),
         transfers: said.transfers,
         framework: said.framework,
+        clauses: said.clauses.into_iter().flatten().collect(),
         prohibited: said.kept_here.then(|| DISTRIBUTE.to_owned()).into_iter().collect(),
+        further: said.beyond.as_ref().map(beyond::told).unwrap_or_default(),
     }
 }
 
@@ -74,7 +97,7 @@ fn of(said: Said, consumer: &str, destination: &Value, revision: &str, at: u64) 
     // Whoever limits the countries of an offer of this form chooses to: there is no way to say that a state demands it.
     let location = if said.countries.is_some() { "private_choice" } else { "none" };
     let countries = said.countries.unwrap_or_else(|| stated(consumer, destination));
-    json!({
+    let mut contract = json!({
         "framework": said.framework.unwrap_or_else(|| "none".to_owned()),
         "policy_revision": revision,
         "valid_from": at,
@@ -91,7 +114,11 @@ fn of(said: Said, consumer: &str, destination: &Value, revision: &str, at: u64) 
         "demands": {"source_code": false, "private_keys": false},
         "sandbox": {"project_id": "none"},
         "terms": [],
-    })
+    });
+    if let Some(clauses) = said.clauses {
+        contract["clauses"] = clauses.into_iter().map(|name| (name, Value::Bool(true))).collect();
+    }
+    contract
 }
 
 /// What the consumer's side states where the offer of a plain deal leaves it open.
@@ -149,6 +176,12 @@ fn read(policy: &Value) -> Result<Said, String> {
 
 /// As [`read`], of an offer that may leave purpose and retention open.
 fn read_open(policy: &Value) -> Result<Said, String> {
+    // What is all said in `contract` needs nobody to interpret it.
+    read_plainly(policy).or_else(|_| beyond::read(policy))
+}
+
+/// An offer that says nothing but what `contract` has a member for.
+fn read_plainly(policy: &Value) -> Result<Said, String> {
     let [rule] = policy.get("permission").and_then(Value::as_array).map_or(&[][..], Vec::as_slice) else {
         return Err("/permission: exactly one permission is understood here".to_owned());
     };
@@ -163,8 +196,7 @@ fn read_open(policy: &Value) -> Result<Said, String> {
     Ok(said)
 }
 
-/// Whether onward transfer is forbidden. Any other prohibition, one under a condition, and any duty is refused: no rule
-/// would ever hear of it.
+/// Whether onward transfer is forbidden. Any other prohibition, one under a condition, and any duty says more.
 fn prohibited(policy: &Value) -> Result<bool, String> {
     if list(policy, "obligation").next().is_some() {
         return Err(
@@ -217,6 +249,11 @@ impl Said {
                 let count = right.as_str().and_then(whole).filter(|n| (1..=UNLIMITED).contains(n));
                 self.transfers.replace(count.ok_or_else(|| value("a whole number from 1 up"))?).is_some()
             }
+            ("clauses", "eq" | "isAllOf") => {
+                let names = texts(operator, right).filter(|all| all.iter().all(|name| is_clause(name)));
+                let names = names.ok_or_else(|| value("names of clauses (POL-10.12)"))?;
+                self.clauses.replace(names.into_iter().collect()).is_some()
+            }
             ("framework", "eq") => {
                 let name = right.as_str().filter(|name| says(name)).ok_or_else(|| value("one text"))?;
                 self.framework.replace(name.to_owned()).is_some()
@@ -231,10 +268,14 @@ fn says(text: &str) -> bool {
     !text.is_empty() && text != UNKNOWN
 }
 
-/// One text, or for `isAnyOf` some texts.
+pub(super) fn is_clause(name: &str) -> bool {
+    CLAUSES.contains(&name)
+}
+
+/// One text, or for `isAnyOf` and `isAllOf` some texts.
 fn texts(operator: &str, value: &Value) -> Option<Vec<String>> {
     match value.as_array() {
-        Some(list) if operator == "isAnyOf" && !list.is_empty() => {
+        Some(list) if operator != "eq" && !list.is_empty() => {
             list.iter().map(|item| item.as_str().map(str::to_owned)).collect()
         }
         Some(_) => None,
@@ -304,6 +345,23 @@ mod tests {
         );
     }
 
+    /// POL-10.12
+    #[test]
+    fn clauses_that_are_named_stand_in_the_contract() {
+        let policy = with(&[one("clauses", "isAllOf", &json!(["safety_measures", "nda"]))]);
+        let facts = contract(&policy, "SG", &going_to(&["SG"], &["SG"]), "r1", 0).unwrap();
+        assert_eq!(facts["clauses"], json!({"nda": true, "safety_measures": true}));
+        assert_eq!(offered(&policy).unwrap().clauses, ["nda", "safety_measures"]);
+        assert_eq!(terms_beyond(&policy), None);
+        let one = with(&[one("clauses", "eq", &json!("nda"))]);
+        let facts = contract(&one, "SG", &going_to(&["SG"], &["SG"]), "r1", 0).unwrap();
+        assert_eq!(facts["clauses"], json!({"nda": true}));
+        assert_eq!(
+            contract(&with(&[]), "SG", &going_to(&["SG"], &["SG"]), "r1", 0).unwrap().get("clauses"),
+            None
+        );
+    }
+
     /// POL-10.3
     #[test]
     fn what_an_offer_leaves_open_is_bound_to_what_the_proposal_states() {
@@ -319,24 +377,23 @@ mod tests {
     fn terms_that_no_fact_is_made_of_are_refused_by_their_place() {
         let constraint = |operand: &str, operator: &str, right: Value| one(operand, operator, &right);
         for wrong in [
-            constraint("purpose", "isNoneOf", json!(["marketing"])),
-            constraint("purpose", "eq", json!("another")),
             constraint("payAmount", "eq", json!("5")),
-            json!({"or": [one("purpose", "eq", &json!("a"))]}),
+            json!({"or": [one("purpose", "eq", &json!("a")), one("event", "eq", &json!("a"))]}),
             constraint("spatial", "isAnyOf", json!(["Korea"])),
             constraint("spatial", "isAnyOf", json!(["KR", 82])),
             constraint("spatial", "isAnyOf", json!(["KR", "ZZ"])),
             constraint("spatial", "eq", json!("kr")),
             constraint("spatial", "isAnyOf", json!([])),
-            constraint("spatial", "eq", json!(["KR"])),
-            constraint("count", "lteq", json!("0")),
             constraint("count", "lteq", json!("-1")),
             constraint("count", "lteq", json!("ten")),
             constraint("count", "lteq", json!("1.5")),
             constraint("count", "lteq", json!("+1")),
             constraint("count", "lteq", json!("9007199254740992")),
-            constraint("count", "eq", json!("1")),
-            constraint("framework", "eq", json!(["KSDPA"])),
+            constraint("count", "isAnyOf", json!("1")),
+            constraint("framework", "isAllOf", json!(["KSDPA"])),
+            constraint("clauses", "isAllOf", json!(["nda", "be_nice"])),
+            constraint("clauses", "isAnyOf", json!(["nda"])),
+            constraint("clauses", "isAllOf", json!([])),
         ] {
             let offer = with(std::slice::from_ref(&wrong));
             let refused = understood(&offer).unwrap_err();
@@ -382,18 +439,15 @@ mod tests {
             offer.pointer_mut(parent).unwrap()[name] = value;
             offer
         };
-        let purpose = one("purpose", "eq", &json!("a"));
+        let price = one("payAmount", "lt", &json!("5"));
         for (offer, place) in [
-            (odd("/obligation", json!([{"action": "delete"}])), "/obligation/0"),
-            (odd("/permission/0/action", json!("distribute")), "/permission/0/action"),
-            (odd("/permission/0/action", json!("read")), "/permission/0/action"),
-            (odd("/prohibition", json!([{"action": "derive"}])), "/prohibition/0/action"),
+            (odd("/obligation", json!([{"action": "compensate"}])), "/obligation/0"),
+            (odd("/permission/0/action", json!("distribute")), "/permission"),
+            (odd("/permission/0/action", json!("read")), "/permission/0"),
+            (odd("/permission/0/duty", json!([{"action": "compensate"}])), "/permission/0/duty/0"),
+            (odd("/prohibition", json!([{"action": "distribute"}, {"action": "paint"}])), "/prohibition/1"),
             (
-                odd("/prohibition", json!([{"action": "distribute"}, {"action": "use"}])),
-                "/prohibition/1/action",
-            ),
-            (
-                odd("/prohibition", json!([{"action": "distribute", "constraint": [purpose]}])),
+                odd("/prohibition", json!([{"action": "distribute", "constraint": [price]}])),
                 "/prohibition/0/constraint/0",
             ),
         ] {
@@ -420,6 +474,8 @@ mod tests {
             transfers: Some(10),
             framework: Some("KSDPA".into()),
             prohibited: vec!["distribute".into()],
+            clauses: Vec::new(),
+            further: Vec::new(),
         };
         assert_eq!(told, due);
         // What an offer leaves open is not made up.

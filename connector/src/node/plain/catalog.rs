@@ -107,7 +107,7 @@ impl Node {
         for (dataset, offers) in self.read_plain_catalog(peer).await? {
             let (seller, buyer) = self.plain_parties(peer, Role::Consumer);
             let known = object!({"id": dataset});
-            let decision = self.visible(&dataset, &known, (&seller, &buyer)).await;
+            let decision = self.visible(&dataset, (&known, None), (&seller, &buyer)).await;
             for offer in offers {
                 let read = facts::offered_by_plain(&offer::rules(offer.value()));
                 let (terms, not_understood) = match read {

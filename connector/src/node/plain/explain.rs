@@ -67,6 +67,7 @@ impl Node {
             seller,
             buyer,
             facts: said,
+            terms: facts::terms_beyond(&offer::rules(&deal.offer)),
             shared,
             purpose: deal.purpose.or(only),
             countries: deal.countries,

@@ -25,7 +25,7 @@ impl Node {
     pub(super) fn plain_parties(&self, peer: &PlainPeer, role: Role) -> (Party, Party) {
         match role {
             Role::Provider => (self.me.party(), peer.party()),
-            Role::Consumer => (peer.party(), self.me.party()),
+            Role::Consumer => (peer.party(), self.as_consumer()),
         }
     }
 
@@ -53,13 +53,15 @@ impl Node {
             at,
         )
         .map_err(|place| NodeError::refused(Code::TermsDiffer, format!("the offer: {place}")))?;
-        let mut shared = facts::known(dataset, &seller, &buyer);
+        let terms = facts::terms_beyond(&offer::rules(&deal.offer));
+        let mut shared = facts::known(dataset, terms, &seller, &buyer);
         shared["contract"] = contract;
         shared["destination"] = destination;
         shared["transfer"] = json!({"encrypted": peer.record.base.starts_with("https://")});
         if let Some(purpose) = purpose {
             shared["transfer"]["purpose"] = json!(purpose);
         }
+        facts::with_ground(&mut shared, dataset);
         Ok(shared)
     }
 }

@@ -59,8 +59,15 @@ fn rule(value: &Value) -> Value {
 /// Prefixes under which terms of ODRL and of no vocabulary at all come back.
 const PREFIXES: [&str; 4] =
     ["odrl:", "http://www.w3.org/ns/odrl/2/", "edc:", "https://w3id.org/edc/v0.0.1/ns/"];
-/// Terms that we use and ODRL defines.
-const ODRL: [&str; 5] = ["purpose", "spatial", "elapsedTime", "count", "distribute"];
+/// Left operands and actions that an offer of ours may have and ODRL defines; `use` stands in the context of DSP.
+#[rustfmt::skip]
+const ODRL: [&str; 42] = [
+    "count", "dateTime", "elapsedTime", "industry", "purpose", "recipient", "spatial",
+    "acceptTracking", "aggregate", "annotate", "anonymize", "archive", "attribute", "concurrentUse", "delete", "derive", "digitize",
+    "display", "distribute", "execute", "extract", "give", "index", "inform", "install", "lease", "lend", "modify", "move", "nextPolicy",
+    "obtainConsent", "play", "present", "print", "read", "reproduce", "reviewPolicy", "sell", "stream", "textToSpeech", "transfer",
+    "translate",
+];
 
 /// A term, without the prefix or the namespace that its writer kept.
 fn word(value: &Value) -> Value {

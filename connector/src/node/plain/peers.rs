@@ -107,7 +107,12 @@ impl PlainPeer {
 
     /// As policy sees it: its country is the operator's word, its size nobody's.
     pub(in crate::node) fn party(&self) -> Party {
-        Party { did: self.row.did.clone(), country: self.row.country.clone(), size: "unknown".to_owned() }
+        Party {
+            did: self.row.did.clone(),
+            country: self.row.country.clone(),
+            size: "unknown".to_owned(),
+            declared: serde_json::Map::new(),
+        }
     }
 
     pub(super) fn authorization(&self) -> Option<&str> {

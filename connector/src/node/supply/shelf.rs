@@ -203,7 +203,7 @@ impl Shelf {
         let kept = self.kept();
         let mut all = Vec::new();
         let said = |name: &str, digest: &str, [wasm, data, manifest]: [&String; 3]| serde_json::json!({"name": name, "digest": digest, "wasm": wasm, "data": data, "manifest": manifest});
-        for (name, bytes) in bundled::PACKS {
+        for (name, bytes) in bundled::all() {
             let Some(pack) = kept.root.bundle(name).map(Bundle::pack) else { continue };
             all.push((said(name, &pack.digest, [&pack.wasm, &pack.data, &pack.manifest]), bytes.to_vec()));
         }

@@ -147,6 +147,7 @@ impl Trade {
             did,
             country: country.to_owned(),
             size: "sme".to_owned(),
+            declared: Default::default(),
         };
         let (own, peer) = (party(owner.did.to_string(), country), party(PEER.to_owned(), other));
         let (provider, consumer) = if role == Role::Provider { (own, peer) } else { (peer, own) };

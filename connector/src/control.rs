@@ -4,7 +4,12 @@
 //! `control.json` in the node's folder says at which port the node answers and has the token of our own commands; it is
 //! readable by the owner only and removed at a clean stop. Where no node runs, reading verbs read the folder.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{body::Bytes, http::header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -113,18 +118,60 @@ fn broken(why: impl std::fmt::Display) -> Failure {
 /// What keeps a connection open while an answer is read.
 type Sender = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
 
-/// Sends one request and gives the answer, whose content is still to come.
+/// How long a node that is starting is waited for.
+const STARTING: Duration = Duration::from_secs(20);
+/// How long one that was perhaps started a moment ago, as by the line before in a script, has to show itself.
+const COMING: Duration = Duration::from_millis(1500);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Where the node of a folder is asked, and a connection to it.
+async fn reach(folder: &Path) -> Result<(Address, tokio::net::TcpStream), Failure> {
+    let none = || not_running(folder);
+    let text = std::fs::read_to_string(Folder::new(folder).control()).map_err(|_| none())?;
+    let address: Address = serde_json::from_str(&text).map_err(|_| none())?;
+    let stream = tokio::net::TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], address.port)));
+    Ok((address, stream.await.map_err(|_| none())?))
+}
+
+/// Sends one request and gives the answer, whose content is still to come. Waits while the node is starting, and `coming` for
+/// one that does not run yet.
 async fn send(
     folder: &Path,
     path: &str,
     request: Option<&Value>,
     last: Option<&str>,
+    coming: Duration,
 ) -> Result<(Response<Incoming>, Sender), Failure> {
-    let none = || not_running(folder);
-    let text = std::fs::read_to_string(Folder::new(folder).control()).map_err(|_| none())?;
-    let Address { port, token } = serde_json::from_str(&text).map_err(|_| none())?;
-    let stream = tokio::net::TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port)));
-    let stream = stream.await.map_err(|_| none())?;
+    let began = Instant::now();
+    let reached = loop {
+        match reach(folder).await {
+            Err(_) if began.elapsed() < coming && folder.is_dir() => tokio::time::sleep(LOOK).await,
+            reached => break reached?,
+        }
+    };
+    let mut reached = Some(reached);
+    loop {
+        let there = match reached.take() {
+            Some(there) => there,
+            None => reach(folder).await?,
+        };
+        match ask(there, path, request, last).await {
+            // Nothing was done: it says so before it looks at what is asked.
+            Err(failure) if failure.code == Code::NotReady.as_str() && began.elapsed() < STARTING => {
+                tokio::time::sleep(LOOK).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+async fn ask(
+    (Address { port, token }, stream): (Address, tokio::net::TcpStream),
+    path: &str,
+    request: Option<&Value>,
+    last: Option<&str>,
+) -> Result<(Response<Incoming>, Sender), Failure> {
     let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(broken)?;
     tokio::spawn(connection);
@@ -161,13 +208,22 @@ fn without_common_hint(failure: Failure) -> Failure {
 
 /// Asks the node that runs in `folder`; `request` is sent as JSON with POST, its absence is a GET.
 pub async fn call(folder: &Path, verb: &str, request: Option<&Value>) -> Result<Value, Failure> {
-    let (answer, _open) = send(folder, verb, request, None).await?;
+    call_within(folder, verb, request, COMING).await
+}
+
+async fn call_within(
+    folder: &Path,
+    verb: &str,
+    request: Option<&Value>,
+    coming: Duration,
+) -> Result<Value, Failure> {
+    let (answer, _open) = send(folder, verb, request, None, coming).await?;
     serde_json::from_slice(&whole(answer.into_body()).await?).map_err(broken)
 }
 
 /// The same for a verb that reads: where no node runs, from its folder. Also says whether one runs.
 pub async fn look(folder: &Path, verb: &str, request: Option<&Value>) -> Result<(Value, bool), Failure> {
-    match call(folder, verb, request).await {
+    match call_within(folder, verb, request, Duration::ZERO).await {
         Err(failure) if failure.code == Code::NotRunning.as_str() => {
             let none = AtRest::open(&Folder::new(folder)).await?.ok_or(failure)?;
             let seen = none.look(verb, request).await?;
@@ -179,7 +235,7 @@ pub async fn look(folder: &Path, verb: &str, request: Option<&Value>) -> Result<
 
 /// The events of the running node, from now on or behind the event with the id `last`.
 pub async fn events(folder: &Path, last: Option<&str>) -> Result<EventStream, Failure> {
-    let (answer, open) = send(folder, "events", None, last).await?;
+    let (answer, open) = send(folder, "events", None, last, COMING).await?;
     Ok(EventStream { body: answer.into_body(), held: Vec::new(), _open: open })
 }
 

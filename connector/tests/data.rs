@@ -31,7 +31,7 @@ use naru::data::{
     publish::{PublishError, PublishEvent, PublishOptions, publish},
     ranges::{RangeError, RangeSource},
     serve::{ServeError, Serving},
-    source::{Source, SourceError},
+    source::{self, Source, SourceError},
 };
 use naru_protocol::{
     encoding::Digest,
@@ -184,6 +184,18 @@ async fn a_source_that_changed_or_vanished_stops_with_its_name() {
     fs::write(temp.join("data/one.bin"), b"short").unwrap();
     let short = source.read(Part::File(6), Some(0..1)).await;
     assert!(matches!(short, Err(SourceError::Changed { chunk: 0, .. })));
+
+    // And so does more of it, though what was published is still there.
+    let mut longer = files["meta.json"].clone();
+    longer.push(1);
+    write(&temp.join("data"), "meta.json", &longer);
+    let grown = source.read(Part::File(5), Some(0..1)).await;
+    assert!(
+        matches!(&grown, Err(SourceError::Changed { path, chunk: 0 }) if path == "meta.json"),
+        "{:?}",
+        grown.err()
+    );
+    write(&temp.join("data"), "meta.json", &files["meta.json"]);
 
     // TRF-6.11: the fetch ends with what the provider said and the name of the file, whichever comes first.
     let seen = Arc::new(Seen::default());
@@ -527,10 +539,46 @@ fn what_cannot_be_published_is_named() {
         assert!(matches!(publish("i1"), Err(PublishError::Name { .. })));
         fs::remove_file(data.join("back\\slash")).unwrap();
     }
+    // The folder of a node, whosever, wherever in the data: keys would go to everybody.
+    write(&data, "old/copy/keys/root.key", b"seed");
+    assert!(!matches!(publish("i0b"), Err(PublishError::Keys { .. })), "a folder named so is none of a node");
+    write(&data, "old/copy/identity/participant.jws", b"a.b.c");
+    assert!(matches!(publish("i1"), Err(PublishError::Keys { path }) if path.ends_with("old/copy")));
+    let key = data.join("old/copy/keys/root.key");
+    let only = naru::data::publish::publish(&key, &temp.join("i1"), &PublishOptions::default(), &mut |_| {});
+    assert!(
+        matches!(only, Err(PublishError::Keys { path }) if path.ends_with("old/copy")),
+        "nor one of its keys"
+    );
+    fs::remove_dir_all(data.join("old")).unwrap();
     assert!(!temp.join("i1").exists() && !temp.join("i1.building").exists());
     let published = publish("i1").unwrap();
     assert!(matches!(publish("i1"), Err(PublishError::Exists { .. })));
     assert_eq!(publish("i2").unwrap(), published, "the same files give the same content root");
+}
+
+#[test]
+fn what_was_changed_since_is_found_by_size_and_time() {
+    let temp = Temp::new();
+    sample(&temp.join("data"));
+    publish_quietly(&temp.join("data"), &temp.join("index"));
+    let stale = || source::stale(&temp.join("index"), &mut 100).unwrap();
+    assert_eq!(stale(), None);
+    let path = temp.join("data/one.bin");
+    let file = fs::File::options().append(true).open(&path).unwrap();
+    file.set_modified(std::time::SystemTime::now() + Duration::from_secs(5)).unwrap();
+    assert_eq!(stale(), Some(source::Stale::Changed("one.bin".into())), "written to after it was published");
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+    assert_eq!(stale(), None);
+    file.set_len(2).unwrap();
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1)).unwrap();
+    assert_eq!(stale(), Some(source::Stale::Changed("one.bin".into())));
+    fs::remove_file(path).unwrap();
+    assert_eq!(stale(), Some(source::Stale::Gone("one.bin".into())));
+    // A check that has looked at enough looks no further.
+    let mut left = 1;
+    assert_eq!(source::stale(&temp.join("index"), &mut left).unwrap(), None);
+    assert_eq!(left, 0);
 }
 
 #[test]

@@ -150,17 +150,20 @@ impl Report {
         .to_string()
     }
 
-    /// What may be concluded from this report: nothing where nothing is proved, and a receipt is spoken of only where an
-    /// exchange could have one.
+    /// What may be concluded from this report: nothing where nothing is proved; decisions are spoken of where one was executed
+    /// again, and a receipt where an exchange could have one.
     fn may(&self, lang: Lang) -> impl Iterator<Item = &'static str> {
-        let only_unsigned =
-            !self.exchanges.is_empty() && self.exchanges.iter().all(|exchange| exchange.unsigned);
-        let lines = if self.tally().0 == 0 { 0 } else { MAY.len() - usize::from(only_unsigned) };
+        let proved = |name: &str| {
+            self.claims.iter().any(|claim| claim.name() == name && claim.verdict == Verdict::Proved)
+        };
+        let moved = self.exchanges.iter().any(|exchange| !exchange.unsigned && exchange.kind == "transfer");
+        let any = self.tally().0 > 0;
+        let holds = [any, any, any, proved("decision"), any && moved];
         let all = match lang {
             Lang::En => MAY,
             Lang::Ko => MAY_KO,
         };
-        all.into_iter().take(lines)
+        all.into_iter().zip(holds).filter(|(_, holds)| *holds).map(|(line, _)| line)
     }
 
     /// What may not be concluded from it.

@@ -6,6 +6,7 @@
 //! | `log` | database, log, high-water file, clock |
 //! | `network` | listening address, the HTTPS certificate, what peers see |
 //! | `outside` | the proxy and the relays of `[network]` |
+//! | `published` | files that are offered where they lie |
 //!
 //! Changes nothing and asks no peer anything, but connects with the proxy and the relays: what cannot be known from here is said to be so. What fails has a stable code and
 //! says what to do; what may be meant so is a warning, and does not fail the whole.
@@ -14,6 +15,7 @@ mod folder;
 mod log;
 mod network;
 mod outside;
+mod published;
 
 use naru_protocol::{
     error::{Code, Lang},
@@ -176,7 +178,10 @@ pub async fn check(folder: &Folder) -> Report {
     let me = match Me::read(folder, config.shard) {
         Ok(me) => Some(me),
         Err(error) => {
-            checks.push(Item::failed("keys", Code::KeyFileUnusable, error.to_string()));
+            // What is wrong with them says its own code: sealed keys are to be opened, not replaced.
+            let sealed = error.code() == Code::KeysSealed;
+            let code = if sealed { Code::KeysSealed } else { Code::KeyFileUnusable };
+            checks.push(Item::failed("keys", code, error.to_string()));
             None
         }
     };
@@ -188,6 +193,7 @@ pub async fn check(folder: &Folder) -> Report {
     checks.extend(log::check(&looked).await);
     checks.extend(network::check(&looked).await);
     checks.extend(outside::check(&looked).await);
+    checks.extend(published::check(&looked).await);
     checks.push(packs(&looked).await);
     checks.push(folder::disk(&looked));
     Report { running, checks }

@@ -354,6 +354,7 @@ pub(super) struct Cancel {
     #[command(flatten)]
     pub(super) at: Dir,
     /// The id, as `exchanges` prints it.
+    #[arg(allow_hyphen_values = true)]
     pub(super) id: String,
     /// Why; both sides see it.
     #[arg(long)]
@@ -366,6 +367,7 @@ pub(super) struct End {
     #[command(flatten)]
     pub(super) at: Dir,
     /// The negotiation's id, as `exchanges` prints it.
+    #[arg(allow_hyphen_values = true)]
     pub(super) id: String,
     /// Why; both sides see it.
     #[arg(long)]
@@ -378,6 +380,7 @@ pub(super) struct Retry {
     #[command(flatten)]
     pub(super) at: Dir,
     /// The negotiation's or transfer's id, as `exchanges` prints it.
+    #[arg(allow_hyphen_values = true)]
     pub(super) id: String,
     /// Another folder for the files, new or empty.
     #[arg(long)]

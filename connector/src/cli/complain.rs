@@ -43,6 +43,21 @@ fn hint(failure: &Failure, lang: Lang) -> Option<&str> {
     }
 }
 
+/// A peer's words may be in it: nothing in them moves the cursor or begins a line of its own.
+fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| {
+            if c == '\n' {
+                ' '
+            } else if c.is_control() {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
+}
+
 /// What happened, without the title in front of it, which is told in the reader's language.
 fn detail(failure: &Failure, code: Option<Code>) -> &str {
     let title = code.map_or("", |code| code.title(Lang::En));
@@ -76,15 +91,15 @@ fn text(failure: &Failure, lang: Lang) -> String {
     let head = format!("{}[{}] ({whose})", lang.pick("error", "오류"), failure.code);
     let mut out = match (lang, code) {
         (Lang::Ko, Some(code)) => {
-            let why = detail(failure, Some(code));
+            let why = clean(detail(failure, Some(code)));
             let more = if why.is_empty() { String::new() } else { format!("\n  내용: {why}") };
             format!("{head}: {}{more}\n", code.title(lang))
         }
-        (Lang::Ko, None) | (Lang::En, _) => format!("{head}: {}\n", failure.message),
+        (Lang::Ko, None) | (Lang::En, _) => format!("{head}: {}\n", clean(&failure.message)),
     };
     for rule in &failure.explained {
-        let of = |name| explained(rule, lang, name);
-        let _ = writeln!(out, "  {}  {}: {}", word(rule, "/id"), of("law"), of("reason"));
+        let of = |name| clean(explained(rule, lang, name));
+        let _ = writeln!(out, "  {}  {}: {}", clean(word(rule, "/id")), of("law"), of("reason"));
         let _ = writeln!(out, "    {}: {}", lang.pick("remedy", "조치"), of("remedy"));
     }
     if let Some(hint) = hint(failure, lang) {
@@ -119,6 +134,19 @@ mod tests {
         );
         let own = failure.hint("do this");
         assert_eq!(object(&own, Lang::En)["hint"], "do this");
+    }
+
+    #[test]
+    fn a_peers_words_move_no_cursor_and_begin_no_line() {
+        let failure = Failure::new(Code::AgreementEnded, "ended: no\u{1b}[2J\u{7}\ntransfer COMPLETED");
+        for lang in [Lang::En, Lang::Ko] {
+            let told = text(&failure, lang);
+            assert!(told.contains("no\u{fffd}[2J\u{fffd} transfer COMPLETED"), "{told}");
+            assert!(
+                !told.contains('\u{1b}') && !told.lines().any(|line| line.starts_with("transfer")),
+                "{told}"
+            );
+        }
     }
 
     #[test]

@@ -5,10 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use naru_protocol::{dsp::datetime::to_date_time, error::Code};
+use naru_protocol::{
+    dsp::datetime::to_date_time,
+    error::{Code, Lang},
+};
 use serde_json::{Value, json};
 
-use super::{absolute, args::Dir, examples, seen, shown};
+use super::{absolute, args::Dir, examples, lang::lang, seen, shown};
 use crate::{
     audit,
     config::Folder,
@@ -135,7 +138,29 @@ async fn exported(dir: &Path, verb: &str, out: PathBuf, json: bool) -> Result<bo
         answer => answer?,
     };
     shown(&answer, json);
+    if verb == "bundle" {
+        superseded(dir);
+    }
     Ok(true)
+}
+
+/// Logs that this one follows: without them an auditor misses what they hold, and would blame this node for it.
+fn superseded(dir: &Path) {
+    let Ok(entries) = std::fs::read_dir(dir.join("earlier")) else { return };
+    let mut earlier: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    earlier.sort();
+    for path in earlier {
+        let path = path.display();
+        match lang() {
+            Lang::En => eprintln!(
+                "this log follows an earlier one: give the auditor {path} too, as one more EXPORT of `naru audit verify`"
+            ),
+            Lang::Ko => eprintln!(
+                "이 로그는 앞선 로그를 잇습니다. 감사인에게 {path} 도 주어 `naru audit verify` 에 함께 넣게 하십시오"
+            ),
+        }
+    }
 }
 
 /// One line an entry: index, time, type, side, peer, exchange; which checkpoint covers it, and who has acknowledged that.

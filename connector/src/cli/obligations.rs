@@ -38,6 +38,7 @@ pub(super) struct Obligations {
     #[command(flatten)]
     pub(super) at: Dir,
     /// The agreement or its negotiation, as `agreements` prints them; all otherwise.
+    #[arg(allow_hyphen_values = true)]
     pub(super) agreement: Option<String>,
 }
 
@@ -48,6 +49,7 @@ pub(super) struct Report {
     #[command(flatten)]
     pub(super) at: Dir,
     /// The agreement or its negotiation, as `agreements` prints them.
+    #[arg(allow_hyphen_values = true)]
     pub(super) agreement: String,
     /// The rule of the duty that was done, as `obligations` prints it.
     #[arg(long, value_name = "RULE", required_unless_present_any = ["event", "onward_to"])]
@@ -85,6 +87,7 @@ pub(super) struct Delete {
     #[command(flatten)]
     pub(super) at: Dir,
     /// The agreement or its negotiation, as `agreements` prints them.
+    #[arg(allow_hyphen_values = true)]
     pub(super) agreement: String,
     /// What became of files that are not as delivered any more; the other side reads it.
     #[arg(long)]

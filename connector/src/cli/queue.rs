@@ -22,6 +22,7 @@ pub(super) struct Approve {
     #[command(flatten)]
     pub(super) at: Dir,
     /// The id, as `queue` prints it.
+    #[arg(allow_hyphen_values = true)]
     pub(super) id: String,
     /// Who approves: stands in the signed decision, which the other side keeps. The name of this account otherwise.
     #[arg(long, env = "NARU_BY")]
@@ -44,6 +45,7 @@ pub(super) struct Reject {
     #[command(flatten)]
     pub(super) at: Dir,
     /// The id, as `queue` prints it.
+    #[arg(allow_hyphen_values = true)]
     pub(super) id: String,
     /// Why; both sides see it.
     #[arg(long)]

@@ -34,6 +34,11 @@ pub(super) fn failure(error: &clap::Error, lang: Lang) -> Failure {
         ErrorKind::InvalidSubcommand => {
             said(lang, "no such command", "그런 명령이 없습니다", &of(ContextKind::InvalidSubcommand))
         }
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+            if of(ContextKind::ValidSubcommand).is_empty() =>
+        {
+            lang.pick("a command is missing", "명령이 빠졌습니다").to_owned()
+        }
         ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => said(
             lang,
             "a command is missing; there are",

@@ -105,6 +105,12 @@ pub enum PublishError {
         /// What was being written.
         path: PathBuf,
     },
+    /// The folder of a node: its keys would be everybody's who gets the data.
+    #[error("{path}: the folder of a node, with its keys, is not published")]
+    Keys {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The folder has no file.
     #[error("{path}: no file to publish")]
     Nothing {
@@ -216,7 +222,7 @@ impl PublishError {
             Self::Changed { .. } | Self::Gone { .. } => Code::SourceChanged,
             Self::Stopped => Code::Cancelled,
             Self::Limit { .. } => Code::PublishLimit,
-            Self::Exists { .. } => Code::ArgumentInvalid,
+            Self::Exists { .. } | Self::Keys { .. } => Code::ArgumentInvalid,
             Self::List(error) => error.code(),
             Self::Summary(error) => error.code(),
             Self::Json(error) => error.code(),
@@ -308,6 +314,11 @@ fn sibling(index: &Path) -> PathBuf {
 /// The folder below which the files lie, and the files in the order of the list; no more are looked for than may be published.
 pub(crate) fn find(source: &Path, most: u64) -> Result<(PathBuf, Vec<Found>), PublishError> {
     let metadata = fs::metadata(source).map_err(|error| PublishError::io(source, error))?;
+    // Also below one: a copy of a node's folder, or a key out of it, is as good as the folder.
+    let named = source.canonicalize().map_err(|error| PublishError::io(source, error))?;
+    if let Some(node) = named.ancestors().find(|folder| is_of_a_node(folder)) {
+        return Err(PublishError::Keys { path: node.to_owned() });
+    }
     if metadata.is_file() {
         let folder = source.parent().unwrap_or(source).to_owned();
         let file = Found { path: list_path(&folder, source)?, size: metadata.len() };
@@ -327,6 +338,9 @@ pub(crate) fn find(source: &Path, most: u64) -> Result<(PathBuf, Vec<Found>), Pu
                     return Err(PublishError::Unfinished { path });
                 }
                 list_path(source, &path)?;
+                if is_of_a_node(&path) {
+                    return Err(PublishError::Keys { path });
+                }
                 folders.push(path);
                 continue;
             }
@@ -346,6 +360,11 @@ pub(crate) fn find(source: &Path, most: u64) -> Result<(PathBuf, Vec<Found>), Pu
     }
     found.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
     Ok((source.to_owned(), found))
+}
+
+/// Whether a folder looks like a node's, this one's or another's: keys lie beside what its root signed.
+fn is_of_a_node(folder: &Path) -> bool {
+    folder.join("keys").is_dir() && folder.join("identity").join("participant.jws").is_file()
 }
 
 /// Size of a file, or of the file in the same folder that a link leads to.

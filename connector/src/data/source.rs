@@ -122,6 +122,38 @@ pub struct Source {
     buffers: Buffers,
 }
 
+/// A published file that is not as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stale {
+    /// Nothing, or no file, is in its place: the path in the file list.
+    Gone(String),
+    /// It has another size, or was written to after it was published.
+    Changed(String),
+}
+
+/// The first file of a published version that is not as it was, by size and time; looks at no more than `left` files, and counts them
+/// off. Blocks.
+///
+/// # Errors
+/// [`SourceError::Index`], [`SourceError::List`]: the index folder.
+pub fn stale(index: &Path, left: &mut usize) -> Result<Option<Stale>, SourceError> {
+    let source = Source::open(index, Buffers::new(0))?;
+    let written = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
+    let published = written(&index.join("publication.json"));
+    for (number, entry) in source.list.entries().iter().enumerate().take(*left) {
+        *left -= 1;
+        let location = source.location(number, &entry.path);
+        let Some(found) = fs::metadata(&location).ok().filter(std::fs::Metadata::is_file) else {
+            return Ok(Some(Stale::Gone(entry.path.clone())));
+        };
+        let later = found.modified().ok().zip(published).is_some_and(|(file, index)| file > index);
+        if later || found.len() != entry.size {
+            return Ok(Some(Stale::Changed(entry.path.clone())));
+        }
+    }
+    Ok(None)
+}
+
 impl Source {
     /// Opens an index folder and checks that it is consistent. Blocks. `buffers` bounds the memory of all streams.
     pub fn open(index: &Path, buffers: Buffers) -> Result<Self, SourceError> {
@@ -280,8 +312,13 @@ impl Source {
         };
         let location = self.location(place.file, &entry.path);
         // Opening a pipe that took the file's place would wait for ever.
-        if !fs::metadata(&location).map_err(failed)?.is_file() {
+        let found = fs::metadata(&location).map_err(failed)?;
+        if !found.is_file() {
             return Err(SourceError::Missing { path: path() });
+        }
+        // One that grew is another file, though what was published still stands at its beginning.
+        if found.len() != entry.size {
+            return Err(SourceError::Changed { path: path(), chunk: place.chunk });
         }
         let mut file = File::open(&location).map_err(failed)?;
         file.seek(SeekFrom::Start(place.offset)).map_err(failed)?;

@@ -130,7 +130,7 @@ mod tests {
         assert!(own.is_overlay("house") && !own.is_overlay("core") && own.bundles[0].1 == HOUSE);
         let ask = |engine: &Engine, purpose: &str| {
             let case = deal(purpose);
-            let engine = engine.for_countries(&["KR", "SG"]);
+            let engine = engine.for_countries(&["KR", "SG"]).for_facts(&case["shared"]);
             let input =
                 naru_policy::assemble(engine.packs(), &case["shared"], &case["private"], &case["host"]);
             match engine.evaluate(&input.unwrap()) {

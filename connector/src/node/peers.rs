@@ -87,7 +87,13 @@ pub(super) struct Redemption {
 }
 
 pub(super) fn random_id() -> Result<Id, NodeError> {
-    config::random().map(Id).map_err(|e| NodeError::Folder(format!("no random bytes: {e}")))
+    loop {
+        let id = config::random().map(Id).map_err(|e| NodeError::Folder(format!("no random bytes: {e}")))?;
+        // People type ids: one that begins with `-` reads as a flag.
+        if !id.to_string().starts_with('-') {
+            return Ok(id);
+        }
+    }
 }
 
 impl Node {

@@ -15,7 +15,9 @@ use super::{
     turn::{Data, data_of},
     verbs::{Counts, ExchangeView, Pending},
 };
-use crate::store::{ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, OutboxRow, OutboxState};
+use crate::store::{
+    ExchangeKind, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, OutboxRow, OutboxState, PeerStatus,
+};
 
 /// Items of a status.
 const SHOWN: usize = 100;
@@ -95,7 +97,33 @@ impl Node {
                 Whose::Peer => counts.peer += 1,
             }
         }
-        Ok((counts, found.into_iter().take(SHOWN).map(|(_, view)| of(view)).collect()))
+        let mut all = self.at_the_door().await?;
+        counts.person += all.len() as u64;
+        all.extend(found.into_iter().map(|(_, view)| of(view)));
+        all.truncate(SHOWN);
+        Ok((counts, all))
+    }
+
+    /// Peers that redeemed a ticket of ours and wait for a person to accept them.
+    async fn at_the_door(&self) -> Result<Vec<Pending>, NodeError> {
+        let peers = self.store.peers(None, MAX_ROWS).await?.into_iter();
+        let waiting = peers.filter(|peer| peer.status == PeerStatus::Pending);
+        let shown = waiting.map(|peer| Pending {
+            steps: self.at_folder(vec![format!("naru accept {}", peer.alias)]),
+            id: peer.did,
+            kind: "peer".to_owned(),
+            peer: peer.alias,
+            dataset: String::new(),
+            state: "pending".to_owned(),
+            waits_for: Some("us: accept".to_owned()),
+            bytes: None,
+            total: None,
+            since: Some(peer.pinned_at),
+            trouble: None,
+            next_try: None,
+            deadline: None,
+        });
+        Ok(shown.collect())
     }
 
     /// Rows of exchanges that may not be over.

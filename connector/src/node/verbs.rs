@@ -483,16 +483,16 @@ pub struct ExchangeView {
     pub steps: Vec<String>,
 }
 
-/// An exchange that is not over: what it waits for, and what can be done.
+/// An exchange that is not over, or a peer that waits to be accepted: what it waits for, and what can be done.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Pending {
     /// Its id.
     pub id: String,
-    /// `negotiation` or `transfer`.
+    /// `negotiation`, `transfer` or `peer`.
     pub kind: String,
     /// The other side's short name.
     pub peer: String,
-    /// The dataset.
+    /// The dataset; empty of a peer.
     pub dataset: String,
     /// DSP state.
     pub state: String,
@@ -518,7 +518,7 @@ pub struct Pending {
 /// How many exchanges are not over, by whom they wait for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
-    /// For a person of ours: `naru queue`.
+    /// For a person of ours: `naru queue`, or `naru accept`.
     pub person: u64,
     /// For the peer.
     pub peer: u64,

@@ -727,9 +727,9 @@ codes! {
         "`naru peers`에서 목록을 확인하세요. 새 상대는 `naru trust`나 우리 티켓으로 추가됩니다.";
     FolderOccupied "folder_occupied" 400 Local
         "Folder cannot take these files"
-        "Name a folder that is new or empty, or one that holds a part of the same content, outside of the node's own."
+        "Name a folder that is new or empty, or one in which an earlier `get` of the same content left a part, outside of the node's own."
         "이 폴더에는 받을 수 없습니다"
-        "새 폴더나 빈 폴더, 또는 같은 내용의 일부가 있는 폴더를 노드의 폴더 밖에서 지정하세요.";
+        "새 폴더나 빈 폴더, 또는 같은 내용을 받다가 만 폴더를 노드의 폴더 밖에서 지정하세요.";
     DatasetUnknown "dataset_unknown" 404 Local
         "No dataset under this name here"
         "See `naru datasets` for what is published."

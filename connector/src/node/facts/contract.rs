@@ -188,6 +188,9 @@ fn read_plainly(policy: &Value) -> Result<Said, String> {
     if text(rule, "action") != Some(PERMITTED) {
         return Err(format!("/permission/0/action: only `{PERMITTED}` is understood here"));
     }
+    if list(rule, "duty").next().is_some() {
+        return Err("/permission/0/duty/0: no duty is understood here".to_owned());
+    }
     let mut said = Said { kept_here: prohibited(policy)?, ..Said::default() };
     let place = "/permission/0/constraint";
     for (n, constraint) in list(rule, "constraint").enumerate() {

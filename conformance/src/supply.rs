@@ -202,3 +202,18 @@ pub fn packs_after(
     }
     Ok(after)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ENC-7.6; no vector, for its size.
+    #[test]
+    fn what_is_longer_than_its_limit_is_not_decoded() {
+        let signers = Signers { keys: Vec::new(), threshold: 0 };
+        for (letters, due) in [(512 << 10, "malformed"), ((512 << 10) + 1, "too_large")] {
+            let text = format!("{{\"payload\":\"{}\",\"signatures\":[]}}", "?".repeat(letters));
+            assert_eq!(open(DATA, &text, &signers, 0).unwrap_err().code, due);
+        }
+    }
+}

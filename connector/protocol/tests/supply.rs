@@ -14,7 +14,7 @@ mod making;
 mod signing;
 mod vectors;
 
-use naru_protocol::supply::Revision;
+use naru_protocol::{error::Code, limits, supply::Revision};
 use serde_json::{Value, json};
 
 const ABOUT: &str = "Sets of packs (POL-18) and data (POL-19), as the text of a JWS in general JSON serialization. Each is read as what `as` says \
@@ -48,6 +48,17 @@ fn supplies_are_taken_as_the_vectors_say() {
         "revisions": revisions(),
     });
     vectors::same("policy/supply.json", &file);
+}
+
+#[test]
+fn what_is_longer_than_its_limit_is_not_decoded() {
+    // ENC-7.6; no vector, for its size
+    for (letters, due) in [(limits::SUPPLY, Code::Malformed), (limits::SUPPLY + 1, Code::TooLarge)] {
+        let jws = json!({"payload": "?".repeat(letters), "signatures": []}).to_string();
+        for typ in [making::PACKS, making::DATA] {
+            assert_eq!(making::open(&jws, "two of three", typ, vectors::NOW), Err(due));
+        }
+    }
 }
 
 /// POL-18.4

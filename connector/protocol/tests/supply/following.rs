@@ -38,6 +38,12 @@ fn is_new(number: u64, digest: Digest, before: Kept) -> Result<bool, Code> {
 
 type There = BTreeMap<&'static str, PackLine>;
 
+/// Name, set, who signed it, what was accepted before, the packs that are there, and the refusal.
+type SetCase<'a> = (&'a str, Value, &'a [u8], Kept, There, Option<Code>);
+
+/// Name, document, who signed it, what was accepted of lists and of orders, and the refusal.
+type DataCase<'a> = (&'a str, Value, &'a [u8], Kept, Kept, Option<Code>);
+
 fn lines(packs: &[Value]) -> Vec<PackLine> {
     packs.iter().map(|pack| serde_json::from_value(pack.clone()).unwrap()).collect()
 }
@@ -66,11 +72,12 @@ fn follow(set: &PackSet, in_use: &[PackLine], there: &There) -> Result<Vec<PackL
     Ok(after)
 }
 
-/// What was accepted before in most cases: set 3, of which both packs are in use.
+/// Digest of a document as it is signed.
 fn digest(document: &Value) -> Digest {
     Digest::of(&crate::making::canonical(document))
 }
 
+/// A set against what was before: what is accepted and in use then.
 fn take(jws: &str, before: Kept, in_use: &[PackLine], there: &There) -> Result<(Kept, Vec<PackLine>), Code> {
     let signed = read(jws)?;
     let set: PackSet = signed.open(&signers(TWO, PACKS), NOW).map_err(|error| error.code())?;
@@ -84,11 +91,13 @@ fn take(jws: &str, before: Kept, in_use: &[PackLine], there: &There) -> Result<(
 /// POL-18.4, POL-18.5, POL-18.6
 #[allow(clippy::too_many_lines, reason = "a table")]
 pub(crate) fn sets() -> Vec<Value> {
+    // Set 3 was accepted before, and both its packs are in use.
     let third: Kept = Some((3, digest(&set())));
     let base = lines(&[pack("core", "2026-01-01.4", "core 4"), pack("kr", "2026-01-01.4", "kr 4")]);
     let core = pack("core", "2026-01-01.4", "core 4");
     let kr = |revision: &str, bytes: &str| pack("kr", revision, bytes);
     let of = |number: u64, packs: &[Value]| with(set(), json!({"number": number, "packs": packs}));
+    let one = |number: u64, pack: &Value| of(number, std::slice::from_ref(pack));
     let there = |packs: &[(&'static str, Value)]| -> There {
         packs.iter().map(|(name, pack)| (*name, serde_json::from_value(pack.clone()).unwrap())).collect()
     };
@@ -103,13 +112,13 @@ pub(crate) fn sets() -> Vec<Value> {
     let with_sg = of(4, &[core.clone(), kr("2026-01-01.4", "kr 4"), sg.clone()]);
     let tenth = kr("2026-01-01.10", "kr 10");
     let ninth = kr("2026-01-01.3", "kr 3");
-    let cases: Vec<(&str, Value, &[u8], Kept, There, Option<Code>)> = vec![
+    let cases: Vec<SetCase<'_>> = vec![
         ("a newer pack that is there", next.clone(), two, third, full.clone(), None),
         ("packs of the revision in use need not be there", next.clone(), two, third, just(&newer), None),
         ("the first set of all", next.clone(), two, None, just(&newer), None),
         ("the first set of all may name what is in use", set(), two, None, There::new(), None),
-        ("a number that leaves some out", of(900, &[newer.clone()]), two, third, just(&newer), None),
-        ("a pack that the set does not name stays", of(4, &[newer.clone()]), two, third, full, None),
+        ("a number that leaves some out", one(900, &newer), two, third, just(&newer), None),
+        ("a pack that the set does not name stays", one(4, &newer), two, third, full, None),
         ("the same set again", set(), two, third, There::new(), None),
         ("the same set again under other signatures", set(), &[52, 53], third, There::new(), None),
         (
@@ -120,7 +129,7 @@ pub(crate) fn sets() -> Vec<Value> {
             There::new(),
             None,
         ),
-        ("number 10 of a day is after number 4", of(4, &[tenth.clone()]), two, third, just(&tenth), None),
+        ("number 10 of a day is after number 4", one(4, &tenth), two, third, just(&tenth), None),
         ("a pack of which none was in use", with_sg.clone(), two, third, there(&[("sg", sg.clone())]), None),
         ("a number that goes back", of(2, &[core.clone(), newer.clone()]), two, third, just(&newer), older),
         (
@@ -147,7 +156,7 @@ pub(crate) fn sets() -> Vec<Value> {
             just(&kr("2025-12-31.9", "kr 1")),
             older,
         ),
-        ("a number of the day that goes back", of(4, &[ninth.clone()]), two, third, just(&ninth), older),
+        ("a number of the day that goes back", one(4, &ninth), two, third, just(&ninth), older),
         (
             "one goes back and one is newer",
             of(4, &[pack("core", "2026-01-01.3", "core 3"), newer.clone()]),
@@ -156,14 +165,7 @@ pub(crate) fn sets() -> Vec<Value> {
             just(&newer),
             older,
         ),
-        (
-            "a revision goes back in the first set of all",
-            of(1, &[ninth.clone()]),
-            two,
-            None,
-            just(&ninth),
-            older,
-        ),
+        ("a revision goes back in the first set of all", one(1, &ninth), two, None, just(&ninth), older),
         (
             "the revision in use with another digest",
             of(4, &[kr("2026-01-01.4", "kr x")]),
@@ -234,7 +236,7 @@ pub(crate) fn data() -> Vec<Value> {
     let orders: Kept = Some((2, digest(&order)));
     let list_of = |number: u64| with(list(), json!({"number": number}));
     let older = Some(Code::SupplyOlder);
-    let cases: Vec<(&str, Value, &[u8], Kept, Kept, Option<Code>)> = vec![
+    let cases: Vec<DataCase<'_>> = vec![
         ("the first list", list(), &[61], None, None, None),
         ("the first list, after orders with a higher number", list_of(1), &[61], None, orders, None),
         ("the next list", list_of(8), &[61], sanctions, orders, None),

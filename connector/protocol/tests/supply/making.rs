@@ -17,8 +17,11 @@ pub(crate) const END: u64 = NOW + 30 * 86_400;
 pub(crate) const PACKS: &str = "dxp-packs+jws";
 pub(crate) const DATA: &str = "dxp-data+jws";
 
+/// Seeds of signers, and how many are needed.
+type Few = (&'static [u8], usize);
+
 /// The operators of the vectors: name, seeds of the signers of packs and of data, with their thresholds.
-const OPERATORS: [(&str, (&[u8], usize), (&[u8], usize)); 4] = [
+const OPERATORS: [(&str, Few, Few); 4] = [
     ("one signer", (&[51], 1), (&[61], 1)),
     ("two of three", (&[51, 52, 53], 2), (&[61, 62], 1)),
     ("all of three", (&[51, 52, 53], 3), (&[61, 62], 2)),
@@ -26,7 +29,7 @@ const OPERATORS: [(&str, (&[u8], usize), (&[u8], usize)); 4] = [
 ];
 
 pub(crate) fn operators() -> Value {
-    let of = |(seeds, threshold): (&[u8], usize)| {
+    let of = |(seeds, threshold): Few| {
         let keys: Vec<Value> = seeds.iter().map(|n| json!(public(*n))).collect();
         json!({"keys": keys, "threshold": threshold})
     };

@@ -74,8 +74,13 @@ impl Header {
     }
 }
 
+/// The largest size of the text of a type.
+pub(crate) fn limit(typ: &str) -> usize {
+    TYPES.iter().find(|(known, _)| *known == typ).map_or(0, |(_, limit)| *limit)
+}
+
 /// One part of a JWS: base64url of canonical JSON.
-fn canonical_part(encoded: &str) -> Result<Json, Refusal> {
+pub(crate) fn canonical_part(encoded: &str) -> Result<Json, Refusal> {
     let bytes = from_b64url(encoded).ok_or_else(|| Refusal::malformed("a part is not base64url"))?;
     let json = Json::parse(&bytes)?;
     ensure(json.canonical().as_bytes() == bytes, "not_canonical", "a part is not canonical JSON")?;
@@ -96,7 +101,7 @@ pub struct Parts<'a> {
 impl<'a> Parts<'a> {
     /// Takes a compact JWS of some type apart.
     pub fn parse(typ: &str, text: &'a str) -> Result<Self, Refusal> {
-        let limit = TYPES.iter().find(|(known, _)| *known == typ).map_or(0, |(_, limit)| *limit);
+        let limit = limit(typ);
         ensure(text.len() <= limit, "too_large", format!("longer than {limit} bytes"))?;
         let (signed, signature) =
             text.rsplit_once('.').ok_or_else(|| Refusal::malformed("not three parts"))?;
@@ -147,14 +152,37 @@ pub fn open_general(typ: &str, jws: &Json) -> Result<(Vec<Header>, Json), Refusa
 
 /// Checks one signature of a general JWS over its encoded payload.
 pub fn open_signature(typ: &str, payload: &str, signature: &Json) -> Result<Header, Refusal> {
-    let protected = signature.text("protected").unwrap_or_default();
-    let header = Header::parse(protected)?;
-    ensure(header.typ == typ, "wrong_type", format!("typ is {} where {typ} is due", header.typ))?;
-    let bytes = signature.text("signature").and_then(from_b64url).and_then(|bytes| bytes.try_into().ok());
-    let bytes = bytes.ok_or_else(|| Refusal::malformed("the signature is not 64 bytes"))?;
-    let verified = verify_strict(&header.key, format!("{protected}.{payload}").as_bytes(), &bytes);
-    ensure(verified, "signature_invalid", "the signature does not verify")?;
-    Ok(header)
+    let line = Line::parse(typ, signature)?;
+    line.verify(payload)?;
+    Ok(line.header)
+}
+
+/// One signature of a general JWS taken apart, not yet checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The header.
+    pub header: Header,
+    protected: String,
+    signature: [u8; 64],
+}
+
+impl Line {
+    /// Takes a signature of some type apart.
+    pub fn parse(typ: &str, signature: &Json) -> Result<Self, Refusal> {
+        let protected = signature.text("protected").unwrap_or_default();
+        let header = Header::parse(protected)?;
+        ensure(header.typ == typ, "wrong_type", format!("typ is {} where {typ} is due", header.typ))?;
+        let bytes = signature.text("signature").and_then(from_b64url).and_then(|bytes| bytes.try_into().ok());
+        let signature = bytes.ok_or_else(|| Refusal::malformed("the signature is not 64 bytes"))?;
+        Ok(Self { header, protected: protected.to_owned(), signature })
+    }
+
+    /// Checks it over an encoded payload, by the key that its header names.
+    pub fn verify(&self, payload: &str) -> Result<(), Refusal> {
+        let signed = format!("{}.{payload}", self.protected);
+        let verified = verify_strict(&self.header.key, signed.as_bytes(), &self.signature);
+        ensure(verified, "signature_invalid", "the signature does not verify")
+    }
 }
 
 /// One signature over an encoded payload, as it stands in a general JWS.

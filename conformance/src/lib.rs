@@ -18,6 +18,7 @@ pub mod note;
 pub mod proposal;
 pub mod refusal;
 pub mod report;
+pub mod supply;
 pub mod transport;
 pub mod vectors;
 pub mod verdict;

@@ -11,6 +11,7 @@ mod identity;
 mod log;
 mod obligations;
 mod policy;
+mod supply;
 
 use std::{fs, path::Path};
 
@@ -76,6 +77,7 @@ const RUNNERS: &[(&str, Runner)] = &[
     ("policy/odrl", Alone(policy::odrl)),
     ("policy/ordinary", Alone(policy::ordinary)),
     ("policy/rules", Alone(policy::rules)),
+    ("policy/supply", Alone(supply::supply)),
 ];
 
 /// Runs all files below a directory, which is `spec/vectors` of a checkout.

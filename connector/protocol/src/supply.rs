@@ -153,7 +153,9 @@ impl Revision {
             let all = text.len() == len && text.bytes().all(|b| b.is_ascii_digit());
             text.parse::<u32>().ok().filter(|_| all)
         };
-        let number = number.parse::<u32>().ok().filter(|_| number.bytes().all(|b| b.is_ascii_digit()))?;
+        // One text for one revision: `.04` would be the revision `.4` under another name.
+        let plain = number.bytes().all(|b| b.is_ascii_digit()) && (number == "0" || !number.starts_with('0'));
+        let number = number.parse::<u32>().ok().filter(|_| plain)?;
         Some(Self(digits(year, 4)?, digits(month, 2)?, digits(date, 2)?, number))
     }
 }
@@ -209,16 +211,20 @@ impl Signed {
         if self.signatures.len() > limits::SIGNERS {
             return Err(SupplyError::TooMany);
         }
-        let document = self.read::<M>()?;
         let mut signed = BTreeSet::new();
         for entry in &self.signatures {
             let read = jws::peek_entry::<M>(entry, &bytes)?;
+            if read.header().ks != 0 {
+                return Err(SupplyError::KeySet(read.header().ks));
+            }
             // A line of somebody else says nothing; one of a signer that does not verify says that something was changed.
             let kid = read.header().kid;
             let Some(at) = signers.keys.iter().position(|key| *key == kid) else { continue };
             read.verify(&kid)?;
             signed.insert(at);
         }
+        // After the lines: a document of another type is one before it is of another shape.
+        let document = self.read::<M>()?;
         if signers.threshold == 0 || signed.len() < signers.threshold {
             return Err(SupplyError::Threshold { signed: signed.len(), needed: signers.threshold });
         }
@@ -279,6 +285,9 @@ pub enum SupplyError {
     /// More signatures than are looked at.
     #[error("more than {} signatures", limits::SIGNERS)]
     TooMany,
+    /// A line of a key in a key set, which no signer of these has (POL-18.2); its number.
+    #[error("signed by a key of key set {0}, and signers have none")]
+    KeySet(u32),
     /// Not enough of the signers signed.
     #[error("{signed} of the configured signers signed it, {needed} are needed")]
     Threshold {
@@ -301,7 +310,7 @@ impl SupplyError {
     pub const fn code(&self) -> Code {
         match self {
             Self::Jws(error) => error.code(),
-            Self::TooMany => Code::Malformed,
+            Self::TooMany | Self::KeySet(_) => Code::Malformed,
             Self::Threshold { .. } => Code::SignersMissing,
             Self::Expired(_) => Code::SupplyExpired,
             Self::Early(_) => Code::ClockWrong,
@@ -384,9 +393,16 @@ mod tests {
         let order: Vec<_> =
             ["2026-11-27.4", "2026-11-27.10", "2026-12-01.1", "2027-01-01.0"].map(Revision::parse).into();
         assert!(order.iter().all(Option::is_some) && order.is_sorted_by(|a, b| a < b));
-        for text in
-            ["", "1", "2026-11-27", "2026-11-27.", "2026-1-27.1", "2026-11-27.+1", "x", "2026-11-27.1.2"]
-        {
+        for text in [
+            "",
+            "1",
+            "2026-11-27",
+            "2026-11-27.",
+            "2026-1-27.1",
+            "2026-11-27.+1",
+            "2026-11-27.01",
+            "2026-11-27.1.2",
+        ] {
             assert_eq!(Revision::parse(text), None, "{text}");
         }
         let bad = |change: fn(&mut PackSet)| {

@@ -350,12 +350,12 @@ impl Hand {
             at,
         )
         .unwrap();
-        // Those of the two countries and those of every deal; a node has more.
+        // Those of the two countries and those of every deal; a node has more, and the interpreter of terms that say more.
         let packs: Vec<Value> = packs
             .as_array()
             .unwrap()
             .iter()
-            .filter(|p| !["cl", "eu", "nz"].map(Value::from).contains(&p["name"]))
+            .filter(|p| !["cl", "eu", "nz", "odrl"].map(Value::from).contains(&p["name"]))
             .map(|p| json!({"name": p["name"], "digest": p["digest"]}))
             .collect();
         let statement = Digest::of(self.ticket.participant().as_bytes());

@@ -128,13 +128,13 @@ async fn terms_that_no_rule_could_be_asked_about_are_not_published() {
     for (policy, place) in [
         (policy_with("purpose", None), "/permission/0/constraint: purpose"),
         (policy_with("elapsedTime", None), "/permission/0/constraint: elapsedTime"),
-        (policy_with("spatial", Some(json!(["Singapore"]))), "/permission/0/constraint/1/rightOperand"),
+        (policy_with("spatial", Some(json!(["Singapore"]))), "/permission/0/constraint/1"),
         (policy_with("elapsedTime", Some(json!("P1Y"))), "/permission/0/constraint/2/rightOperand"),
-        (policy_with("count", Some(json!("0"))), "/permission/0/constraint/3/rightOperand"),
-        (policy_with("spatial", Some(json!(["ZZ"]))), "/permission/0/constraint/1/rightOperand"),
-        (odd, "/permission/0/constraint/0"),
-        (with("obligation", json!([{"action": "delete"}])), "/obligation/0"),
-        (with("prohibition", json!([{"action": "derive"}])), "/prohibition/0/action"),
+        (policy_with("count", Some(json!("-1"))), "/permission/0/constraint/3/rightOperand"),
+        (policy_with("spatial", Some(json!(["ZZ"]))), "/permission/0/constraint/1"),
+        (odd, "/permission/0/constraint: purpose"),
+        (with("obligation", json!([{"action": "compensate"}])), "/obligation/0"),
+        (with("prohibition", json!([{"action": "paint"}])), "/prohibition/0"),
     ] {
         let title = [("en".to_owned(), "test records".to_owned())].into();
         let ask = Publish { path: path.clone(), title, policy, facts: harmless(), ..Publish::default() };

@@ -352,9 +352,9 @@ async fn a_reader_is_told_what_is_offered_and_takes_up_no_promise_that_nothing_k
     let hand = Hand::paired_from(&reader, "KR").await;
     hand.offer_dataset();
     for (pointer, value, place) in [
-        ("/obligation", json!([{"action": "delete"}]), "/obligation/0"),
-        ("/prohibition/0/action", json!("derive"), "/prohibition/0/action"),
-        ("/permission/0/action", json!("distribute"), "/permission/0/action"),
+        ("/obligation", json!([{"action": "compensate"}]), "/obligation/0"),
+        ("/prohibition/0/action", json!("paint"), "/prohibition/0"),
+        ("/permission/0/action", json!("distribute"), "/permission"),
         ("/permission/0/constraint/1/rightOperand", json!(["KR", "ZZ"]), "/permission/0/constraint/1"),
     ] {
         let (parent, name) = pointer.rsplit_once('/').unwrap();

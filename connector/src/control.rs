@@ -24,6 +24,7 @@ use crate::{
     config::Folder,
     manage::Door,
     node::{AtRest, Latch, Latches, Node, NodeError},
+    store::FolderLock,
 };
 
 /// The largest answer that a command takes from the node on its own machine, bytes.
@@ -120,8 +121,8 @@ type Sender = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
 
 /// How long a node that is starting is waited for.
 const STARTING: Duration = Duration::from_secs(20);
-/// How long one that was perhaps started a moment ago, as by the line before in a script, has to show itself.
-const COMING: Duration = Duration::from_millis(1500);
+/// How long one that was perhaps started a moment ago, as by the line before in a script, has to take its folder.
+const COMING: Duration = Duration::from_secs(1);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -134,8 +135,14 @@ async fn reach(folder: &Path) -> Result<(Address, tokio::net::TcpStream), Failur
     Ok((address, stream.await.map_err(|_| none())?))
 }
 
+/// Whether a process has the folder: a node that does not answer yet is starting.
+fn held(folder: &Path) -> bool {
+    Folder::new(folder).join("naru.toml").is_file()
+        && FolderLock::acquire(folder).is_err_and(|error| error.code() == Code::FolderLocked)
+}
+
 /// Sends one request and gives the answer, whose content is still to come. Waits while the node is starting, and `coming` for
-/// one that does not run yet.
+/// one that has not taken its folder yet.
 async fn send(
     folder: &Path,
     path: &str,
@@ -144,25 +151,14 @@ async fn send(
     coming: Duration,
 ) -> Result<(Response<Incoming>, Sender), Failure> {
     let began = Instant::now();
-    let reached = loop {
-        match reach(folder).await {
-            Err(_) if began.elapsed() < coming && folder.is_dir() => tokio::time::sleep(LOOK).await,
-            reached => break reached?,
-        }
-    };
-    let mut reached = Some(reached);
     loop {
-        let there = match reached.take() {
-            Some(there) => there,
-            None => reach(folder).await?,
-        };
-        match ask(there, path, request, last).await {
-            // Nothing was done: it says so before it looks at what is asked.
-            Err(failure) if failure.code == Code::NotReady.as_str() && began.elapsed() < STARTING => {
-                tokio::time::sleep(LOOK).await;
-            }
-            answer => return answer,
+        match reach(folder).await {
+            Ok(there) => return ask(there, path, request, last).await,
+            Err(_) if began.elapsed() < coming && folder.is_dir() => {}
+            Err(_) if began.elapsed() < STARTING && held(folder) => {}
+            Err(failure) => return Err(failure),
         }
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -312,6 +312,8 @@ fn advice(wanted: Option<&Value>, refusals: Option<&Value>, lang: Lang) -> Strin
         let of =
             |name: &str| rule.pointer(&format!("/{own}/{name}")).and_then(Value::as_str).unwrap_or_default();
         let (id, law, reason) = (word(rule, "id"), of("law"), of("reason"));
+        let detail = word(rule, "detail");
+        let id = if detail.is_empty() { id } else { format!("{id} ({detail})") };
         let _ = match lang {
             Lang::En => writeln!(out, "as things are, {id} lets no deal through: {law}: {reason}"),
             Lang::Ko => writeln!(out, "지금으로서는 {id} 때문에 거래할 수 없습니다: {law}: {reason}"),

@@ -241,11 +241,14 @@ impl Node {
     /// only where the operator wants that.
     fn shows(&self, result: &ResultDoc) -> bool {
         // What terms ask is mostly said by the proposal: purpose, places, time. What they refuse whoever asks counts.
-        let law = self.law();
-        let open = |id: &str| !law.packs().any(|pack| pack.interprets() && pack.rules.contains_key(id));
-        let decided = !result.undetermined.iter().any(|finding| open(&finding.id))
+        let decided = !result.undetermined.iter().any(|finding| !self.is_of_terms(&finding.id))
             || self.shows_undetermined.get() == Some(&true);
         result.visible == Some(true) && decided
+    }
+
+    /// Whether a rule says what terms mean, and not what the law says.
+    fn is_of_terms(&self, id: &str) -> bool {
+        self.law().packs().any(|pack| pack.interprets() && pack.rules.contains_key(id))
     }
 
     /// What our own policy says about a dataset of a peer, at the first of the four points.
@@ -274,7 +277,14 @@ impl Node {
             }
         };
         let visible = judged.broken.is_none() && judged.result.visible == Some(true);
-        let view = self.explain(&judged.row).unwrap_or_default();
+        let mut view = self.explain(&judged.row).unwrap_or_default();
+        // What terms leave open until somebody asks is nothing to explain here.
+        let open = |id: &str| {
+            judged.result.undetermined.iter().any(|finding| finding.id == id) && self.is_of_terms(id)
+        };
+        if let Some(list) = view["explained"].as_array_mut() {
+            list.retain(|found| !found["id"].as_str().is_some_and(&open));
+        }
         object!({"visible": visible, "result": view["result"], "explained": view["explained"]})
     }
 

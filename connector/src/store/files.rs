@@ -92,6 +92,10 @@ pub(crate) fn write_back(file: &fs::File) {
     let _ = file;
 }
 
+/// How often a lock is tried, and the pause between.
+const TRIES: u32 = 4;
+const AGAIN: std::time::Duration = std::time::Duration::from_millis(15);
+
 /// That this process alone uses a node's folder. Released when dropped, or by the system when the process dies.
 #[derive(Debug)]
 pub struct FolderLock {
@@ -104,11 +108,16 @@ impl FolderLock {
     pub fn acquire(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(LOCK);
         let file = open_private(&path).map_err(|e| StoreError::file("opening", &path, &e))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file, folder: folder.to_owned() }),
-            Err(fs::TryLockError::WouldBlock) => Err(StoreError::FolderLocked(folder.to_owned())),
-            Err(fs::TryLockError::Error(e)) => Err(StoreError::file("locking", &path, &e)),
+        // Whoever only looks whether it is held holds it for that moment.
+        for tries in (0..TRIES).rev() {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { _file: file, folder: folder.to_owned() }),
+                Err(fs::TryLockError::WouldBlock) if tries > 0 => std::thread::sleep(AGAIN),
+                Err(fs::TryLockError::WouldBlock) => break,
+                Err(fs::TryLockError::Error(e)) => return Err(StoreError::file("locking", &path, &e)),
+            }
         }
+        Err(StoreError::FolderLocked(folder.to_owned()))
     }
 
     /// The folder.

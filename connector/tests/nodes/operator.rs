@@ -300,6 +300,35 @@ async fn an_offer_is_cancelled_as_soon_as_it_was_heard_even_over_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_waits_to_be_accepted_waits_in_status() {
+    let temp = Temp::new();
+    let (seller, buyer) = tokio::join!(
+        Firm::start(temp.join("seller"), "Hangang", "KR", None),
+        Firm::start(temp.join("buyer"), "Merlion", "SG", Some(0)),
+    );
+    let ticket = seller.node().issue_ticket(IssueTicket { auto_accept: false, ttl: 3600 }).await.unwrap();
+    let trust = Trust { ticket: ticket.ticket, alias: "seller".to_owned(), fingerprint: ticket.fingerprint };
+    assert_eq!(buyer.node().trust(trust).await.unwrap().status, "waits to be accepted by the other side");
+    let status = seller.node().status().await.unwrap();
+    let [waits] = &status.pending[..] else { panic!("{:?}", status.pending) };
+    assert_eq!(
+        (status.waiting.person, waits.kind.as_str(), waits.id.as_str()),
+        (1, "peer", buyer.did.as_str())
+    );
+    assert!(
+        waits.steps[0].starts_with("naru accept --dir ") && waits.steps[0].ends_with(&waits.peer),
+        "{waits:?}"
+    );
+    // Not at whoever waits for somebody else.
+    assert_eq!(buyer.node().status().await.unwrap().waiting.person, 0);
+    let fingerprint =
+        naru_protocol::identity::fingerprint(&naru_protocol::identity::Did::parse(&buyer.did).unwrap());
+    seller.node().accept_peer(Accept { peer: buyer.did.clone(), fingerprint }).await.unwrap();
+    let status = seller.node().status().await.unwrap();
+    assert!(status.pending.is_empty() && status.waiting.person == 0, "{:?}", status.pending);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_pinned_whose_fingerprint_was_not_told() {
     // ID-2.4, ID-8.7
     let temp = Temp::new();

@@ -405,6 +405,15 @@ mod tests {
             ("naru trust --dir a T --yes --fingerprint x", false),
             ("naru keys anchor --dir a", true),
             ("naru audit verify a.zip b.zip --trust t", true),
+            // Ids may begin with what a flag begins with.
+            ("naru approve --dir a -C9xIfHKpLMJgVMmwq94Mg", true),
+            ("naru reject --dir a -C9xIfHKpLMJgVMmwq94Mg --reason no", true),
+            ("naru cancel --dir a -C9xIfHKpLMJgVMmwq94Mg", true),
+            ("naru end --dir a -C9xIfHKpLMJgVMmwq94Mg --reason no", true),
+            ("naru retry --dir a -C9xIfHKpLMJgVMmwq94Mg", true),
+            ("naru delete --dir a -C9xIfHKpLMJgVMmwq94Mg --yes", true),
+            ("naru obligations --dir a -C9xIfHKpLMJgVMmwq94Mg", true),
+            ("naru approve --dir a", false),
         ] {
             let read = Cli::try_parse_from(line.split(' '));
             assert_eq!(read.is_ok(), holds, "{line}: {read:?}");

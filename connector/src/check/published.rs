@@ -25,9 +25,8 @@ pub(super) async fn check(looked: &Looked<'_>) -> Vec<Item> {
         .filter(|dataset| dataset["withdrawn"] == false && dataset["copied"] == false)
         .filter_map(|dataset| {
             let (id, version) = (dataset["dataset"].as_str()?, dataset["version"].as_u64()?);
-            let name = format!("{}-{version}", id.rsplit(':').next().unwrap_or(id));
             let path = dataset["path"].as_str().unwrap_or_default().to_owned();
-            Some((id.to_owned(), path, looked.folder.join("published").join(name)))
+            Some((id.to_owned(), path, looked.folder.published(id, version)))
         })
         .collect();
     let found = tokio::task::spawn_blocking(move || {

@@ -6,7 +6,7 @@ use std::{fmt::Write as _, process::ExitCode};
 use naru_protocol::error::{Code, Lang, Side};
 use serde_json::{Value, json};
 
-use super::lang;
+use super::{lang, show};
 use crate::control::Failure;
 
 /// Tells it and gives the exit code.
@@ -45,17 +45,7 @@ fn hint(failure: &Failure, lang: Lang) -> Option<&str> {
 
 /// A peer's words may be in it: nothing in them moves the cursor or begins a line of its own.
 fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| {
-            if c == '\n' {
-                ' '
-            } else if c.is_control() {
-                '\u{fffd}'
-            } else {
-                c
-            }
-        })
-        .collect()
+    show::plain(&Value::from(text.replace('\n', " ")))
 }
 
 /// What happened, without the title in front of it, which is told in the reader's language.

@@ -157,6 +157,13 @@ impl Folder {
         })
     }
 
+    /// Where the index of a dataset version lies.
+    #[must_use]
+    pub fn published(&self, dataset: &str, version: u64) -> PathBuf {
+        let name = dataset.rsplit(':').next().unwrap_or(dataset);
+        self.join("published").join(format!("{name}-{version}"))
+    }
+
     /// Numbers of the key sets that lie in `identity/`, lowest first.
     pub fn key_sets(&self) -> Result<Vec<u32>, ConfigError> {
         let path = self.join("identity");

@@ -268,8 +268,7 @@ impl Node {
 
     /// Where the index of a dataset version lies.
     pub(super) fn index_folder(&self, dataset: &str, version: u64) -> PathBuf {
-        let name = dataset.rsplit(':').next().unwrap_or(dataset);
-        self.folder.join("published").join(format!("{name}-{version}"))
+        self.folder.published(dataset, version)
     }
 
     pub(super) fn publication(

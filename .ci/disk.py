@@ -98,7 +98,7 @@ class Campaign:
         self.disks["seller"].fill()
         refused(self.seller, "publish", self.source, *asked)
         alive(self.seller)
-        assert not self.seller.naru("datasets"), "half a dataset is published"
+        assert not self.seller.naru("datasets")["items"], "half a dataset is published"
         self.disks["seller"].free()
         self.dataset = nodes.meet(self.seller, self.buyer, self.source)
         told("publish refused, and done with room", began)

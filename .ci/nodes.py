@@ -78,7 +78,7 @@ class Node:
         return self.log.read_text(encoding="utf-8", errors="replace")[-most:] if self.log.exists() else ""
 
     def exchanges(self):
-        return {view["id"]: view for view in self.naru("exchanges", fails=True) or []}
+        return {view["id"]: view for view in (self.naru("exchanges", fails=True) or {"items": []})["items"]}
 
     def export(self, name):
         out = self.work / f"{self.name}-{name}"

@@ -64,7 +64,7 @@ fn the_handbook_of_errors_says_what_the_code_says() {
          the words\nthat `naru` prints. Written by the test that compares it with the code; programs match on the code alone.\n\n\
          `naru` prints a failure as code, side, what happened, and what to do:\n\n```\n\
          error[not_running] (local): no node runs in seoul\n```\n\n\
-         and with `--json` as one object on standard error: `code`, `side`, `title`, `message`, `hint`, and `explained` where rules\n\
+         and with `--json` as one object on standard error: `v`, `code`, `side`, `title`, `message`, `hint`, and `explained` where rules\n\
          stand against a deal. `--lang ko`, `NARU_LANG` or the locale choose Korean; paths and a peer's own words stay as they came.\n",
     );
     for code in Code::ALL {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::args::Dir;
+use super::{args::Dir, print};
 use crate::{backup, config::Folder, control::Failure};
 
 /// What to copy, and where to.
@@ -53,7 +53,7 @@ pub(super) struct Restore {
 pub(super) async fn make(args: &Backup, json: bool) -> Result<bool, Failure> {
     let made = backup::make(&Folder::new(&args.at.dir), &args.out, !args.without_root_key).await?;
     if json {
-        println!("{}", json!(made));
+        print::json(json!(made));
         return Ok(true);
     }
     println!(
@@ -75,7 +75,7 @@ pub(super) async fn make(args: &Backup, json: bool) -> Result<bool, Failure> {
 pub(super) async fn restore(args: &Restore, json: bool) -> Result<bool, Failure> {
     let restored = backup::restore(&args.file, &super::absolute(&args.dir)?, args.shard).await?;
     if json {
-        println!("{}", json!(restored));
+        print::json(json!(restored));
         return Ok(true);
     }
     let dir = restored.dir.display();

@@ -2,6 +2,7 @@
 
 use naru_protocol::error::Lang;
 
+use super::print;
 use crate::{
     check::{Outcome, Report, check},
     config::Folder,
@@ -27,7 +28,7 @@ pub(super) struct Check {
 pub(super) async fn run(args: &Check, json: bool) -> Result<bool, Failure> {
     let report = check(&Folder::new(&args.at.dir)).await;
     if json {
-        println!("{}", report.to_json());
+        print::json(report.to_json());
     } else {
         print!("{}", text(&report));
     }

@@ -6,14 +6,14 @@ use std::{fmt::Write as _, process::ExitCode};
 use naru_protocol::error::{Code, Lang, Side};
 use serde_json::{Value, json};
 
-use super::{lang, show};
+use super::{lang, print, show};
 use crate::control::Failure;
 
 /// Tells it and gives the exit code.
 pub(super) fn complain(failure: &Failure, json: bool) -> ExitCode {
     let lang = lang::lang();
     if json {
-        eprintln!("{}", object(failure, lang));
+        print::json_aside(object(failure, lang));
     } else {
         eprint!("{}", text(failure, lang));
     }

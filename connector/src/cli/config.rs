@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{args::Dir, examples};
+use super::{args::Dir, examples, print};
 use crate::{
     config::{self, Flags, Folder},
     control::Failure,
@@ -84,7 +84,7 @@ fn check(at: &At, json: bool) -> Result<bool, Failure> {
     }
     let count = resolved.settings.len();
     match json {
-        true => println!("{}", json!({"v": 1, "usable": true, "settings": count})),
+        true => print::json(json!({"usable": true, "settings": count})),
         false => println!("{}: usable, {count} settings", folder.join("naru.toml").display()),
     }
     Ok(true)
@@ -94,7 +94,7 @@ fn show(at: &At, json: bool) -> Result<bool, Failure> {
     let settings = at.folder().resolved().map_err(|e| failed(&e))?.settings;
     if json {
         let settings: Vec<Value> = settings.iter().map(|setting| json!(setting)).collect();
-        println!("{}", json!({"v": 1, "settings": settings}));
+        print::json(json!({"settings": settings}));
         return Ok(true);
     }
     let width = |of: &dyn Fn(&config::Setting) -> usize| settings.iter().map(of).max().unwrap_or_default();

@@ -7,7 +7,7 @@ use super::{
     args::Dir,
     confirm,
     lang::{self, pick},
-    show, tell,
+    print, show, tell,
 };
 use crate::control::{self, Failure};
 
@@ -37,7 +37,7 @@ pub(super) async fn distrust(args: Distrust, json: bool) -> Result<bool, Failure
     if !args.yes {
         let would = control::call(&args.at.dir, "distrust", Some(&request)).await?;
         if json {
-            eprintln!("{would}");
+            print::json_aside(would);
         } else {
             eprint!("{}", show::text(&would));
         }

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use naru_protocol::error::Code;
 use serde_json::Value;
 
-use super::{args, show};
+use super::{args, print, show};
 use crate::control::{self, Failure};
 
 /// What is followed.
@@ -37,7 +37,7 @@ pub(super) async fn run(args: Events, json: bool) -> Result<bool, Failure> {
             let Some((id, event)) = event else { break };
             slow = word(&event, "event") == "slow";
             last = id.clone().or(last);
-            let text = if json { with_id(id, event).to_string() } else { line(&event) };
+            let text = if json { print::versioned(with_id(id, event)).to_string() } else { line(&event) };
             if !said(&text)? {
                 return Ok(true);
             }

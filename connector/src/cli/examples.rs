@@ -15,7 +15,7 @@ pub(super) const TRUST: &str = "Examples:
 
 pub(super) const CATALOG: &str = "Examples:
   naru catalog --dir B hangang
-  naru catalog --dir B hangang --json | python3 -c 'import json,sys; print(json.load(sys.stdin)[0][\"ref\"])'
+  naru catalog --dir B hangang --json | python3 -c 'import json,sys; print(json.load(sys.stdin)[\"items\"][0][\"ref\"])'
 
 `ref` is what `naru get` takes.";
 

@@ -11,7 +11,7 @@ use serde_json::json;
 
 mod revoke;
 
-use super::{args::Dir, examples};
+use super::{args::Dir, examples, print};
 use crate::{config::Folder, control::Failure, keys};
 
 /// What `naru keys` does.
@@ -77,7 +77,7 @@ pub(super) async fn run(verb: &Keys, json: bool) -> Result<bool, Failure> {
 }
 
 fn tell(shown: &keys::Shown, json: bool) {
-    if json { println!("{}", json!(shown)) } else { print!("{}", text(shown)) }
+    if json { print::json(json!(shown)) } else { print!("{}", text(shown)) }
 }
 
 fn text(shown: &keys::Shown) -> String {

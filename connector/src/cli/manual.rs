@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::CommandFactory as _;
 use naru_protocol::error::Code;
 
-use super::args::Cli;
+use super::{args::Cli, print};
 use crate::control::Failure;
 
 /// What exit codes mean, behind `naru help`.
@@ -56,7 +56,7 @@ pub(super) fn man(args: &Man, json: bool) -> Result<bool, Failure> {
     std::fs::create_dir_all(&args.out).map_err(failed)?;
     clap_mangen::generate_to(Cli::command(), &args.out).map_err(failed)?;
     match json {
-        true => println!("{}", serde_json::json!({"v": 1, "out": args.out})),
+        true => print::json(serde_json::json!({"out": args.out})),
         false => println!("pages are in {}", args.out.display()),
     }
     Ok(true)
@@ -109,6 +109,25 @@ mod tests {
             let whole = |name: &str| found.iter().chain(&[]).any(|(_, help)| help.contains(name));
             let shown = help.contains(path.as_str()) || (group != "naru" && whole(path));
             assert!(help.contains("Example") && shown, "{path}: {help}");
+        }
+    }
+
+    #[test]
+    fn every_command_says_what_it_prints_for_programs() {
+        let text = include_str!("../../../spec/commands.md");
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
+        let named: Vec<&str> = rows
+            .iter()
+            .flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2))
+            .collect();
+        let mut found = Vec::new();
+        Cli::command().get_subcommands().for_each(|verb| leaves(verb, verb.get_name(), &mut found));
+        let commands: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+        for command in &commands {
+            assert!(named.contains(command), "{command} is not in spec/commands.md");
+        }
+        for name in named {
+            assert!(commands.contains(&name), "{name} is no command");
         }
     }
 

@@ -1,7 +1,7 @@
 //! The command line: one verb a file where a verb does more than ask the running node.
 //!
 //! Prints results for people on standard output, or JSON with `--json`; errors go to standard error with a stable code,
-//! whose side they came from and what to do, as one JSON object with `--json`. Exit code 0 means that what was asked was done,
+//! whose side they came from and what to do, as one JSON object with `--json`. Every object says the version of its shape (`print`). Exit code 0 means that what was asked was done,
 //! 1 that it failed or was refused, 2 that the command line cannot be meant so; `naru policy` has two more of its own.
 
 // Before the others: they print with its macros.
@@ -51,12 +51,12 @@ use clap::Parser as _;
 use naru_protocol::error::Code;
 use serde_json::{Value, json};
 
-pub(crate) use self::run::signalled;
 use self::{
     args::{Accept, Cli, Offer, PeersVerb, Retry, Verb},
     complain::complain,
     show::Goal,
 };
+pub(crate) use self::{print::versioned, run::signalled};
 use crate::{control, control::Failure, demo};
 
 /// Reads the command line and does what it says.
@@ -160,7 +160,7 @@ async fn ticket(args: args::Ticket, json: bool) -> Result<bool, Failure> {
         if let Some(members) = made.as_object_mut() {
             members.insert("words".to_owned(), json!(words));
         }
-        println!("{made}");
+        print::json(made);
     } else {
         println!("fingerprint {fingerprint}\nin words {words}\n{ticket}");
     }
@@ -220,13 +220,13 @@ async fn tell(dir: &Path, verb: &str, request: Option<Value>, json: bool) -> Res
 }
 
 fn shown(answer: &Value, json: bool) {
-    if json { println!("{answer}") } else { print!("{}", show::text(answer)) }
+    if json { print::json(answer.clone()) } else { print!("{}", show::text(answer)) }
 }
 
 fn made(args: &init::Init, json: bool) -> Result<bool, Failure> {
     let made = init::create(args)?;
     if json {
-        println!("{}", json!(made));
+        print::json(json!(made));
     } else {
         let https = made.https.map(|url| format!("\nhttps {url}")).unwrap_or_default();
         println!(

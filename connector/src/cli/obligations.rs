@@ -13,12 +13,12 @@ use super::{
     args::Dir,
     confirm,
     lang::{self, pick},
-    seen, show, shown, tell,
+    print, seen, show, shown, tell,
 };
 use crate::control::{self, Failure};
 
 const OBLIGATIONS: &str = "Examples:\n  naru obligations --dir A\n  naru obligations --dir A AGREEMENT --json | \
-                           jq '.[] | select(.state == \"due\")'\n\n\
+                           jq '.items[] | select(.state == \"due\")'\n\n\
                            A duty is `open`, `due`, `fulfilled` or `violated`. While one is overdue there is no new deal with that \
                            peer.";
 const REPORT: &str = "Examples:\n  naru report --dir A AGREEMENT --obligation KR-ITA-004 --text \"reported to MOTIE, no. 118\"\n  \
@@ -127,7 +127,7 @@ pub(super) async fn delete(args: Delete, json: bool) -> Result<bool, Failure> {
     if !args.yes {
         let would = control::call(&args.at.dir, "delete", Some(&request)).await?;
         if json {
-            eprintln!("{would}");
+            print::json_aside(would.clone());
         } else {
             eprint!("{}", show::text(&would));
         }

@@ -10,6 +10,35 @@ use std::{
     process,
 };
 
+use serde_json::{Value, json};
+
+/// The version of the shapes that `--json` prints: members may be added to them, and none is renamed or taken away.
+const SHAPES: u64 = 1;
+
+/// A result in the form that programs read, which always is an object with `v`: a list stands in its `items`.
+pub(crate) fn versioned(result: Value) -> Value {
+    match result {
+        Value::Object(mut members) => {
+            members.entry("v").or_insert_with(|| json!(SHAPES));
+            Value::Object(members)
+        }
+        list @ Value::Array(_) => json!({"v": SHAPES, "items": list}),
+        one @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+            json!({"v": SHAPES, "result": one})
+        }
+    }
+}
+
+/// A result of `--json` on standard output, as one line.
+pub(super) fn json(result: Value) {
+    out(format_args!("{}\n", versioned(result)));
+}
+
+/// The same on standard error: what would be done, and errors.
+pub(super) fn json_aside(result: Value) {
+    err(format_args!("{}\n", versioned(result)));
+}
+
 /// To standard output.
 pub(super) fn out(text: Arguments<'_>) {
     if let Err(error) = put(&mut io::stdout(), text) {
@@ -58,6 +87,15 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn every_result_is_an_object_with_the_version_of_its_shape() {
+        assert_eq!(versioned(json!({"a": 1})), json!({"v": 1, "a": 1}));
+        assert_eq!(versioned(json!({"v": 2})), json!({"v": 2}), "one that says its version keeps it");
+        assert_eq!(versioned(json!([{"a": 1}])), json!({"v": 1, "items": [{"a": 1}]}));
+        assert_eq!(versioned(json!([])), json!({"v": 1, "items": []}));
+        assert_eq!(versioned(Value::Null), json!({"v": 1, "result": null}));
     }
 
     #[test]

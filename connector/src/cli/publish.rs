@@ -17,7 +17,7 @@ use super::{
     found,
     lang::{lang, pick},
     policy::authorities,
-    questions, read_json, show, watch,
+    print, questions, read_json, show, watch,
 };
 use crate::{
     control::{self, Failure},
@@ -224,7 +224,7 @@ async fn one(dir: &Path, mut request: Value, despite: bool, json: bool) -> Resul
     made["scan"] = json!(scanned);
     if made["unchanged"] == true {
         if json {
-            println!("{made}");
+            print::json(made.clone());
         } else {
             let (same, stays) =
                 (pick("nothing has changed", "바뀐 것이 없습니다"), pick("stays", "그대로입니다"));
@@ -238,7 +238,7 @@ async fn one(dir: &Path, mut request: Value, despite: bool, json: bool) -> Resul
     if json {
         made["wanted"] = said["wanted"].clone();
         made["refusals"] = said["refusals"].clone();
-        println!("{made}");
+        print::json(made.clone());
     } else {
         print!("{}{}", show::text(&made), advice(said.get("wanted"), said.get("refusals"), lang()));
     }
@@ -348,7 +348,7 @@ pub(super) fn list(args: &Templates, json: bool) -> Result<bool, Failure> {
             let members = known
                 .iter()
                 .map(|(path, fact)| (path.clone(), json!({"type": fact.kind, "values": fact.values})));
-            println!("{}", Value::Object(members.collect()));
+            print::json(json!({"facts": members.collect::<serde_json::Map<_, _>>()}));
         } else {
             known.iter().for_each(|(path, fact)| println!("{path}: {}", fact.wanted(lang())));
         }
@@ -356,7 +356,7 @@ pub(super) fn list(args: &Templates, json: bool) -> Result<bool, Failure> {
     }
     let Some(name) = &args.name else {
         match json {
-            true => println!("{}", Value::Array(templates::ALL.iter().map(Template::described).collect())),
+            true => print::json(templates::ALL.iter().map(Template::described).collect()),
             false => print!("{}", table(lang())),
         }
         return Ok(true);
@@ -370,7 +370,7 @@ pub(super) fn list(args: &Templates, json: bool) -> Result<bool, Failure> {
         invalid(why).hint(pick("`naru templates` lists them.", "`naru templates` 로 목록을 봅니다."))
     })?;
     match json {
-        true => println!("{}", found.described()),
+        true => print::json(found.described()),
         false => print!("{}", found.text),
     }
     Ok(true)

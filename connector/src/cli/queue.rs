@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{absolute, args::Dir, lang::pick, seen, show, shown, tell};
+use super::{absolute, args::Dir, lang::pick, print, seen, show, shown, tell};
 use crate::control::{self, Failure};
 
 /// Examples that `--help` ends with.
 pub(super) const QUEUE: &str =
-    "Examples:\n  naru queue --dir A\n  naru queue --dir A --json | jq -r '.[].id'";
+    "Examples:\n  naru queue --dir A\n  naru queue --dir A --json | jq -r '.items[].id'";
 const APPROVE: &str = "Examples:\n  naru approve --dir A ID --by \"Kim Minji\" --note \"asked legal, ticket 1182\"\n  \
                        naru approve --dir B ID --out ./in     (an offer: the files go there)\n  \
                        naru approve --dir B ID --out ./in --declare sensor-series     (an offer of a plain partner)";
@@ -63,11 +63,11 @@ fn name(by: Option<String>) -> String {
 
 pub(super) async fn queue(at: Dir, json: bool) -> Result<bool, Failure> {
     let items = seen(&at.dir, "queue", None).await?;
+    let duties = owed(control::look(&at.dir, "obligations", Some(&json!({}))).await?.0);
     if json {
-        shown(&items, json);
+        print::json(json!({"items": items, "duties": duties}));
         return Ok(true);
     }
-    let duties = owed(control::look(&at.dir, "obligations", Some(&json!({}))).await?.0);
     if items.as_array().is_some_and(Vec::is_empty) && duties.is_empty() {
         println!("{}", pick("nothing waits for a person", "담당자를 기다리는 거래가 없습니다"));
         return Ok(true);

@@ -9,6 +9,7 @@ pub(super) use super::text::{plain, text};
 use super::{
     bar::Bar,
     lang::{self, pick},
+    print,
 };
 use crate::{
     control::{self, Failure},
@@ -69,7 +70,7 @@ impl Teller {
 
     /// The last look.
     fn end(&mut self, view: &Value) {
-        let said = if self.json { format!("{view}\n") } else { text(view) };
+        let said = if self.json { format!("{}\n", print::versioned(view.clone())) } else { text(view) };
         self.tell(&said);
     }
 

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use naru_protocol::encoding::Digest;
 use serde_json::json;
 
-use super::args;
+use super::{args, print};
 use crate::{
     config::Folder,
     control::Failure,
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Token, json: bool) -> Result<bool, Failure> {
         let (text, issued) = tokens::issue(&folder, scope, args.ttl, args.label.clone(), now)?;
         let id = Digest::of(text.as_bytes()).to_string();
         if json {
-            println!("{}", json!({"id": id, "scope": scope, "expires": issued.expires, "token": text}));
+            print::json(json!({"id": id, "scope": scope, "expires": issued.expires, "token": text}));
         } else {
             eprintln!("id {id}");
             println!("{text}");

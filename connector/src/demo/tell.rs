@@ -5,6 +5,8 @@ use std::io::{IsTerminal as _, Write as _};
 use naru_protocol::error::Lang;
 use serde_json::{Map, Value, json};
 
+use crate::cli::versioned;
+
 /// The nine steps in order; a heading is printed when the first line of a step is told.
 const STEPS: [(&str, &str); 9] = [
     ("publish", "공개"),
@@ -60,7 +62,7 @@ impl Teller {
             if let Value::Object(facts) = facts {
                 line.extend(facts);
             }
-            self.print(&Value::Object(line).to_string());
+            self.print(&versioned(Value::Object(line)).to_string());
             return;
         }
         if self.last != step {
@@ -85,7 +87,7 @@ impl Teller {
     /// The last line of the JSON form; nothing for people.
     pub fn summary(&self, value: &Value) {
         if self.json {
-            self.print(&value.to_string());
+            self.print(&versioned(value.clone()).to_string());
         }
     }
 

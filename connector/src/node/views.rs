@@ -15,6 +15,7 @@ use super::{
     transfer::passes,
     turn::{Data, data_of},
     verbs::{ExchangeName, ExchangeView, Refusal, Status, Trouble},
+    waits::away,
 };
 use crate::store::{Counted, ExchangeQuery, ExchangeRow, MAX_ROWS, OurRole, OutboxRow, OutboxState};
 
@@ -88,7 +89,9 @@ impl Node {
         sent: Option<&OutboxRow>,
         decision: bool,
     ) -> Result<ExchangeView, NodeError> {
-        let peer = self.peer(&row.peer).await?.map_or_else(|| row.peer.clone(), |p| p.row.alias.clone());
+        let peer = self.peer(&row.peer).await?;
+        let here = super::plain::is_plain(&row.peer) || peer.as_ref().is_none_or(|peer| self.in_reach(peer));
+        let peer = peer.map_or_else(|| row.peer.clone(), |p| p.row.alias.clone());
         let took = |from: u64, to: Option<u64>| to.map(|to| to.saturating_sub(from));
         let mut view = ExchangeView {
             id: row.id.to_string(),
@@ -98,7 +101,7 @@ impl Node {
             unsigned: false,
             state: row.state.clone(),
             dataset: String::new(),
-            waits_for: row.waits_for.clone(),
+            waits_for: row.waits_for.as_deref().map(|w| if here { w } else { away(w) }.to_owned()),
             in_force: None,
             other: None,
             refusal: None,

@@ -35,12 +35,20 @@ const FETCHING: Step = [
     ("us: the data are being fetched", "우리: 데이터를 받는 중"),
     ("the peer: it fetches the data and signs for them", "상대: 데이터를 받고 수령을 서명"),
 ];
+/// While it is ours to fetch and the provider cannot be asked: what is waited for is that it comes back.
+const AWAY: Step = [
+    (
+        "the peer: it is out of reach; the data go on once it is back",
+        "상대: 연결되지 않음. 다시 연결되면 이어서 받음",
+    ),
+    FETCHING[1],
+];
 const RESUMPTION: Step = [
     ("either side: resuming the transfer", "어느 쪽이든: 전송 재개"),
     ("either side: resuming the transfer", "어느 쪽이든: 전송 재개"),
 ];
-const STEPS: [Step; 8] =
-    [DECISION, TAKING_UP, AGREEMENT, COUNTERSIGNATURE, CLOSING, START, FETCHING, RESUMPTION];
+const STEPS: [Step; 9] =
+    [DECISION, TAKING_UP, AGREEMENT, COUNTERSIGNATURE, CLOSING, START, FETCHING, AWAY, RESUMPTION];
 
 /// For what an exchange waits in which `ours` is our role; nothing where it is over or was never begun.
 pub(in crate::node) fn waits(pending: Option<ActKind>, state: Option<State>, ours: Role) -> Option<String> {
@@ -70,6 +78,11 @@ fn step(state: State) -> Option<(Step, Role)> {
             transfer::State::Completed | transfer::State::Terminated => return None,
         },
     })
+}
+
+/// What is said in place of a kept text while the peer is out of reach: nobody fetches from one who is not there.
+pub(in crate::node) fn away(text: &str) -> &str {
+    if text == FETCHING[0].0 { AWAY[0].0 } else { text }
 }
 
 /// The text in the language of a reader; one that is not known as it is.
@@ -111,6 +124,15 @@ mod tests {
             }
         }
         assert_eq!(waits(None, None, Role::Consumer), None);
+        let fetched = |role| waits(None, Some(State::Transfer(transfer::State::Started)), role).unwrap();
+        assert!(
+            away(&fetched(Role::Consumer)).starts_with("the peer: "),
+            "nobody fetches from one who is not there"
+        );
+        assert_eq!(away(&fetched(Role::Provider)), fetched(Role::Provider), "it waits for the peer already");
+        assert!(
+            !in_words(away(&fetched(Role::Consumer)), Lang::Ko).contains(|c: char| c.is_ascii_alphabetic())
+        );
     }
 
     #[test]

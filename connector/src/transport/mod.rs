@@ -447,7 +447,8 @@ impl Transport {
     /// [`TransportError::BadPeerId`], [`TransportError::NotConnected`].
     pub async fn disconnect(&self, peer: &str) -> Result<(), TransportError> {
         let id = peer_id(peer)?;
-        if self.node.links.of(id).is_empty() {
+        // By the same measure as `is_connected`: one that is closing already is none.
+        if self.node.links.choose(id).is_none() {
             return Err(TransportError::NotConnected { peer: cut(peer) });
         }
         self.command(Command::Disconnect(id)).await

@@ -13,6 +13,7 @@ use super::{
     text as keys_text,
 };
 use crate::{
+    cli::print,
     config::Folder,
     control::Failure,
     keys::{self, Revoked},
@@ -63,7 +64,7 @@ pub(super) async fn run(args: &Revoke, json: bool) -> Result<(), Failure> {
             return Ok(());
         }
         if json {
-            eprintln!("{}", json!(would));
+            print::json_aside(json!(would));
         } else {
             eprint!("{}", text(&would, lang::lang()));
         }
@@ -78,7 +79,7 @@ pub(super) async fn run(args: &Revoke, json: bool) -> Result<(), Failure> {
 
 fn show(said: &Revoked, json: bool) {
     if json {
-        println!("{}", json!(said));
+        print::json(json!(said));
     } else {
         print!("{}", text(said, lang::lang()));
     }

@@ -22,7 +22,7 @@ use naru_protocol::error::Code;
 use serde_json::Value;
 
 use self::ask::{Answer, Decision};
-use super::{complain::complain, lang::lang};
+use super::{complain::complain, lang::lang, print};
 use crate::control::Failure;
 
 /// Exit code of a denial.
@@ -258,7 +258,7 @@ pub(super) fn run(verb: &Verb, json: bool) -> ExitCode {
     let mut authored = |said: Value| {
         holds = author::holds(&said);
         if json {
-            println!("{said}");
+            print::json(said);
         } else {
             print!("{}", author::text(&said, lang()));
         }
@@ -273,7 +273,7 @@ pub(super) fn run(verb: &Verb, json: bool) -> ExitCode {
         }),
         Verb::WhatIf(args) => what_if::ask(args).map(|matrix| {
             if json {
-                println!("{}", what_if::object(&matrix));
+                print::json(what_if::object(&matrix));
             } else {
                 print!("{}", what_if::text(&matrix, lang()));
             }
@@ -281,7 +281,7 @@ pub(super) fn run(verb: &Verb, json: bool) -> ExitCode {
         }),
         Verb::Replay(args) => replay::ask(args).map(|said| {
             if json {
-                println!("{said}");
+                print::json(said);
             } else {
                 print!("{}", replay::text(&said, lang()));
             }
@@ -289,7 +289,7 @@ pub(super) fn run(verb: &Verb, json: bool) -> ExitCode {
         }),
         Verb::Authorities(args) => authorities::ask(args).map(|said| {
             if json {
-                println!("{said}");
+                print::json(said);
             } else {
                 print!("{}", authorities::text(&said, lang()));
             }

@@ -7,11 +7,14 @@ use naru_protocol::error::Lang;
 use serde_json::{Value, json};
 
 use super::ask::{Answer, Decision};
-use crate::{cli::lang, remedies};
+use crate::{
+    cli::{lang, print},
+    remedies,
+};
 
 pub(super) fn answer(answer: &Answer, json: bool) {
     if json {
-        println!("{}", object(answer));
+        print::json(object(answer));
     } else {
         print!("{}", text(answer, lang::lang()));
     }
@@ -182,7 +185,7 @@ pub(super) fn pad(text: &str, width: usize) -> String {
 /// The rules and which are live.
 pub(super) fn rules(listed: &Value, json: bool) {
     if json {
-        println!("{listed}");
+        print::json(listed.clone());
         return;
     }
     print!("{}", rules_text(listed, lang::lang()));

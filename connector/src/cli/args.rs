@@ -366,7 +366,7 @@ pub(super) struct Cancel {
 pub(super) struct End {
     #[command(flatten)]
     pub(super) at: Dir,
-    /// The negotiation's id, as `exchanges` prints it.
+    /// The agreement, as `agreements` prints it, or the id of its negotiation.
     #[arg(allow_hyphen_values = true)]
     pub(super) id: String,
     /// Why; both sides see it.
@@ -379,7 +379,7 @@ pub(super) struct End {
 pub(super) struct Retry {
     #[command(flatten)]
     pub(super) at: Dir,
-    /// The negotiation's or transfer's id, as `exchanges` prints it.
+    /// The negotiation's or transfer's id, as `exchanges` prints it, or the agreement.
     #[arg(allow_hyphen_values = true)]
     pub(super) id: String,
     /// Another folder for the files, new or empty.

@@ -138,7 +138,7 @@ pub(super) const CANCEL: &str = "Examples:
   naru cancel --dir B ID --reason \"ordered twice\"";
 
 pub(super) const END: &str = "Examples:
-  naru end --dir B ID --reason \"the project is over\"";
+  naru end --dir B AGREEMENT --reason \"the project is over\"";
 
 pub(super) const RETRY: &str = "Examples:
   naru retry --dir B ID                  # goes on where it stopped

@@ -20,7 +20,7 @@ use naru_protocol::{
     identity::Role,
     json::V1,
     negotiation::{ActKind as Neg, State},
-    permit::{Expectation, PeerAllow, Permit},
+    permit::{PeerAllow, Permit},
     terms::{Decision, Phase, Setting, Side, Terms},
 };
 use serde_json::{Value, json as object};
@@ -289,8 +289,7 @@ impl Turn {
         let none = || NodeError::refused(Code::PermitInvalid, "");
         let own = self.deal()?.ours.clone().ok_or_else(none)?;
         let row = self.node.store.evaluation(own.record).await?.ok_or_else(none)?;
-        let expect = Expectation::negotiation(terms, role, own.decision.input_private)?.with_peer(peer);
-        let permit = Permit::check(&row.record, &expect).map_err(refused!())?;
+        let permit = self.node.permit_again(&row.record, terms, role, own.decision.input_private, peer)?;
         Ok((permit, own.decision))
     }
 

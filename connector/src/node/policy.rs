@@ -295,6 +295,24 @@ impl Node {
         Permit::check(&judged.record, &expect).map_err(|e| NodeError::refused(e.code(), e.to_string()))
     }
 
+    /// The permit of a record that is kept, once more and now with the peer's signed allow. Overlays that were asked then stand in
+    /// the record beside the packs of the terms; those of today are asked when data are to move.
+    pub(super) fn permit_again(
+        &self,
+        record: &[u8],
+        terms: &Terms,
+        role: Role,
+        private: Digest,
+        peer: PeerAllow,
+    ) -> Result<Permit, NodeError> {
+        let kept = EvaluationRecord::parse(record)?;
+        let beside =
+            kept.packs.into_iter().filter(|pack| terms.packs.iter().all(|agreed| agreed.name != pack.name));
+        let expect = Expectation::negotiation(terms, role, private)?.with_peer(peer);
+        let expect = beside.fold(expect, Expectation::with_overlay);
+        Permit::check(record, &expect).map_err(|e| NodeError::refused(e.code(), e.to_string()))
+    }
+
     /// A permit to move bytes under concluded terms.
     pub(super) fn permit_transfer(
         &self,

@@ -34,7 +34,7 @@ use super::{
     peers::{Peer, random_id},
     policy::{Judged, Question},
     received::fresh_row,
-    steer::{exchange_id, reason_fits},
+    steer::reason_fits,
     turn::{Data, Turn},
     verbs::{End, ExchangeView, Propose},
 };
@@ -273,7 +273,7 @@ impl Node {
 
     /// Ends an agreement in force, with a reason that both sides see.
     pub async fn end(&self, ask: End) -> Result<ExchangeView, NodeError> {
-        let id = exchange_id(&ask.id)?;
+        let id = self.exchange_named(&ask.id).await?;
         reason_fits(&ask.reason)?;
         if self.is_plain_exchange(id).await? {
             return self.end_plain(id, ask.reason).await;

@@ -7,8 +7,12 @@
 use std::path::{Path, PathBuf};
 
 use naru_protocol::{
-    encoding::Id, error::Code, exchange::ActKind, limits, listing::Listing, negotiation as neg,
-    transfer as tra,
+    encoding::{Digest, Id},
+    error::Code,
+    exchange::ActKind,
+    limits,
+    listing::Listing,
+    negotiation as neg, transfer as tra,
 };
 
 use super::{
@@ -84,6 +88,16 @@ impl Turn {
 }
 
 impl Node {
+    /// The exchange that a person names: by its id, or the negotiation by the digest of the agreement that it made.
+    pub(super) async fn exchange_named(&self, name: &str) -> Result<Id, NodeError> {
+        if let Ok(digest) = Digest::parse(name)
+            && let Some(made) = self.store.agreement(digest).await?
+        {
+            return Ok(made.exchange);
+        }
+        exchange_id(name)
+    }
+
     /// Ends a negotiation that is not concluded or a transfer that is not complete; at once, or as soon as what is on its way
     /// is answered.
     pub async fn cancel(&self, ask: Cancel) -> Result<ExchangeView, NodeError> {
@@ -159,7 +173,7 @@ impl Node {
 
     /// Has the data of an agreement in force received, or asked for again, perhaps into another folder.
     pub async fn retry(&self, ask: Retry) -> Result<ExchangeView, NodeError> {
-        let row = self.store.exchange(exchange_id(&ask.id)?).await?;
+        let row = self.store.exchange(self.exchange_named(&ask.id).await?).await?;
         let row = row.ok_or_else(|| NodeError::refused(Code::NotFound, ask.id))?;
         if super::plain::is_plain(&row.peer) {
             return self.retry_plain(row, ask.out).await;

@@ -334,7 +334,7 @@ pub struct ExchangeName {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct End {
-    /// The negotiation's id.
+    /// The negotiation's id, or the agreement's digest.
     pub id: String,
     /// Why, for both sides.
     pub reason: String,
@@ -354,7 +354,7 @@ pub struct Cancel {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
-    /// The negotiation's or transfer's id.
+    /// The negotiation's or transfer's id, or the agreement's digest.
     pub id: String,
     /// Another folder for the files.
     pub out: Option<PathBuf>,

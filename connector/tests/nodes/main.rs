@@ -23,6 +23,7 @@ mod obligations;
 mod omission;
 mod operator;
 mod order;
+mod overlays;
 mod programs;
 mod restart;
 mod revoke;

@@ -168,8 +168,13 @@ async fn an_agreement_that_was_ended_carries_no_new_transfer() {
     let pair = Pair::new(Dials::Buyer, harmless()).await;
     let asked = pair.buyer.request(&pair.seller.did, &pair.dataset, None).await.unwrap();
     pair.settled(&asked.id).await;
-    let end = End { id: asked.id.clone(), reason: "the project is over".to_owned() };
-    pair.buyer.node().end(end.clone()).await.unwrap();
+    // By the agreement itself, or by the negotiation that made it.
+    let made = pair.buyer.node().agreements().await.unwrap().remove(0);
+    assert_eq!(made.exchange, asked.id);
+    let end = End { id: made.agreement, reason: "the project is over".to_owned() };
+    let ended = pair.buyer.node().end(end.clone()).await.unwrap();
+    assert_eq!(ended.id, asked.id);
+    let end = End { id: asked.id.clone(), ..end };
     let (here, there) = pair.settled(&asked.id).await;
     let ended = pair.seller.until(&asked.id, |v| v.refusal.is_some()).await;
     assert_eq!((here.state.as_str(), there.state.as_str()), ("FINALIZED", "FINALIZED"));

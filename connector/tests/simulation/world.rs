@@ -23,7 +23,8 @@ use crate::{
 
 /// How long one world may take before it counts as hung: what is due comes within half a minute of calm.
 const PATIENCE: Duration = Duration::from_secs(90);
-const LOOK: Duration = Duration::from_millis(20);
+/// Between two looks: each reads both stores, and looked at more often the worlds would do little else.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What happened, for the last line.
 #[derive(Debug, Default)]

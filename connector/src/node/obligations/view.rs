@@ -15,7 +15,7 @@ use crate::{
         Node, NodeError, Pages,
         after::After,
         now,
-        steer::{exchange_id, reason_fits},
+        steer::reason_fits,
         turn::{Data, data_of},
         verbs::{Happening, ObligationView, Obligations, Owing as Counts, Passed, Report, ReportedView},
     },
@@ -33,12 +33,7 @@ impl Node {
     /// The negotiation that a person names: by its id, by a transfer under it, or by the agreement's digest.
     pub(super) async fn deal_named(&self, name: &str) -> Result<Id, NodeError> {
         let unknown = || NodeError::refused(Code::NotFound, format!("no agreement {name:?} here"));
-        if let Ok(digest) = Digest::parse(name)
-            && let Some(made) = self.store.agreement(digest).await?
-        {
-            return Ok(made.exchange);
-        }
-        let row = self.store.exchange(exchange_id(name)?).await?.ok_or_else(unknown)?;
+        let row = self.store.exchange(self.exchange_named(name).await?).await?.ok_or_else(unknown)?;
         if crate::node::plain::is_plain(&row.peer) {
             let why = "with a partner that signs nothing, duties are between you and it";
             return Err(NodeError::refused(Code::IllegalState, why));

@@ -1,0 +1,98 @@
+//! Rules of a firm's own beside the law (spec chapter 05, POL-16), between two real nodes: they deny on the side that has them,
+//! the partner neither has them nor learns which one it was, and an auditor executes them again from the export.
+
+use std::fs;
+
+use naru::node::verbs::{ExchangeView, Propose};
+use naru_protocol::error::Code;
+use serde_json::json;
+
+use crate::common::{Dials, Firm, Pair, harmless, policy_with, proposal, publish_under, same_files};
+
+/// No deal for marketing.
+const HOUSE: &[u8] = include_bytes!("../../../examples/overlay/house.tar.gz");
+const RULE: &str = "HOUSE-001";
+
+/// Gives a firm the rules of the house from its next start on, and starts it.
+async fn with_house_rules(firm: &mut Firm) {
+    fs::write(firm.dir.join("house.tar.gz"), HOUSE).unwrap();
+    let path = firm.dir.join("naru.toml");
+    let text = fs::read_to_string(&path).unwrap() + "\n[policy]\noverlays = [\"house.tar.gz\"]\n";
+    fs::write(path, text).unwrap();
+    firm.stop().await;
+    firm.open().await;
+}
+
+/// Terms that let the data go for marketing as well.
+async fn publish(pair: &mut Pair) {
+    let terms = policy_with("purpose", Some(json!(["quality_analysis", "marketing"])));
+    pair.dataset = publish_under(&pair.seller, &pair.temp.join("both"), harmless(), terms).await;
+}
+
+fn for_marketing(pair: &Pair) -> Propose {
+    Propose { purpose: "marketing".to_owned(), ..proposal(&pair.seller.did, &pair.dataset, None) }
+}
+
+/// All that a firm can see of an exchange.
+fn seen(view: &ExchangeView) -> String {
+    serde_json::to_string(view).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_refuses_by_its_own_rules_and_the_partner_learns_none_of_them() {
+    // POL-16.1, POL-16.3
+    let mut pair = Pair::new(Dials::Both, harmless()).await;
+    publish(&mut pair).await;
+    with_house_rules(&mut pair.seller).await;
+    let asked = pair.buyer.node().request(for_marketing(&pair)).await.unwrap();
+    let (ours, theirs) = pair.settled(&asked.id).await;
+    assert_eq!((ours.state.as_str(), theirs.state.as_str()), ("TERMINATED", "TERMINATED"));
+    assert!(seen(&ours).contains(RULE), "its operator is told which rule: {ours:?}");
+    assert_eq!(theirs.refusal.as_ref().unwrap().code, Code::Denied.as_str());
+    for word in [RULE, "house", "House"] {
+        assert!(!seen(&theirs).contains(word), "the partner learns {word}: {theirs:?}");
+    }
+
+    // For another purpose they are asked too, and say nothing.
+    let out = pair.temp.join("out");
+    let asked = pair.buyer.request(&pair.seller.did, &pair.dataset, Some(out.clone())).await.unwrap();
+    pair.concluded(&asked.id, &out).await;
+    same_files(&out);
+    let packs = |view: ExchangeView| view.decision.unwrap()["result"]["packs"].to_string();
+    assert!(packs(pair.seller.view(&asked.id).await.unwrap()).contains("\"house\""));
+    assert!(!packs(pair.buyer.view(&asked.id).await.unwrap()).contains("\"house\""));
+    // And where the provider makes the offer.
+    let offered = proposal(&pair.buyer.did, &pair.dataset, None);
+    let refused = pair
+        .seller
+        .node()
+        .offer(Propose { purpose: "marketing".to_owned(), ..offered.clone() })
+        .await
+        .unwrap_err();
+    assert!(refused.code() == Code::Denied && refused.to_string().contains(RULE), "{refused}");
+    let second = pair.temp.join("second");
+    pair.buyer.expect(&pair.seller.did, second.clone()).await;
+    let offered = pair.seller.node().offer(offered).await.unwrap();
+    pair.concluded(&offered.id, &second).await;
+    // Executed again, the refusal and the deals; the bundle is in the export of the one who asked it.
+    pair.audit().await;
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_with_rules_of_its_own_asks_for_nothing_that_they_deny() {
+    // POL-16.1, POL-16.3
+    let mut pair = Pair::new(Dials::Both, harmless()).await;
+    publish(&mut pair).await;
+    with_house_rules(&mut pair.buyer).await;
+    let before = pair.seller.node().exchanges().await.unwrap().len();
+    let refused = pair.buyer.node().request(for_marketing(&pair)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Denied);
+    assert!(refused.to_string().contains(RULE), "{refused}");
+    assert_eq!(pair.seller.node().exchanges().await.unwrap().len(), before, "the provider was not asked");
+    let out = pair.temp.join("out");
+    let asked = pair.buyer.request(&pair.seller.did, &pair.dataset, Some(out.clone())).await.unwrap();
+    pair.concluded(&asked.id, &out).await;
+    pair.audit().await;
+    pair.close().await;
+}

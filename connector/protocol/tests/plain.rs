@@ -22,7 +22,7 @@ use naru_protocol::{
         UnsignedPermit, UnsignedTerms, WITHHELD, is_plain_id, shown,
     },
     signature::SigningKey,
-    terms::{Obligation, Phase, Side},
+    terms::{Obligation, Pack, Phase, Side},
     transfer::{self as tra, ActKind as T, State as D},
 };
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ fn shared() -> Value {
 
 fn expectation(role: Role, phase: Phase) -> UnsignedExpectation {
     let input = Input { shared: json::digest_of(&shared()).unwrap(), private: private(Side::of(role)) };
-    UnsignedExpectation { phase, role, input, packs: packs() }
+    UnsignedExpectation { phase, role, input, packs: packs(), overlays: Vec::new() }
 }
 
 fn duties() -> Vec<Obligation> {
@@ -585,6 +585,25 @@ fn a_permit_comes_only_from_a_record_that_allows_and_delegates_nothing() {
     record.side = Side::Importer;
     let wrong = UnsignedPermit::check(&record.to_bytes().unwrap(), &expectation(P, phase));
     assert_eq!(wrong, Err(PermitError::OtherSide));
+}
+
+#[test]
+fn an_overlay_must_have_been_asked_and_is_in_no_terms() {
+    // POL-16.3, PLN-6.1
+    let (phase, house) = (Phase::Negotiation, Pack { name: "house".to_owned(), digest: digest("house") });
+    for role in [P, C] {
+        let all = [packs(), Vec::from([house.clone()])].concat();
+        let mut made = EvaluationRecord::parse(&record(role, phase, result(&duties(), &[], &all))).unwrap();
+        made.packs = all;
+        let (bytes, mut expect) = (made.to_bytes().unwrap(), expectation(role, phase));
+        assert_eq!(UnsignedPermit::check(&bytes, &expect), Err(PermitError::OtherPacks));
+        expect.overlays.push(house.clone());
+        let permit = UnsignedPermit::check(&bytes, &expect).unwrap();
+        assert_eq!(permit.packs(), packs());
+        assert!(UnsignedAgreement::check(terms(role), &permit).is_ok());
+        let without = record(role, phase, result(&duties(), &[], &packs()));
+        assert_eq!(UnsignedPermit::check(&without, &expect), Err(PermitError::OtherPacks), "not asked");
+    }
 }
 
 #[test]

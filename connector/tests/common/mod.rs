@@ -156,6 +156,17 @@ impl Firm {
         fs::write(self.dir.join("facts.json"), facts.to_string()).unwrap();
     }
 
+    /// Starts it again with the overlay of `examples/overlay/house`: no deal for marketing.
+    pub(crate) async fn with_house_rules(&mut self) {
+        let house = include_bytes!("../../../examples/overlay/house.tar.gz");
+        fs::write(self.dir.join("house.tar.gz"), house).unwrap();
+        let path = self.dir.join("naru.toml");
+        let text = fs::read_to_string(&path).unwrap() + "\n[policy]\noverlays = [\"house.tar.gz\"]\n";
+        fs::write(path, text).unwrap();
+        self.stop().await;
+        self.open().await;
+    }
+
     /// A node that was opened on this folder otherwise.
     pub(crate) fn take_over(&mut self, node: Node) {
         self.node = Some(node);

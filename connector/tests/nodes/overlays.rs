@@ -1,27 +1,14 @@
 //! Rules of a firm's own beside the law (spec chapter 05, POL-16), between two real nodes: they deny on the side that has them,
 //! the partner neither has them nor learns which one it was, and an auditor executes them again from the export.
 
-use std::fs;
-
 use naru::node::verbs::{ExchangeView, Propose};
 use naru_protocol::error::Code;
 use serde_json::json;
 
-use crate::common::{Dials, Firm, Pair, harmless, policy_with, proposal, publish_under, same_files};
+use crate::common::{Dials, Pair, harmless, policy_with, proposal, publish_under, same_files};
 
-/// No deal for marketing.
-const HOUSE: &[u8] = include_bytes!("../../../examples/overlay/house.tar.gz");
+/// Of `examples/overlay/house`: no deal for marketing.
 const RULE: &str = "HOUSE-001";
-
-/// Gives a firm the rules of the house from its next start on, and starts it.
-async fn with_house_rules(firm: &mut Firm) {
-    fs::write(firm.dir.join("house.tar.gz"), HOUSE).unwrap();
-    let path = firm.dir.join("naru.toml");
-    let text = fs::read_to_string(&path).unwrap() + "\n[policy]\noverlays = [\"house.tar.gz\"]\n";
-    fs::write(path, text).unwrap();
-    firm.stop().await;
-    firm.open().await;
-}
 
 /// Terms that let the data go for marketing as well.
 async fn publish(pair: &mut Pair) {
@@ -43,7 +30,7 @@ async fn a_provider_refuses_by_its_own_rules_and_the_partner_learns_none_of_them
     // POL-16.1, POL-16.3
     let mut pair = Pair::new(Dials::Both, harmless()).await;
     publish(&mut pair).await;
-    with_house_rules(&mut pair.seller).await;
+    pair.seller.with_house_rules().await;
     let asked = pair.buyer.node().request(for_marketing(&pair)).await.unwrap();
     let (ours, theirs) = pair.settled(&asked.id).await;
     assert_eq!((ours.state.as_str(), theirs.state.as_str()), ("TERMINATED", "TERMINATED"));
@@ -84,7 +71,7 @@ async fn a_consumer_with_rules_of_its_own_asks_for_nothing_that_they_deny() {
     // POL-16.1, POL-16.3
     let mut pair = Pair::new(Dials::Both, harmless()).await;
     publish(&mut pair).await;
-    with_house_rules(&mut pair.buyer).await;
+    pair.buyer.with_house_rules().await;
     let before = pair.seller.node().exchanges().await.unwrap().len();
     let refused = pair.buyer.node().request(for_marketing(&pair)).await.unwrap_err();
     assert_eq!(refused.code(), Code::Denied);

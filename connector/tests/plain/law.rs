@@ -162,6 +162,32 @@ async fn a_rule_that_only_the_peer_could_answer_allows_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rules_of_the_firm_itself_are_asked_about_plain_partners_too() {
+    // POL-16.1, POL-16.3
+    let mut market = Market::new().await;
+    market.firm.with_house_rules().await;
+    let partner = &market.partner;
+    let (_, agreement) = partner.buys(&market.dataset().await).await;
+    drop(partner.pulls(&agreement).await);
+    let sale = partner.sells(&market.firm, None).await;
+    assert_eq!(partner.state(&format!("/negotiations/{}", sale.pids.consumer)).await, "FINALIZED");
+    // What they forbid is shown, since a purpose is nobody's before it is asked for, and refused without a word of why.
+    let terms = policy_with("framework", None).to_string().replace("quality_analysis", "marketing");
+    let dataset = market.dataset_under(serde_json::from_str(&terms).unwrap(), harmless()).await;
+    let pids = partner.asks(&dataset).await;
+    let end = partner.desk.next(&format!("/negotiations/{}/termination", pids.consumer)).await;
+    assert_eq!(end.json()["code"], json!("denied"));
+    for word in ["HOUSE", "house", "House"] {
+        assert!(!String::from_utf8_lossy(&end.body).contains(word), "{}", end.json());
+    }
+    let all = market.firm.node().exchanges().await.unwrap();
+    let ended = all.iter().find(|view| view.state == "TERMINATED").unwrap();
+    let view = market.firm.view(&ended.id).await.unwrap();
+    assert!(json!(view).to_string().contains("HOUSE-001"), "its operator is told which rule: {view:?}");
+    market.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn law_is_asked_again_before_the_agreement() {
     // PLN-6.2
     let market = Market::new().await;

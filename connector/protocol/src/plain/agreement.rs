@@ -40,8 +40,10 @@ pub struct UnsignedExpectation {
     pub role: Role,
     /// What was judged.
     pub input: Input,
-    /// By which packs.
+    /// By which packs, as the terms name them.
     pub packs: Vec<Pack>,
+    /// Overlays that must have been asked beside them: no terms name these.
+    pub overlays: Vec<Pack>,
 }
 
 /// Proof that our own policy allows a deal with a peer that signs nothing, and waits for no word of it.
@@ -58,12 +60,9 @@ pub struct UnsignedPermit {
 impl UnsignedPermit {
     /// Reads the bytes of an evaluation record. A rule that only the peer may evaluate makes it [`PermitError::Orphaned`].
     pub fn check(record: &[u8], expect: &UnsignedExpectation) -> Result<Self, PermitError> {
-        let asked = Asked {
-            phase: expect.phase,
-            side: Side::of(expect.role),
-            input: expect.input,
-            packs: &expect.packs,
-        };
+        let packs = [&expect.packs[..], &expect.overlays].concat();
+        let asked =
+            Asked { phase: expect.phase, side: Side::of(expect.role), input: expect.input, packs: &packs };
         let (_, outcome) = allowed(record, &asked)?;
         if let Some(rule) = outcome.delegated.into_iter().next() {
             return Err(PermitError::Orphaned(rule.id));
@@ -90,7 +89,7 @@ impl UnsignedPermit {
         self.record
     }
 
-    /// The packs that were asked.
+    /// The packs that were asked, but for overlays.
     #[must_use]
     pub fn packs(&self) -> &[Pack] {
         &self.packs
@@ -121,7 +120,7 @@ pub struct UnsignedTerms {
     pub listing: Option<Digest>,
     /// The document that policy was asked about.
     pub shared: Value,
-    /// The packs that were asked.
+    /// The packs that were asked, but for overlays.
     pub packs: Vec<Pack>,
     /// Duties that our own evaluation found.
     pub obligations: Vec<Obligation>,

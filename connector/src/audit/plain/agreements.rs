@@ -14,7 +14,7 @@ use naru_protocol::{
     log::entry::{Entry, EntryType},
     permit::{EvaluationRecord, Input},
     plain::{UnsignedAgreement, UnsignedExpectation, UnsignedPermit, UnsignedTerms},
-    terms::Phase,
+    terms::{Pack, Phase},
 };
 use serde_json::Value;
 
@@ -249,11 +249,14 @@ fn strangers(plain: &Plain, digest: Digest, terms: &UnsignedTerms, log: &Log, fi
 fn permit(record: &EvaluationRecord, terms: &UnsignedTerms, role: Role) -> Check<UnsignedPermit> {
     let differs = |why: &dyn std::fmt::Display| Fault::failed(Reason::UnsignedDiffers, why);
     let shared = json::digest_of(&terms.shared).map_err(|e| differs(&e))?;
+    let agreed = |pack: &&Pack| terms.packs.iter().any(|agreed| agreed.name == pack.name);
+    let overlays = record.packs.iter().filter(|pack| !agreed(pack)).cloned().collect();
     let expect = UnsignedExpectation {
         phase: Phase::Negotiation,
         role,
         input: Input { shared, private: record.input.private },
         packs: terms.packs.clone(),
+        overlays,
     };
     let bytes = record.to_bytes().map_err(|e| differs(&e))?;
     UnsignedPermit::check(&bytes, &expect).map_err(|e| differs(&e))

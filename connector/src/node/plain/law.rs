@@ -108,7 +108,8 @@ impl PlainTurn {
             phase: if occurrence.is_some() { Phase::Transfer } else { Phase::Negotiation },
             role: self.machine.role(),
             input: judged.input,
-            packs: judged.packs.iter().chain(&judged.overlays).cloned().collect(),
+            packs: judged.packs.clone(),
+            overlays: judged.overlays.clone(),
         };
         UnsignedPermit::check(&judged.record, &expect).map_err(|error| match &error {
             PermitError::Denied | PermitError::Undetermined => {

@@ -326,9 +326,7 @@ impl PlainTurn {
             Role::Consumer => (peer, us),
         };
         let shared = self.shared().await?;
-        // Overlays are ours alone and in no terms.
-        let mut packs = permit.packs().to_vec();
-        packs.retain(|pack| !self.node.overlays.is_overlay(&pack.name));
+        let packs = permit.packs().to_vec();
         let deal = self.deal()?;
         let listing = (!deal.listing.is_empty()).then(|| Digest::of(deal.listing.as_bytes()));
         let obligations = permit.obligations().to_vec();

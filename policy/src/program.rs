@@ -8,12 +8,14 @@
 //! made large, is not kept. What opa-wasm would let a module reach beyond its input and data is closed before opa-wasm
 //! sees the module, by `gate`. Not here: what a result means.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use opa_wasm::{DefaultContext, Policy, Runtime};
 use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
 use tracing::{Dispatch, dispatcher};
 use wasmtime::{Config, Engine, Module, ResourceLimiter, Store, Trap};
 
@@ -46,7 +48,7 @@ impl Fault {
 /// A compiled module that has passed the gate, its data, and the entrypoint that is asked.
 #[derive(Clone)]
 pub(crate) struct Program {
-    module: Module,
+    module: Arc<Module>,
     data: Arc<RawValue>,
     entrypoint: Arc<str>,
     kept: Arc<Mutex<Vec<Ready>>>,
@@ -67,9 +69,7 @@ impl std::fmt::Debug for Program {
 impl Program {
     /// Compile, pass the gate, and see that opa-wasm accepts the module and the data, which are JSON.
     pub(crate) fn compile(wasm: &[u8], data: &[u8], entrypoint: &str) -> Result<Self, ProgramError> {
-        let engine = runtime().map_err(ProgramError::Module)?;
-        let module =
-            Module::from_binary(engine, wasm).map_err(|error| ProgramError::Module(error.to_string()))?;
+        let module = module(wasm)?;
         let data: Box<RawValue> =
             serde_json::from_slice(data).map_err(|error| ProgramError::Module(error.to_string()))?;
         gate::check(&module, &data, entrypoint)?;
@@ -141,6 +141,25 @@ impl Program {
             }
         }
     }
+}
+
+/// The module of these bytes, compiled unless it is in use already: one pack loaded twice, by two nodes in one process or by an
+/// auditor from two exports, is one module. It is whole code without state; what a pack adds to it, its data, is in each store.
+fn module(wasm: &[u8]) -> Result<Arc<Module>, ProgramError> {
+    static IN_USE: Mutex<BTreeMap<[u8; 32], Weak<Module>>> = Mutex::new(BTreeMap::new());
+    let in_use = || IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+    let engine = runtime().map_err(ProgramError::Module)?;
+    let digest = Sha256::digest(wasm).into();
+    if let Some(module) = in_use().get(&digest).and_then(Weak::upgrade) {
+        return Ok(module);
+    }
+    let module =
+        Module::from_binary(engine, wasm).map_err(|error| ProgramError::Module(error.to_string()))?;
+    let module = Arc::new(module);
+    let mut in_use = in_use();
+    in_use.retain(|_, module| module.strong_count() > 0);
+    in_use.insert(digest, Arc::downgrade(&module));
+    Ok(module)
 }
 
 /// Drive a future of opa-wasm. Its functions are asynchronous for the sake of built-in functions that wait; without one,
@@ -256,6 +275,8 @@ fn build() -> wasmtime::Result<Engine> {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::panic)]
 
+    use std::sync::Arc;
+
     use serde_json::{Value, json, value::RawValue};
 
     use super::Ready;
@@ -312,6 +333,22 @@ mod tests {
                 assert_eq!(alone, *answer, "{}: {input}", bundle.pack().name);
             }
         }
+    }
+
+    #[test]
+    fn a_module_in_use_is_compiled_once() {
+        let load = |name: &str| {
+            let (_, bytes) = bundled::PACKS.iter().find(|(pack, _)| *pack == name).unwrap();
+            Bundle::load(bytes).unwrap().program
+        };
+        let (one, two) = (load("nz"), load("nz"));
+        assert!(Arc::ptr_eq(&one.module, &two.module) && !Arc::ptr_eq(&one.module, &load("cl").module));
+        // Each has its stores.
+        assert!(!Arc::ptr_eq(&one.kept, &two.kept));
+        let gone = Arc::downgrade(&one.module);
+        drop((one, two));
+        assert!(gone.upgrade().is_none(), "and not kept once nobody uses it");
+        assert!(load("nz").run(b"{}").is_ok());
     }
 
     // POL-6.4

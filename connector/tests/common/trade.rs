@@ -1,6 +1,9 @@
 //! Deals with a plain partner, step by step, as far as a test needs them: it buys from a node, or sells to it.
 
-use naru::node::verbs::{AddPlain, ExchangeView, Propose, Publish};
+use naru::{
+    audit::{Anchors, Report, verify},
+    node::verbs::{AddPlain, ExchangeView, Propose, Publish},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -53,6 +56,20 @@ impl Market {
         let path = self.temp.join("table.bin");
         std::fs::write(&path, content()).unwrap();
         publish_path(&self.firm, path, policy, facts).await
+    }
+
+    /// What an auditor says of the firm's export.
+    pub(crate) async fn audit(&self) -> Report {
+        let super::Log { dir, .. } = self.firm.log(&self.temp).await;
+        let path = self.temp.join("anchors.toml");
+        let did = &self.firm.did;
+        let anchor = format!(
+            "version = 1\n[[participant]]\ndid = \"{did}\"\nname = \"한강모터스\"\ncountry = \"KR\"\n"
+        );
+        std::fs::write(&path, anchor).unwrap();
+        let report = verify(&[dir], &Anchors::read(&path).unwrap()).unwrap();
+        assert!(report.holds(), "{}", report.to_text());
+        report
     }
 
     pub(crate) async fn close(mut self) {

@@ -184,6 +184,8 @@ async fn rules_of_the_firm_itself_are_asked_about_plain_partners_too() {
     let ended = all.iter().find(|view| view.state == "TERMINATED").unwrap();
     let view = market.firm.view(&ended.id).await.unwrap();
     assert!(json!(view).to_string().contains("HOUSE-001"), "its operator is told which rule: {view:?}");
+    let report = market.audit().await.to_text();
+    assert_eq!(report.matches("agreed, unsigned").count(), 2, "{report}");
     market.close().await;
 }
 

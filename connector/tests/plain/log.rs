@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use naru::audit::{Anchors, verify};
 use naru_protocol::{
     encoding::{Digest, from_base64url},
     json as jcs,
@@ -20,7 +19,6 @@ use naru_protocol::{
 use serde_json::{Value, json};
 
 use crate::common::{
-    Log,
     foreign::{Content, Foreign, Say, uuid},
     settled,
     trade::{Market, PARTNER, content},
@@ -240,16 +238,7 @@ async fn each_message_has_one_entry_that_says_unsigned() {
 async fn an_audit_holds_and_says_what_is_not_proved() {
     // PLN-3.1, PLN-6.1
     let (market, exchanges) = traded().await;
-    let Log { dir, .. } = market.firm.log(&market.temp).await;
-    let path = market.temp.join("anchors.toml");
-    let anchor = format!(
-        "version = 1\n[[participant]]\ndid = \"{}\"\nname = \"한강모터스\"\ncountry = \"KR\"\n",
-        market.firm.did
-    );
-    fs::write(&path, anchor).unwrap();
-    let anchors = Anchors::read(&path).unwrap();
-    let report = verify(&[dir], &anchors).unwrap();
-    assert!(report.holds(), "{}", report.to_text());
+    let report = market.audit().await;
     let json: Value = serde_json::from_str(&report.to_json()).unwrap();
     let listed = json["exchanges"].as_array().unwrap();
     assert_eq!(listed.len(), exchanges.len());

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use naru_policy::bundled;
 use naru_protocol::{
     dsp::{Message as _, negotiation::ContractAgreementMessage, transfer::TransferRequestMessage},
     encoding::{Digest, Id},
@@ -249,8 +250,10 @@ fn strangers(plain: &Plain, digest: Digest, terms: &UnsignedTerms, log: &Log, fi
 fn permit(record: &EvaluationRecord, terms: &UnsignedTerms, role: Role) -> Check<UnsignedPermit> {
     let differs = |why: &dyn std::fmt::Display| Fault::failed(Reason::UnsignedDiffers, why);
     let shared = json::digest_of(&terms.shared).map_err(|e| differs(&e))?;
-    let agreed = |pack: &&Pack| terms.packs.iter().any(|agreed| agreed.name == pack.name);
-    let overlays = record.packs.iter().filter(|pack| !agreed(pack)).cloned().collect();
+    // A pack of law is in the terms or was not asked; what else was asked is this side's own (POL-16).
+    let agreed = |pack: &Pack| terms.packs.iter().any(|agreed| agreed.name == pack.name);
+    let law = |pack: &Pack| bundled::all().any(|(name, _)| name == pack.name);
+    let overlays = record.packs.iter().filter(|pack| !agreed(pack) && !law(pack)).cloned().collect();
     let expect = UnsignedExpectation {
         phase: Phase::Negotiation,
         role,

@@ -31,12 +31,21 @@ pub enum InputError {
         /// The part that it was in.
         part: &'static str,
     },
+    /// Facts that cannot be true together, or that nothing can be; at this pointer.
+    #[error("{pointer}: {says}")]
+    Contradiction {
+        /// The fact.
+        pointer: &'static str,
+        /// What it contradicts.
+        says: &'static str,
+    },
 }
 
 /// Put an input document together: objects are merged member by member, everything else comes from one part alone.
 ///
 /// # Errors
-/// [`InputError`]: parts that overlap, and facts in a part that may not give them, as `packs` say where facts are held.
+/// [`InputError`]: parts that overlap, facts in a part that may not give them, as `packs` say where facts are held, and facts that
+/// contradict each other (POL-1.6).
 pub fn assemble<'a>(
     packs: impl IntoIterator<Item = &'a Pack>,
     shared: &Value,
@@ -58,7 +67,48 @@ pub fn assemble<'a>(
         }
         union(&mut whole, members, "")?;
     }
-    Ok(Value::Object(whole))
+    let whole = Value::Object(whole);
+    contradiction(&whole).map_or(Ok(whole), Err)
+}
+
+/// What is said of the same data twice, and differently. Rules read the one or the other: whichever is wrong, nobody may take it
+/// for an answer.
+#[must_use]
+pub fn contradiction(whole: &Value) -> Option<InputError> {
+    let at = |pointer: &str| whole.pointer(pointer).unwrap_or(&Value::Null);
+    let some = |pointer: &str| at(pointer).as_array().is_some_and(|all| !all.is_empty());
+    let kind = at("/dataset/personal/kind").as_str();
+    let none = kind == Some("none");
+    let without_persons = none || kind == Some("anonymised");
+    let listed = |category: &str| {
+        at("/dataset/categories").as_array().is_some_and(|all| all.contains(&category.into()))
+    };
+    let says = "`personal.kind` says that there are none";
+    [
+        ("/dataset/personal/identifiers", says, without_persons && some("/dataset/personal/identifiers")),
+        ("/dataset/personal/special", says, none && some("/dataset/personal/special")),
+        ("/dataset/personal/subjects_in", says, none && some("/dataset/personal/subjects_in")),
+        ("/dataset/personal/count", says, none && at("/dataset/personal/count").as_u64() > Some(0)),
+        (
+            "/dataset/personal/additional_info_included",
+            "with it data are not anonymised",
+            kind == Some("anonymised")
+                && at("/dataset/personal/additional_info_included") == &Value::Bool(true),
+        ),
+        ("/dataset/categories", says, none && listed("personal")),
+        (
+            "/contract/retention_days",
+            "a period is not less than nothing",
+            at("/contract/retention_days").as_i64().is_some_and(|days| days < 0),
+        ),
+        (
+            "/consumer/id",
+            "provider and consumer are one",
+            at("/consumer/id").is_string() && at("/consumer/id") == at("/provider/id"),
+        ),
+    ]
+    .into_iter()
+    .find_map(|(pointer, says, wrong)| wrong.then_some(InputError::Contradiction { pointer, says }))
 }
 
 /// Facts that every pack reads and none lists.

@@ -35,7 +35,7 @@ mod result;
 pub use bundle::{Bundle, BundleError};
 pub use digest::{document_digest, pack_digest, sha256};
 pub use engine::{Engine, EngineError};
-pub use input::{InputError, Parts, assemble, split};
+pub use input::{InputError, Parts, assemble, contradiction, split};
 pub use overlay::OverlayError;
 pub use pack::{
     Condition, Disclose, Evaluator, Fact, Held, InForce, Lang, Pack, Rule, RuleRemedy, Source, Text,

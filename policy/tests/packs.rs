@@ -6,8 +6,8 @@
 use std::sync::LazyLock;
 
 use naru_policy::{
-    Bundle, Disclose, Engine, Evaluation, Evaluator, Held, Lang, PeerView, ResultDoc, assemble, bundled,
-    document_digest,
+    Bundle, Disclose, Engine, Evaluation, Evaluator, Held, InputError, Lang, PeerView, ResultDoc, assemble,
+    bundled, document_digest,
 };
 use serde_json::{Value, json};
 
@@ -498,6 +498,43 @@ fn parts_stay_apart() {
     }
     let private = json!({"stop_orders": [], "dataset": {"id": "another"}});
     assert!(assemble(packs(), &case["shared"], &private, &case["host"]).is_err());
+}
+
+// POL-1.6
+#[test]
+fn facts_that_contradict_each_other_are_no_input() {
+    let case = &read("ordinary.json")["cases"][4];
+    let with = |changes: &[(&str, Value)]| {
+        let mut shared = case["shared"].clone();
+        for (pointer, value) in changes {
+            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            shared.pointer_mut(parent).unwrap()[name] = value.clone();
+        }
+        assemble(ENGINE.packs(), &shared, &case["private"], &case["host"])
+    };
+    let kind = |kind: &str| ("/dataset/personal/kind", json!(kind));
+    for (kinds, pointer, value) in [
+        (&["none", "anonymised"][..], "/dataset/personal/identifiers", json!(["name"])),
+        (&["none"], "/dataset/personal/special", json!(["health"])),
+        (&["none"], "/dataset/personal/subjects_in", json!(["KR"])),
+        (&["none"], "/dataset/personal/count", json!(500)),
+        (&["none"], "/dataset/categories", json!(["industrial", "personal"])),
+        (&["anonymised"], "/dataset/personal/additional_info_included", json!(true)),
+        (&["none", "personal"], "/contract/retention_days", json!(-5)),
+        (&["none", "personal"], "/consumer/id", case["shared"]["provider"]["id"].clone()),
+    ] {
+        for of in kinds {
+            let refused = with(&[kind(of), (pointer, value.clone())]);
+            assert!(
+                matches!(&refused, Err(InputError::Contradiction { pointer: at, .. }) if *at == pointer),
+                "{of} {pointer}: {refused:?}"
+            );
+        }
+        // What they say fits the one kind or the other.
+        let fits = !pointer.starts_with("/dataset") || with(&[kind("personal"), (pointer, value)]).is_ok();
+        assert!(fits, "{pointer}");
+    }
+    assert!(with(&[kind("none"), ("/dataset/personal/identifiers", json!([]))]).is_ok());
 }
 
 // POL-2.6

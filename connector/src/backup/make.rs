@@ -144,8 +144,14 @@ fn sources(folder: &Folder, config: &Config, root: bool) -> Result<(Sources, Vec
             }
         }
     }
+    // Without the packs that were accepted, and overlays that ever decided, nothing could be executed again.
+    for file in listed(&folder.join("packs"))? {
+        small(folder, &format!("packs/{file}"), &mut sources)?;
+    }
     let mut outside = Vec::new();
-    for path in config.https.iter().flat_map(|https| [&https.certificate, &https.key]) {
+    let overlays = config.policy.iter().flat_map(|policy| policy.overlays().map(PathBuf::from));
+    let https = config.https.iter().flat_map(|https| [https.certificate.clone(), https.key.clone()]);
+    for path in https.chain(overlays) {
         match path.to_str().filter(|text| unpack::is_plain(text)) {
             Some(name) => small(folder, name, &mut sources)?,
             None => outside.push(path.clone()),

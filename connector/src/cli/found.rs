@@ -62,17 +62,25 @@ pub(super) fn contradicted(facts: &Value, report: &Report) -> Vec<Kind> {
     let denies = |found: &Kind| match found {
         Kind::ResidentNumber => !named("rrn"),
         Kind::ForeignerNumber | Kind::CardNumber => matches!(kind, None | Some("none")),
-        Kind::Phone
-        | Kind::Email
-        | Kind::Vin
-        | Kind::Position
-        | Kind::BusinessNumber
-        | Kind::PersonColumn => false,
+        // One in a text may be a firm's; a column of them is people.
+        Kind::Phone | Kind::Email => matches!(kind, None | Some("none")) && fills_a_column(report, *found),
+        Kind::Vin | Kind::Position | Kind::BusinessNumber | Kind::PersonColumn => false,
     };
     Kind::ALL
         .into_iter()
         .filter(|kind| !undeclared && report.has(*kind, Sure::Certain) && denies(kind))
         .collect()
+}
+
+/// Cells from which on a share says something.
+const CELLS: u64 = 10;
+
+/// Whether at least half of a column is of this kind.
+fn fills_a_column(report: &Report, kind: Kind) -> bool {
+    let of_kind =
+        |found: &&Finding| found.kind == kind && found.sure == Sure::Certain && found.column.is_some();
+    let mut found = report.files.iter().flat_map(|file| &file.findings).filter(of_kind);
+    found.any(|found| found.of >= CELLS && found.found * 2 >= found.of)
 }
 
 /// Refuses a contradiction, or lets the person's word stand and keeps in the facts that it was given against what was found.

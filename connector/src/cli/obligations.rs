@@ -57,6 +57,9 @@ pub(super) struct Report {
     /// The duty's event, where the rule has several.
     #[arg(long, requires = "obligation")]
     pub(super) after: Option<String>,
+    /// Which of them, where the rule has several after one event: its word, as `obligations` prints it.
+    #[arg(long, requires = "obligation")]
+    pub(super) duty: Option<String>,
     /// What is to be told; the other side reads it.
     #[arg(long, required_unless_present_any = ["file", "event", "onward_to"])]
     pub(super) text: Option<String>,
@@ -116,7 +119,7 @@ pub(super) async fn report(args: Report, json: bool) -> Result<bool, Failure> {
         args.onward_to.map(|to| json!({"to": to, "country": args.country, "flow_down": args.flow_down}));
     let happened = args.event.map(|event| json!({"event": event, "at": args.happened}));
     let request = json!({
-        "agreement": args.agreement, "obligation": args.obligation, "after": args.after, "happened": happened,
+        "agreement": args.agreement, "obligation": args.obligation, "after": args.after, "duty": args.duty, "happened": happened,
         "text": args.text.unwrap_or_default(), "evidence": evidence.transpose()?, "onward": onward,
     });
     tell(&args.at.dir, "report", Some(request), json).await

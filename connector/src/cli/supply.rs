@@ -18,7 +18,7 @@ use super::args::Dir;
 use crate::{
     config::{self, Folder, Seed},
     control::Failure,
-    node::NodeError,
+    node::{NodeError, facts::readable},
     supply::Supply,
 };
 
@@ -247,6 +247,7 @@ fn sign_data(args: &SignData) -> Result<Value, Failure> {
             let (issued_at, expires_at) = times(&args.how);
             let number = numbered(&args.how)?;
             let data = SignedData { v: V1, kind, number, issued_at, expires_at, entries };
+            readable(&data)?;
             Signed::new(&data, &key).map_err(NodeError::from)?
         }
         Err(_) => also::<SignedData>(Supply::read(&args.data)?.signed, &key)?,

@@ -122,7 +122,10 @@ impl Node {
         let until = self.write_log(out).await?;
         self.write_statements(out, &until).await?;
         self.write_exchanges(out, &until).await?;
-        for (pack, bytes) in self.shelf.archives(&self.folder)?.into_iter().chain(self.overlays.archives()) {
+        let law = self.shelf.archives(&self.folder)?;
+        let digests = law.iter().filter_map(|(pack, _)| pack["digest"].as_str().map(str::to_owned)).collect();
+        let own = self.overlays.archives(&self.folder, &digests)?;
+        for (pack, bytes) in law.into_iter().chain(own) {
             let digest = pack["digest"].as_str().unwrap_or_default();
             out.write(&format!("packs/{digest}.tar.gz"), &bytes)?;
             let parts = json!({"v": 1, "name": pack["name"], "wasm": pack["wasm"], "data": pack["data"],

@@ -132,8 +132,9 @@ impl Node {
             let holds = allows(*phase, &judged) && (case.signs || delegated.is_empty());
             allowed &= holds;
             let mut said = self.explain(&judged.row).unwrap_or_default();
-            if judged.broken.is_none() {
-                self.check_remedies(&case, shared, &judged, &mut said).await?;
+            match &judged.broken {
+                None => self.check_remedies(&case, shared, &judged, &mut said).await?,
+                Some((code, why)) => obstacles.push(format!("{code} at {}: {why}", phase_word(*phase))),
             }
             points.push(object!({
                 "phase": phase_word(*phase), "allowed": holds, "result": said["result"],

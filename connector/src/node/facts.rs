@@ -10,11 +10,16 @@ mod contract;
 
 use std::{collections::BTreeMap, path::Path};
 
-use naru_protocol::identity::Role;
+use naru_protocol::{
+    error::Code,
+    identity::{Did, Role},
+    plain::is_plain_id,
+    supply::{DataKind, SignedData},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::sanctions::with_operators;
+use super::{NodeError, country::is_assigned, sanctions::with_operators};
 
 pub(crate) use self::contract::{CLAUSES, terms_beyond};
 pub(super) use self::contract::{Stated, contract, contract_of_plain, offered, offered_by_plain, understood};
@@ -44,10 +49,40 @@ impl PrivateFacts {
             Ok(bytes) if !bytes.trim_ascii_start().starts_with(b"{") => {
                 Err(format!("{}: not a JSON object", path.display()))
             }
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|e| format!("{}: {e}", path.display())),
+            Ok(bytes) => {
+                let facts: Self =
+                    serde_json::from_slice(&bytes).map_err(|e| format!("{}: {e}", path.display()))?;
+                facts.misread().map_or(Ok(facts.clone()), |why| Err(format!("{}: {why}", path.display())))
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(format!("{}: {error}", path.display())),
         }
+    }
+
+    /// The first that would come to nothing, or to more than it says, though somebody meant it: such facts are not used at all.
+    fn misread(&self) -> Option<String> {
+        let orders = self.stop_orders.iter().enumerate();
+        let orders =
+            orders.filter_map(|(n, order)| Some(format!("/stop_orders/{n}{}", misread_order(order)?)));
+        let approvals = self.approvals.iter().enumerate();
+        let approvals =
+            approvals.filter_map(|(n, one)| Some(format!("/approvals/{n}{}", misread_approval(one)?)));
+        let keys = |of, names: Vec<&String>| {
+            let found = names.into_iter().find_map(|name| misread_party(name));
+            found.map(|why| format!("/{of}: {why}"))
+        };
+        orders
+            .chain(approvals)
+            .next()
+            .or_else(|| keys("screening", self.screening.keys().collect()))
+            .or_else(|| keys("red_flags", self.red_flags.keys().collect()))
+    }
+
+    /// Those whom the facts name otherwise than by a key.
+    pub(super) fn unkeyed(&self) -> impl Iterator<Item = &str> {
+        let orders = self.stop_orders.iter().filter_map(|order| order["consumer"].as_str());
+        let all = orders.chain(self.screening.keys().chain(self.red_flags.keys()).map(String::as_str));
+        all.filter(|name| Did::parse(name).is_err())
     }
 
     /// This side's private part of the input about one consumer; only an exporter screens and holds approvals. `found` is what
@@ -65,6 +100,54 @@ impl PrivateFacts {
         about.insert("red_flags".into(), json!(flags));
         json!({"approvals": self.approvals, "stop_orders": self.stop_orders, "consumer": about})
     }
+}
+
+/// Times from here on are no seconds: the year is beyond 5000.
+const NO_SECONDS: u64 = 100_000_000_000;
+
+/// Why an order would not stop what it means to. One that names nothing that can be read stops everything (CORE-006).
+fn misread_order(order: &Value) -> Option<String> {
+    let text = |name: &str| order.get(name).and_then(Value::as_str);
+    let country = text("country").filter(|code| !is_assigned(code));
+    let spaced = |name: &str| text(name).filter(|id| id.is_empty() || id.contains(char::is_whitespace));
+    let late = |name: &str| order.get(name).and_then(Value::as_u64).filter(|at| *at >= NO_SECONDS);
+    country
+        .map(|code| {
+            format!("/country: {code:?} is no country: two capital letters of ISO 3166-1, such as SG")
+        })
+        .or_else(|| text("consumer").and_then(misread_party).map(|why| format!("/consumer: {why}")))
+        .or_else(|| spaced("dataset").map(|id| format!("/dataset: {id:?} is no id")))
+        .or_else(|| {
+            let name = ["from", "until"].into_iter().find(|name| late(name).is_some())?;
+            Some(format!("/{name}: no time in seconds"))
+        })
+}
+
+/// Refuses orders that would not stop what they mean to.
+pub(crate) fn readable(data: &SignedData) -> Result<(), NodeError> {
+    let orders = data.entries.iter().enumerate().filter(|_| data.kind == DataKind::StopOrders);
+    match orders.filter_map(|(n, order)| Some((n, misread_order(order)?))).next() {
+        None => Ok(()),
+        Some((n, why)) => Err(NodeError::refused(Code::ArgumentInvalid, format!("/entries/{n}{why}"))),
+    }
+}
+
+/// Why no participant can have this id.
+fn misread_party(id: &str) -> Option<String> {
+    let is_id = Did::parse(id).is_ok() || is_plain_id(id);
+    (!is_id).then(|| format!("{id:?} is no id of a participant: `naru peers` lists them"))
+}
+
+/// Why an approval is none: who gave it under which number is what makes it one.
+fn misread_approval(approval: &Value) -> Option<String> {
+    let named = |name: &str| approval[name].as_str().is_some_and(|text| !text.trim().is_empty());
+    let missing = ["number", "issuer"].into_iter().find(|name| !named(name));
+    let conditions = approval
+        .get("conditions")
+        .filter(|conditions| !conditions.as_array().is_some_and(|all| all.iter().all(Value::is_string)));
+    missing
+        .map(|name| format!("/{name}: an approval says it"))
+        .or_else(|| conditions.map(|_| "/conditions: a list of texts".to_owned()))
 }
 
 /// The declared fact that a transfer takes over from its dataset.
@@ -211,6 +294,34 @@ mod tests {
         for (text, read) in [("[]", false), ("null", false), ("", false), (" {}", true)] {
             std::fs::write(&path, text).unwrap();
             assert_eq!(PrivateFacts::read(&path).is_ok(), read, "{text}");
+        }
+        let approval = json!({"type": "t", "number": "1", "issuer": "MOTIR", "conditions": []});
+        let with = |name: &str, value: Value| {
+            let mut approval = approval.clone();
+            approval[name] = value;
+            json!({"approvals": [approval]})
+        };
+        for (facts, why) in [
+            (json!({"approvals": [approval]}), None),
+            (with("number", json!("")), Some("/approvals/0/number")),
+            (with("issuer", json!(null)), Some("/approvals/0/issuer")),
+            (with("conditions", json!("revoked")), Some("/approvals/0/conditions")),
+            (
+                json!({"stop_orders": [{"ref": "S"}, {"ref": "S", "country": "SG", "from": 1_795_424_400}]}),
+                None,
+            ),
+            (json!({"stop_orders": [{"country": "sg"}]}), Some("/stop_orders/0/country")),
+            (json!({"stop_orders": [{"country": "Singapore"}]}), Some("/stop_orders/0/country")),
+            (json!({"stop_orders": [{"from": 1_795_424_400_000_u64}]}), Some("/stop_orders/0/from")),
+            (json!({"stop_orders": [{"dataset": "urn:dxp:1 "}]}), Some("/stop_orders/0/dataset")),
+            (json!({"stop_orders": [{"consumer": "did:key:z6Mk"}]}), Some("/stop_orders/0/consumer")),
+            (json!({"red_flags": {"did:key:z6Mk": ["x"]}}), Some("/red_flags")),
+            (json!({"screening": {"": {"hit": true}}}), Some("/screening")),
+        ] {
+            std::fs::write(&path, facts.to_string()).unwrap();
+            let read = PrivateFacts::read(&path).map(|_| ());
+            assert_eq!(read.is_ok(), why.is_none(), "{facts}: {read:?}");
+            assert!(why.is_none_or(|why| read.unwrap_err().contains(why)), "{facts}");
         }
         std::fs::remove_file(&path).unwrap();
     }

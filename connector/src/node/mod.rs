@@ -356,7 +356,12 @@ impl Node {
         let engine = tokio::task::spawn_blocking(load_packs).await;
         let engine = engine.map_err(|e| NodeError::Folder(e.to_string()))??;
         let (of, law) = (folder.clone(), engine.clone());
-        let own = tokio::task::spawn_blocking(move || overlays::Overlays::read(&of, &law)).await;
+        let read = move || {
+            let own = overlays::Overlays::read(&of, &law)?;
+            own.keep(&of)?;
+            Ok::<_, NodeError>(own)
+        };
+        let own = tokio::task::spawn_blocking(read).await;
         let own = own.map_err(|e| NodeError::Folder(e.to_string()))??;
         latches.close(Latch::Packs);
         let origin = Origin::parse(&me.origin).map_err(|e| NodeError::Folder(e.to_string()))?;

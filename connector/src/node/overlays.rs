@@ -1,13 +1,17 @@
 //! Rules of the operator's own (spec chapter 05, POL-16): read once when the node starts, asked beside the law at each point, and
 //! part of the record of what was asked. They are in no terms, and no peer is compared by them or told about them.
 
-use std::{fs::File, io::Read as _};
+use std::{collections::BTreeSet, fs::File, io::Read as _};
 
 use naru_policy::{Bundle, Engine, OverlayError, limits};
-use naru_protocol::{error::Code, terms::Pack};
+use naru_protocol::{encoding::Digest, error::Code, terms::Pack};
 use serde_json::{Value, json};
 
-use super::{Node, NodeError, policy::packs_of};
+use super::{
+    Node, NodeError,
+    policy::packs_of,
+    supply::{archives, keep_archive},
+};
 use crate::config::Folder;
 
 /// The overlays, and their bytes for exports.
@@ -51,13 +55,45 @@ impl Overlays {
             .map_err(|e: OverlayError| NodeError::refused(Code::BundleMalformed, e.to_string()))
     }
 
-    /// What an export says of each, and its bytes.
-    pub(super) fn archives(&self) -> impl Iterator<Item = (Value, Vec<u8>)> + '_ {
-        self.loaded.iter().zip(&self.bundles).map(|(bundle, (name, bytes))| {
+    /// Keeps them with the packs that were accepted: what they decide is executed again from an export long after the operator
+    /// has taken others.
+    pub(super) fn keep(&self, folder: &Folder) -> Result<(), NodeError> {
+        for (bundle, (name, bytes)) in self.loaded.iter().zip(&self.bundles) {
+            let digest = Digest::parse(&bundle.pack().digest)
+                .map_err(|_| NodeError::refused(Code::BundleDigest, name.clone()))?;
+            keep_archive(folder, &digest, bytes)?;
+        }
+        Ok(())
+    }
+
+    /// What an export says of each that decisions of this node may rest on, and its bytes: those of today, and those that were
+    /// kept. `law` are the digests of other packs, which are not among them.
+    pub(super) fn archives(
+        &self,
+        folder: &Folder,
+        law: &BTreeSet<String>,
+    ) -> Result<Vec<(Value, Vec<u8>)>, NodeError> {
+        let mut all = Vec::new();
+        let mut put = |bundle: &Bundle, bytes: &[u8]| {
             let pack = bundle.pack();
-            let said = json!({"name": name, "digest": pack.digest, "wasm": pack.wasm, "data": pack.data, "manifest": pack.manifest});
-            (said, bytes.clone())
-        })
+            let said = json!({"name": pack.name, "digest": pack.digest, "wasm": pack.wasm, "data": pack.data, "manifest": pack.manifest});
+            all.push((said, bytes.to_vec()));
+        };
+        for (bundle, (_, bytes)) in self.loaded.iter().zip(&self.bundles) {
+            put(bundle, bytes);
+        }
+        for (digest, bytes) in archives(folder)? {
+            let digest = digest.to_string();
+            if law.contains(&digest) || self.loaded.iter().any(|bundle| bundle.pack().digest == digest) {
+                continue;
+            }
+            match Bundle::load(&bytes) {
+                Ok(bundle) if bundle.pack().digest == digest => put(&bundle, &bytes),
+                // The rest is exported all the same; the auditor is told what is missing.
+                Ok(_) | Err(_) => tracing::error!(%digest, "a kept overlay is damaged and not exported"),
+            }
+        }
+        Ok(all)
     }
 
     pub(super) fn is_overlay(&self, name: &str) -> bool {

@@ -3,6 +3,8 @@
 //! Law is never judged here: the packs do that. What comes back is kept as bytes, so that anybody given the record, the
 //! input and the packs can execute it again.
 
+use std::collections::BTreeSet;
+
 use naru_policy::{Engine, Evaluation, PeerView, ResultDoc, assemble};
 use naru_protocol::{
     encoding::{Digest, Id},
@@ -22,7 +24,7 @@ use super::{
     now,
     peers::random_id,
 };
-use crate::store::{EvaluationRow, EvaluationSide};
+use crate::store::{EvaluationRow, EvaluationSide, MAX_ROWS};
 
 /// Seconds for which the operator's word about a peer's identity holds from the moment it is used.
 const IDENTITY_HOLDS: u64 = 86_400;
@@ -65,8 +67,8 @@ pub(super) struct Judged {
     /// Salted digest of the private part, as the decision names it.
     pub(super) private: Digest,
     pub(super) at: u64,
-    /// Which lane of the registry a result that does not allow belongs to.
-    pub(super) broken: Option<Code>,
+    /// Which lane of the registry a result that does not allow belongs to, and which pack failed how: for our side alone.
+    pub(super) broken: Option<(Code, String)>,
 }
 
 impl Judged {
@@ -82,8 +84,8 @@ impl Judged {
 
     /// Why it does not allow, in the words of the registry.
     pub(super) fn code(&self) -> Code {
-        match self.broken {
-            Some(code) => code,
+        match &self.broken {
+            Some((code, _)) => *code,
             None if self.result.deny.is_empty() => Code::Undetermined,
             None => Code::Denied,
         }
@@ -169,6 +171,7 @@ impl Node {
     ) -> Result<(Value, Value), NodeError> {
         let facts =
             PrivateFacts::read(&self.folder.facts()).map_err(|e| NodeError::refused(Code::PolicyInput, e))?;
+        self.named_by_id(&facts).await?;
         let exporter = question.role == Role::Provider;
         let found = if exporter { self.screen(question.consumer, at).await? } else { None };
         let host = Host {
@@ -182,6 +185,29 @@ impl Node {
         let mut private = facts.document(question.consumer, exporter, found);
         self.with_orders(&mut private, at);
         Ok((private, host.document()))
+    }
+
+    /// Refuses facts about a peer by its short name here: rules know ids, and would find nothing against anybody.
+    async fn named_by_id(&self, facts: &PrivateFacts) -> Result<(), NodeError> {
+        let named: BTreeSet<&str> = facts.unkeyed().collect();
+        if named.is_empty() {
+            return Ok(());
+        }
+        let peers = self.store.peers(None, MAX_ROWS).await?;
+        let short = |name: &&&str| {
+            peers.iter().any(|peer| peer.alias == ***name) && !peers.iter().any(|peer| peer.did == ***name)
+        };
+        match named.iter().find(short) {
+            None => Ok(()),
+            Some(name) => {
+                let of = peers.iter().find(|peer| peer.alias == **name).map_or("", |peer| &peer.did);
+                let why = format!("{name} is a short name that only this node knows: write its id, {of}");
+                Err(NodeError::refused(
+                    Code::PolicyInput,
+                    format!("{}: {why}", self.folder.facts().display()),
+                ))
+            }
+        }
     }
 
     /// Asks the packs. An engine that breaks gives a result that does not allow.
@@ -222,12 +248,12 @@ impl Node {
         engine: &Engine,
         phase: Phase,
         outcome: Evaluation,
-    ) -> (ResultDoc, Option<Code>) {
+    ) -> (ResultDoc, Option<(Code, String)>) {
         let (result, broken) = match outcome {
             Evaluation::Decided(result) => (result, None),
             Evaluation::Broken { code, reason } => {
                 tracing::error!(code = code.as_str(), %reason, "policy is broken: this blocks");
-                (nothing(engine, phase), Some(Code::PolicyBroken))
+                (nothing(engine, phase), Some((Code::PolicyBroken, format!("{}: {reason}", code.as_str()))))
             }
         };
         self.counters.decided(phase_word(phase), &result, broken.is_some());
@@ -242,7 +268,7 @@ impl Node {
         (private, host): (Value, Value),
         (packs, overlays): (Vec<Pack>, Vec<Pack>),
         result: ResultDoc,
-        broken: Option<Code>,
+        broken: Option<(Code, String)>,
         at: u64,
     ) -> Result<Judged, NodeError> {
         // The private part is small and guessable: its digest is that of a salted disclosure under a node-only key.

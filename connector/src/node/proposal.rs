@@ -160,7 +160,8 @@ impl Node {
 
     pub(super) fn own_refusal(&self, judged: &Judged) -> NodeError {
         let ids = judged.result.deny.iter().chain(&judged.result.undetermined);
-        let rules: Vec<String> = ids.map(|f| format!("{} ({})", f.id, f.detail)).collect();
+        let rules = ids.map(|f| format!("{} ({})", f.id, f.detail));
+        let rules: Vec<String> = rules.chain(judged.broken.iter().map(|(_, why)| why.clone())).collect();
         let explained = self.explain(&judged.row).unwrap_or_default();
         let explained = explained.get("explained").and_then(Value::as_array).cloned().unwrap_or_default();
         NodeError::Judged { code: judged.code(), rules: rules.join(", "), explained }

@@ -62,6 +62,9 @@ impl Draft {
             Some(_) | None => Title { en: ask.title.get("en").cloned(), ko: ask.title.get("ko").cloned() },
         };
         let mut facts = kept(ask.facts, |row| &row.facts)?;
+        if let Some(wrong) = naru_policy::contradiction(&object!({"dataset": facts})) {
+            return Err(NodeError::refused(Code::ArgumentInvalid, format!("facts: {wrong}")));
+        }
         if facts.is_null() {
             facts = object!({});
         }

@@ -19,7 +19,7 @@ mod shelf;
 use naru_protocol::log::entry::{EntryDraft, EntryType, FieldKey};
 use serde_json::Value;
 
-pub(super) use self::shelf::Shelf;
+pub(super) use self::shelf::{Shelf, archives, keep_archive};
 use super::{Node, NodeError, now, peers::random_id, verbs::SupplyView};
 use crate::store::Batch;
 

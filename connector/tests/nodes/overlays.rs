@@ -1,7 +1,13 @@
 //! Rules of a firm's own beside the law (spec chapter 05, POL-16), between two real nodes: they deny on the side that has them,
 //! the partner neither has them nor learns which one it was, and an auditor executes them again from the export.
 
-use naru::node::verbs::{ExchangeView, Propose};
+use std::fs;
+
+use naru::{
+    backup::{make, restore},
+    config::Folder,
+    node::verbs::{ExchangeView, Propose},
+};
 use naru_protocol::error::Code;
 use serde_json::json;
 
@@ -63,6 +69,39 @@ async fn a_provider_refuses_by_its_own_rules_and_the_partner_learns_none_of_them
     pair.concluded(&offered.id, &second).await;
     // Executed again, the refusal and the deals; the bundle is in the export of the one who asked it.
     pair.audit().await;
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_they_decided_is_proved_when_they_are_gone_and_in_a_restored_node() {
+    // POL-16.3, AUD-6.1
+    let mut pair = Pair::new(Dials::Both, harmless()).await;
+    publish(&mut pair).await;
+    let path = pair.seller.dir.join("naru.toml");
+    let before = fs::read_to_string(&path).unwrap();
+    pair.seller.with_house_rules().await;
+    let asked = pair.buyer.node().request(for_marketing(&pair)).await.unwrap();
+    assert!(seen(&pair.settled(&asked.id).await.0).contains(RULE));
+    let with = fs::read_to_string(&path).unwrap();
+    fs::write(&path, before).unwrap();
+    pair.seller.stop().await;
+    pair.seller.open().await;
+    let asked = pair.buyer.node().request(for_marketing(&pair)).await.unwrap();
+    assert_eq!(pair.settled(&asked.id).await.0.state, "FINALIZED", "nothing forbids it any more");
+    pair.audit().await;
+
+    // A restored node has its rules, and those that it had.
+    fs::write(&path, with).unwrap();
+    let (file, new) = (pair.temp.join("seller.tar"), pair.temp.join("restored"));
+    let made = make(&Folder::new(&pair.seller.dir), &file, true).await.unwrap();
+    assert!(made.outside.is_empty(), "{made:?}");
+    pair.seller.stop().await;
+    let restored = restore(&file, &new, None).await.unwrap();
+    pair.seller.dir.clone_from(&new);
+    pair.seller.open().await;
+    let packs = new.join(restored.earlier.unwrap()).join("packs");
+    let kept = fs::read_dir(packs).unwrap().map(|entry| fs::read_to_string(entry.unwrap().path()));
+    assert!(kept.flatten().any(|text| text.contains("\"house\"")), "the earlier log is exported with them");
     pair.close().await;
 }
 

@@ -1,7 +1,7 @@
 //! Terms that say more than the packs of law are told of them (spec chapter 05, POL-10.8): both sides ask the module `odrl` at every
 //! step, name it in the agreement, and an auditor executes it again. Two real nodes.
 
-use naru::node::verbs::{Advice, DatasetName, Obligations};
+use naru::node::verbs::{Advice, DatasetName, Happening, Obligations, Report};
 use naru_protocol::error::Code;
 use serde_json::{Value, json};
 
@@ -63,6 +63,54 @@ async fn terms_beyond_the_table_are_agreed_kept_and_audited() {
     }
     // Executed again, over the normal form that the agreement comes to.
     pair.audit().await;
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_duties_of_one_offer_are_told_apart_and_both_can_be_reported() {
+    // OBL-2.3, OBL-3.1
+    let mut pair = Pair::new(Dials::Both, harmless()).await;
+    let mut terms = policy();
+    let within = |duty: &str, time: &str| json!({"action": duty, "constraint": [constraint("elapsedTime", "lteq", time)]});
+    terms["obligation"] = json!([within("delete", "P30D"), within("inform", "PT1H")]);
+    publish(&mut pair, "two", terms).await;
+    let out = pair.temp.join("out");
+    let asked = pair.buyer.request(&pair.seller.did, &pair.dataset, Some(out.clone())).await.unwrap();
+    pair.concluded(&asked.id, &out).await;
+    let node = pair.buyer.node();
+    let states = async || {
+        let all = node.obligations(Obligations { agreement: Some(asked.id.clone()) }).await.unwrap();
+        let of = all.into_iter().filter(|view| view.id == "ODRL-OBL-001");
+        of.map(|view| (view.duty, view.state, view.steps)).collect::<Vec<_>>()
+    };
+    let to_do = states().await.into_iter().find(|(duty, ..)| duty == "inform").unwrap();
+    assert!(to_do.2[0].contains(" --duty 'inform' "), "what is printed can be typed: {to_do:?}");
+    let report = |duty: Option<&str>| Report {
+        agreement: asked.id.clone(),
+        obligation: Some("ODRL-OBL-001".to_owned()),
+        after: Some("completion".to_owned()),
+        duty: duty.map(str::to_owned),
+        text: "we informed".to_owned(),
+        ..Report::default()
+    };
+    let unclear = node.report(report(None)).await.unwrap_err();
+    assert!(unclear.to_string().contains("--duty: delete, inform"), "{unclear}");
+    node.report(report(Some("inform"))).await.unwrap();
+    let done = |states: &[(String, String, Vec<String>)], word: &str| {
+        states.iter().any(|(duty, state, _)| duty == word && state == "fulfilled")
+    };
+    let began = std::time::Instant::now();
+    while !done(&states().await, "inform") {
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "{:?}", states().await);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(!done(&states().await, "delete"));
+    let odd = Report {
+        agreement: asked.id.clone(),
+        happened: Some(Happening { event: "banana".to_owned(), at: None }),
+        ..Report::default()
+    };
+    assert_eq!(node.report(odd).await.unwrap_err().code(), Code::ArgumentInvalid);
     pair.close().await;
 }
 

@@ -180,9 +180,14 @@ async fn rules_of_the_firm_itself_are_asked_about_plain_partners_too() {
     for word in ["HOUSE", "house", "House"] {
         assert!(!String::from_utf8_lossy(&end.body).contains(word), "{}", end.json());
     }
-    let all = market.firm.node().exchanges().await.unwrap();
-    let ended = all.iter().find(|view| view.state == "TERMINATED").unwrap();
-    let view = market.firm.view(&ended.id).await.unwrap();
+    let view = loop {
+        // Our own side takes note of it with the partner's answer.
+        let all = market.firm.node().exchanges().await.unwrap();
+        match all.iter().find(|view| view.state == "TERMINATED") {
+            Some(ended) => break market.firm.view(&ended.id).await.unwrap(),
+            None => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    };
     assert!(json!(view).to_string().contains("HOUSE-001"), "its operator is told which rule: {view:?}");
     let report = market.audit().await.to_text();
     assert_eq!(report.matches("agreed, unsigned").count(), 2, "{report}");

@@ -1,5 +1,7 @@
 //! Duties as people see them, and a person's word that one was done (spec chapter 08b).
 
+use std::collections::BTreeSet;
+
 use naru_protocol::{
     encoding::{Digest, Id},
     error::Code,
@@ -22,6 +24,8 @@ use crate::{
     store::ExchangeRow,
 };
 
+/// Events that people tell of; others are those of the duties of the terms.
+const EVENTS: [&str; 3] = ["breach", "request", "purpose_end"];
 /// Duties of a status.
 const SHOWN: usize = 100;
 
@@ -74,6 +78,7 @@ impl Node {
         let peer = self.store.peer(&row.peer).await?.map_or_else(|| row.peer.clone(), |peer| peer.alias);
         let agreement = deal.in_force.map(|digest| digest.to_string()).unwrap_or_default();
         let ours = role(row);
+        let listed = deal.terms.as_ref().map_or(&[][..], |terms| &terms.obligations);
         let view = |found: &Row<'_>| ObligationView {
             agreement: agreement.clone(),
             exchange: row.id.to_string(),
@@ -95,7 +100,7 @@ impl Node {
             evidence: found.evidence.map(|(act, _)| act.to_string()),
             fulfilled_at: found.evidence.map(|(_, at)| at),
             late: found.is_late(),
-            steps: self.at_folder(steps(&row.id, found, ours)),
+            steps: self.at_folder(steps(&row.id, found, ours, listed)),
         };
         Ok(look(&deal, now(), |rows| rows.iter().map(view).collect()).unwrap_or_default())
     }
@@ -128,10 +133,13 @@ impl Node {
             let mut turn = self.turn(id).await?;
             let (ours, at) = (turn.machine.role(), turn.at);
             let deal = turn.deal()?;
-            let agreement = deal.in_force.ok_or_else(|| NodeError::refused(Code::NotInForce, ""))?;
-            let listed = deal.terms.as_ref().map(|terms| terms.obligations.clone()).unwrap_or_default();
+            let not_in_force = || NodeError::refused(Code::NotInForce, "");
+            let agreement = deal.in_force.ok_or_else(not_in_force)?;
             let obligation = match &ask.obligation {
-                Some(name) => Some(named(&listed, name, ask.after.as_deref(), ours)?),
+                Some(name) => {
+                    let by = (name.as_str(), ask.after.as_deref(), ask.duty.as_deref());
+                    Some(look(deal, at, |rows| named(rows, by, ours)).ok_or_else(not_in_force)??)
+                }
                 None => None,
             };
             let kind = match (&onward, &ask.happened) {
@@ -141,6 +149,12 @@ impl Node {
                 (None, None) if obligation.is_some() => ReportKind::Report,
                 (None, None) => ReportKind::Notice,
             };
+            if let Some(Happening { event, .. }) = &ask.happened
+                && !deal.terms.as_ref().is_some_and(|terms| is_event(event, &terms.obligations))
+            {
+                let known = EVENTS.join(", ");
+                return Err(argument(format!("{event:?} is no event from which a duty runs: {known}")));
+            }
             let event = ask.happened.map(|Happening { event, at: when }| (event, when.unwrap_or(at)));
             turn.queue(Said { kind, obligation, event, text: ask.text, evidence, deletion: None, onward })?;
             turn.commit().await?;
@@ -160,6 +174,10 @@ fn is_owed(view: &ObligationView) -> bool {
     view.state == Standing::Due.as_str() || view.state == Standing::Violated.as_str()
 }
 
+fn is_event(word: &str, listed: &[Obligation]) -> bool {
+    EVENTS.contains(&word) || listed.iter().any(|duty| duty.after == word)
+}
+
 fn onward(passed: Passed) -> Result<Onward, NodeError> {
     let country = Country::parse(&passed.country).map_err(|_| {
         argument(format!("{:?} is no country: two capital letters, such as VN", passed.country))
@@ -167,37 +185,51 @@ fn onward(passed: Passed) -> Result<Onward, NodeError> {
     Ok(Onward { country, flow_down: passed.flow_down, to: passed.to })
 }
 
-/// The duty of ours that a person names by its rule, and where that is not enough, by its event.
+/// The duty of ours that a person names by its rule, and where that is not enough, by its event and by its word. Of duties that
+/// differ in their time alone it is the one that is to be done first.
 fn named(
-    listed: &[Obligation],
-    name: &str,
-    after: Option<&str>,
+    rows: &[Row<'_>],
+    (rule, after, duty): (&str, Option<&str>, Option<&str>),
     ours: Role,
 ) -> Result<Obligation, NodeError> {
-    let fits = |o: &&Obligation| o.id == name && o.on == ours && after.is_none_or(|after| o.after == after);
-    let found: Vec<&Obligation> = listed.iter().filter(fits).collect();
-    match found[..] {
-        [one] => Ok(one.clone()),
-        [] => Err(argument(format!(
-            "the terms put no duty {name:?} on this node: `naru obligations` lists them"
-        ))),
-        [..] => {
-            let events: Vec<&str> = found.iter().map(|o| o.after.as_str()).collect();
-            Err(argument(format!(
-                "{name} is owed after several events; name one with --after: {}",
-                events.join(", ")
-            )))
-        }
+    let fits = |o: &Obligation| {
+        o.id == rule
+            && o.on == ours
+            && after.is_none_or(|after| o.after == after)
+            && duty.is_none_or(|duty| o.duty == duty)
+    };
+    let found: Vec<&Row<'_>> = rows.iter().filter(|row| fits(row.obligation)).collect();
+    let several = |of: fn(&Obligation) -> &str| {
+        let words: BTreeSet<&str> = found.iter().map(|row| of(row.obligation)).collect();
+        (words.len() > 1).then(|| words.into_iter().collect::<Vec<_>>().join(", "))
+    };
+    if let Some(events) = several(|o| &o.after) {
+        let why = format!("{rule} is owed after several events; name one with --after: {events}");
+        return Err(argument(why));
     }
+    if let Some(duties) = several(|o| &o.duty) {
+        return Err(argument(format!("{rule} puts several duties; name one with --duty: {duties}")));
+    }
+    let first = found.iter().min_by_key(|row| {
+        (row.standing == Standing::Fulfilled, row.deadline.unwrap_or(u64::MAX), row.obligation.within)
+    });
+    first.map(|row| row.obligation.clone()).ok_or_else(|| {
+        argument(format!("the terms put no duty {rule:?} on this node: `naru obligations` lists them"))
+    })
 }
 
 /// What the person can do, where it is theirs and not done.
-fn steps(id: &Id, row: &Row<'_>, ours: Role) -> Vec<String> {
+fn steps(id: &Id, row: &Row<'_>, ours: Role, listed: &[Obligation]) -> Vec<String> {
     let to_do = matches!(row.standing, Standing::Due | Standing::Violated);
     if !to_do || row.obligation.on != ours {
         return Vec::new();
     }
-    let (rule, after) = (&row.obligation.id, &row.obligation.after);
-    let report = format!("naru report {id} --obligation {rule} --after {after} --text TEXT");
-    if deletes(&row.obligation.duty) { vec![format!("naru delete {id}"), report] } else { vec![report] }
+    let Obligation { id: rule, after, duty, .. } = row.obligation;
+    let alike = |o: &&Obligation| o.id == *rule && o.on == ours && o.after == *after && o.duty != *duty;
+    let which = match listed.iter().find(alike) {
+        Some(_) => format!(" --duty '{}'", duty.replace('\'', "'\\''")),
+        None => String::new(),
+    };
+    let report = format!("naru report {id} --obligation {rule} --after {after}{which} --text TEXT");
+    if deletes(duty) { vec![format!("naru delete {id}"), report] } else { vec![report] }
 }

@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        Node, NodeError, now,
+        Node, NodeError,
+        facts::readable,
+        now,
         verbs::{AddFile, DataView},
     },
     shelf::data_place,
@@ -51,6 +53,7 @@ impl Node {
         let signed = read.map_err(|e| NodeError::refused(Code::Internal, e.to_string()))??.signed;
         let data: SignedData =
             signed.open(&signers, now()).map_err(|e| NodeError::refused(e.code(), e.to_string()))?;
+        readable(&data)?;
         let digest = signed.digest::<SignedData>()?;
         if self.is_newer(&data, &digest)? {
             let text = serde_json::to_string(&signed)

@@ -13,7 +13,7 @@ use super::{
         Node, NodeError, now,
         verbs::{AddFile, PackView, PacksView},
     },
-    shelf::{AcceptedSet, Ledger, PACKS, Shelved, archive},
+    shelf::{AcceptedSet, Ledger, PACKS, Shelved, keep_archive},
 };
 use crate::supply::Supply;
 
@@ -104,7 +104,7 @@ impl Node {
             let pack = bundle.pack();
             let digest = Digest::parse(&pack.digest)
                 .map_err(|_| NodeError::refused(Code::BundleDigest, pack.name.clone()))?;
-            self.keep_archive(&digest, bytes)?;
+            keep_archive(&self.folder, &digest, bytes)?;
             ledger.shelved.push(Shelved {
                 name: pack.name.clone(),
                 revision: pack.revision.clone(),
@@ -123,13 +123,6 @@ impl Node {
         let names: Vec<_> = fresh.iter().map(|(bundle, _)| bundle.pack().name.clone()).collect();
         tracing::info!(packs = names.join(", "), "newer packs are law from now on");
         self.shelve(ledger, fresh.into_iter().map(|(bundle, _)| bundle).collect()).await
-    }
-
-    fn keep_archive(&self, digest: &Digest, bytes: &[u8]) -> Result<(), NodeError> {
-        let path = archive(&self.folder, digest);
-        let kept = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        let kept = kept.and_then(|()| crate::store::replace(&path, bytes));
-        kept.map_err(|e| NodeError::refused(Code::FileUnusable, format!("{}: {e}", path.display())))
     }
 }
 

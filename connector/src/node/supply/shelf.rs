@@ -247,6 +247,31 @@ fn view(what: &str, number: u64, (issued_at, expires_at): (u64, u64), now: u64) 
     SupplyView { what: what.to_owned(), number, issued_at, expires_at, stale, steps }
 }
 
+/// Keeps the archive of a pack that decisions rest on.
+pub(in crate::node) fn keep_archive(folder: &Folder, digest: &Digest, bytes: &[u8]) -> Result<(), NodeError> {
+    let path = archive(folder, digest);
+    let kept = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let kept = kept.and_then(|()| crate::store::replace(&path, bytes));
+    kept.map_err(|e| NodeError::refused(Code::FileUnusable, format!("{}: {e}", path.display())))
+}
+
+/// The bytes of all archives that are kept, by digest; what is no archive is passed over.
+pub(in crate::node) fn archives(folder: &Folder) -> Result<BTreeMap<Digest, Vec<u8>>, NodeError> {
+    let mut all = BTreeMap::new();
+    let entries = match std::fs::read_dir(folder.join("packs")) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(all),
+        entries => entries.map_err(|e| NodeError::refused(Code::FileUnusable, format!("packs: {e}")))?,
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let digest = name.to_str().and_then(|name| name.strip_suffix(".tar.gz"));
+        if let Some(digest) = digest.and_then(|digest| Digest::parse(digest).ok()) {
+            all.insert(digest, read_archive(folder, &digest)?);
+        }
+    }
+    Ok(all)
+}
+
 fn read_archive(folder: &Folder, digest: &Digest) -> Result<Vec<u8>, NodeError> {
     let path = archive(folder, digest);
     std::fs::read(&path)

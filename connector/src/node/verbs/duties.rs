@@ -113,6 +113,9 @@ pub struct Report {
     pub obligation: Option<String>,
     /// Its event, where the rule names several.
     pub after: Option<String>,
+    /// Its word, where the rule names several after one event.
+    #[serde(default)]
+    pub duty: Option<String>,
     /// What happened, from which duties run.
     pub happened: Option<Happening>,
     /// For people of both sides.

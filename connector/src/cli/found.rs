@@ -197,7 +197,10 @@ mod tests {
     fn only_what_checks_confirm_contradicts_a_declaration() {
         let residents = report("a.csv", "no,rrn\n1,900101-1234568\n");
         let phones = report("a.csv", "no,tel\n1,010-1234-5678\n");
+        let lines: String = (0..40).map(|n| format!("{n},010-1234-56{n:02}\n")).collect();
+        let people = report("a.csv", &format!("no,tel\n{lines}"));
         let none = json!({"personal": {"kind": "none", "identifiers": []}});
+        assert_eq!(contradicted(&none, &people), [Kind::Phone], "a column of them is no accident");
         assert_eq!(contradicted(&none, &residents), [Kind::ResidentNumber]);
         assert_eq!(contradicted(&Value::Null, &residents), [Kind::ResidentNumber]);
         assert!(contradicted(&none, &phones).is_empty());

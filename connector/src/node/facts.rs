@@ -52,7 +52,10 @@ impl PrivateFacts {
             Ok(bytes) => {
                 let facts: Self =
                     serde_json::from_slice(&bytes).map_err(|e| format!("{}: {e}", path.display()))?;
-                facts.misread().map_or(Ok(facts.clone()), |why| Err(format!("{}: {why}", path.display())))
+                match facts.misread() {
+                    None => Ok(facts),
+                    Some(why) => Err(format!("{}: {why}", path.display())),
+                }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(format!("{}: {error}", path.display())),

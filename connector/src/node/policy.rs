@@ -24,7 +24,7 @@ use super::{
     now,
     peers::random_id,
 };
-use crate::store::{EvaluationRow, EvaluationSide, MAX_ROWS};
+use crate::store::{EvaluationRow, EvaluationSide, MAX_ROWS, PeerRow};
 
 /// Seconds for which the operator's word about a peer's identity holds from the moment it is used.
 const IDENTITY_HOLDS: u64 = 86_400;
@@ -194,18 +194,13 @@ impl Node {
             return Ok(());
         }
         let peers = self.store.peers(None, MAX_ROWS).await?;
-        let short = |name: &&&str| {
-            peers.iter().any(|peer| peer.alias == ***name) && !peers.iter().any(|peer| peer.did == ***name)
-        };
-        match named.iter().find(short) {
+        let is_id = |name: &str| peers.iter().any(|peer| peer.did == name);
+        match peers.iter().find(|peer| named.contains(peer.alias.as_str()) && !is_id(&peer.alias)) {
             None => Ok(()),
-            Some(name) => {
-                let of = peers.iter().find(|peer| peer.alias == **name).map_or("", |peer| &peer.did);
-                let why = format!("{name} is a short name that only this node knows: write its id, {of}");
-                Err(NodeError::refused(
-                    Code::PolicyInput,
-                    format!("{}: {why}", self.folder.facts().display()),
-                ))
+            Some(PeerRow { alias, did, .. }) => {
+                let place = self.folder.facts();
+                let why = format!("{alias} is a short name that only this node knows: write its id, {did}");
+                Err(NodeError::refused(Code::PolicyInput, format!("{}: {why}", place.display())))
             }
         }
     }

@@ -115,6 +115,25 @@ async fn two_duties_of_one_offer_are_told_apart_and_both_can_be_reported() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn facts_under_a_short_name_are_told_and_not_passed_over() {
+    // POL-1.2
+    let pair = Pair::new(Dials::Both, harmless()).await;
+    let alias = pair.seller.node().peers().await.unwrap().remove(0).alias;
+    for facts in [
+        json!({"red_flags": {alias.as_str(): ["end_use_withheld"]}}),
+        json!({"screening": {alias.as_str(): {"hit": true, "screened_at": 1}}}),
+        json!({"stop_orders": [{"ref": "S-1", "consumer": alias}]}),
+    ] {
+        pair.seller.facts(&facts);
+        let offered = proposal(&pair.buyer.did, &pair.dataset, None);
+        let refused = pair.seller.node().offer(offered).await.unwrap_err();
+        assert_eq!(refused.code(), Code::PolicyInput, "{facts}: {refused}");
+        assert!(refused.to_string().contains(&pair.buyer.did), "it says what to write: {refused}");
+    }
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_the_terms_refuse_is_shown_nothing_and_gets_nothing() {
     // POL-10.8, POL-20.1
     let mut pair = Pair::new(Dials::Both, harmless()).await;

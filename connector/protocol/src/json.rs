@@ -118,6 +118,16 @@ pub fn canonical(value: &Value) -> Result<Vec<u8>, JsonError> {
     Ok(out)
 }
 
+/// Refuses a value that was read leniently and holds a number that has no canonical form (ENC-3.5).
+pub fn integers(value: &Value) -> Result<(), JsonError> {
+    match value {
+        Value::Number(number) => integer_of(number).map(drop),
+        Value::Array(items) => items.iter().try_for_each(integers),
+        Value::Object(members) => members.values().try_for_each(integers),
+        Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
+    }
+}
+
 /// The canonical bytes of anything that serialises to JSON.
 pub fn to_canonical<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, JsonError> {
     canonical(&serde_json::to_value(value).map_err(|error| JsonError::shape(&error))?)

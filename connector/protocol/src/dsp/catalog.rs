@@ -26,7 +26,8 @@ impl Message for CatalogRequestMessage {
     const TYPE: &'static str = "CatalogRequestMessage";
 
     fn check(&self) -> Result<(), MessageError> {
-        list("filter", &self.filter, LIST)
+        list("filter", &self.filter, LIST)?;
+        Ok(self.filter.iter().try_for_each(json::integers)?)
     }
 }
 
@@ -337,7 +338,7 @@ pub struct CatalogError {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// What happened, for people.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "super::reasons", skip_serializing_if = "Vec::is_empty")]
     pub reason: Vec<Value>,
 }
 

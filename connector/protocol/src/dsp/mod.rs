@@ -197,6 +197,14 @@ pub(crate) fn code_and_reason(code: Option<&String>, reason: &[Value]) -> Result
     list("reason", reason, REASONS)
 }
 
+/// For `deserialize_with` of `reason`: an item with a number that has no canonical form is left out. An end is an end, whatever
+/// else the peer says of it.
+pub(crate) fn reasons<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Value>, D::Error> {
+    let mut reasons = Vec::<Value>::deserialize(d)?;
+    reasons.retain(|reason| json::integers(reason).is_ok());
+    Ok(reasons)
+}
+
 /// For `deserialize_with`: the member must be there, and may be null (absent and null are not the same in `dxp`).
 pub(crate) fn nullable<'de, T: Deserialize<'de>, D: Deserializer<'de>>(d: D) -> Result<Option<T>, D::Error> {
     Option::deserialize(d)
@@ -343,7 +351,7 @@ macro_rules! error_body {
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub code: Option<alloc::string::String>,
             /// What happened, for people; DSP leaves the items open.
-            #[serde(default, skip_serializing_if = "alloc::vec::Vec::is_empty")]
+            #[serde(default, deserialize_with = "crate::dsp::reasons", skip_serializing_if = "alloc::vec::Vec::is_empty")]
             pub reason: alloc::vec::Vec<serde_json::Value>,
         }
 

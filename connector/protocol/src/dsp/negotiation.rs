@@ -282,7 +282,7 @@ pub struct ContractNegotiationTerminationMessage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     /// Why, for people.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "super::reasons", skip_serializing_if = "Vec::is_empty")]
     pub reason: Vec<Value>,
     /// The profile's part.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
 use super::{LIST, TEXT, datetime};
+use crate::json;
 
 /// What a policy does not fulfil; each names the JSON pointer inside the policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +36,9 @@ pub enum PolicyError {
         /// Where.
         pointer: String,
     },
+    /// A number, in whatever member, that no signed or hashed form can hold (ENC-3.5): a policy is hashed.
+    #[error("policy: a number is no integer between -(2^53-1) and 2^53-1")]
+    Number,
     /// More rules or constraints than [`LIST`], or a text longer than [`TEXT`].
     #[error("policy: {pointer} is larger than the limit")]
     TooLarge {
@@ -294,6 +298,7 @@ fn read_policy(value: &Value, kind: &str) -> Result<Policy, PolicyError> {
     if object.get("@type").and_then(Value::as_str) != Some(kind) {
         return Err(shape("", "@type", if kind == "Offer" { "Offer" } else { "Agreement" }));
     }
+    json::integers(value).map_err(|_| PolicyError::Number)?;
     let mut budget = LIST;
     let policy = Policy {
         id: required_text(object, "", "@id")?,

@@ -53,6 +53,8 @@ enum Shape {
     List(&'static Self, usize, usize, bool),
     /// An object.
     Object(&'static Members),
+    /// What peers say for people: at most 16 items, those that cannot be written again left out (ENC-3.7).
+    Reasons,
     /// An object that a digest rests on: checked, and kept whole.
     Whole(&'static Members),
     /// Either of two.
@@ -110,6 +112,11 @@ impl Shape {
                 }
             }
             Self::List(inner, least, most, large) => list(inner, value, at, (*least, *most, *large)),
+            Self::Reasons => {
+                let Json::List(items) = value else { return bad(at) };
+                let kept: Vec<Json> = items.iter().filter(|item| item.hashable()).cloned().collect();
+                ensure(kept.len() <= 16, "too_large", at).map(|()| Json::List(kept))
+            }
             Self::Object(members) => members.read(value, at),
             Self::Whole(members) => {
                 ensure(value.hashable(), "bad_number", at)?;

@@ -3,7 +3,7 @@
 use super::{ITEMS, Members, Shape};
 use Shape::{
     Any, Base64, Bool, Constraint, Did, Digest, Either, Hashed, Integer, List, Nullable, Object, One,
-    Operand, Short, Text, Time, Whole, Word,
+    Operand, Reasons, Short, Text, Time, Whole, Word,
 };
 
 /// The logical operands of a constraint.
@@ -169,12 +169,12 @@ static DISTRIBUTION: Members = open!(
         ("format", Text),
         ("accessService", Either(&Text, &Object(&SERVICE)))
     ],
-    &[("hasPolicy", List(&Object(&LISTED_OFFER), 1, ITEMS, false))]
+    &[("hasPolicy", List(&Whole(&LISTED_OFFER), 1, ITEMS, false))]
 );
 const DATASET_REQUIRED: &[(&str, Shape)] = &[
     ("@id", Text),
     ("@type", Word(&["Dataset"])),
-    ("hasPolicy", List(&Object(&LISTED_OFFER), 1, ITEMS, false)),
+    ("hasPolicy", List(&Whole(&LISTED_OFFER), 1, ITEMS, false)),
     ("distribution", List(&Object(&DISTRIBUTION), 1, ITEMS, false)),
 ];
 static DATASET: Members = open!(DATASET_REQUIRED, &[("dxp", Object(&LISTING))]);
@@ -201,7 +201,7 @@ static VERSION: Members = open!(
     &[("serviceId", Text), ("identifierType", Text), ("auth", Any)]
 );
 
-const REASON: (&str, Shape) = ("reason", List(&Any, 0, 16, true));
+const REASON: (&str, Shape) = ("reason", Reasons);
 const PIDS: &[(&str, Shape)] = &[("providerPid", Text), ("consumerPid", Text)];
 const ERROR_PIDS: &[(&str, Shape)] = &[("providerPid", Short(2_048)), ("consumerPid", Short(2_048))];
 const ENDED: &[(&str, Shape)] = &[("code", Text), REASON, ("dxp", Object(&CODE))];
@@ -211,7 +211,7 @@ const TRANSFER_STATES: &[&str] = &["REQUESTED", "STARTED", "SUSPENDED", "COMPLET
 
 /// Every type that [`super::read`] knows.
 pub(super) static TYPES: &[(&str, Members)] = &[
-    ("CatalogRequestMessage", open!(&[], &[("filter", List(&Any, 0, ITEMS, false))])),
+    ("CatalogRequestMessage", open!(&[], &[("filter", List(&Hashed, 0, ITEMS, false))])),
     ("DatasetRequestMessage", open!(&[("dataset", Text)], &[])),
     ("Dataset", open!(DATASET_REQUIRED, &[("dxp", Object(&LISTING))])),
     (
@@ -227,14 +227,14 @@ pub(super) static TYPES: &[(&str, Members)] = &[
     (
         "ContractRequestMessage",
         open!(
-            &[("consumerPid", Text), ("offer", Object(&OFFER))],
+            &[("consumerPid", Text), ("offer", Whole(&OFFER))],
             &[("providerPid", Text), ("callbackAddress", Text), ("dxp", Object(&PROPOSAL))]
         ),
     ),
     (
         "ContractOfferMessage",
         open!(
-            &[("providerPid", Text), ("offer", Object(&OFFER))],
+            &[("providerPid", Text), ("offer", Whole(&OFFER))],
             &[("consumerPid", Text), ("callbackAddress", Text), ("dxp", Object(&PROPOSAL))]
         ),
     ),

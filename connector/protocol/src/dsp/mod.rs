@@ -111,6 +111,10 @@ impl MessageError {
     }
 }
 
+/// Members whose numbers are those of ENC-3.5 to any depth, whatever else stands in them: they are written or hashed as they
+/// were read.
+const HASHED: [&str; 4] = ["filter", "offer", "agreement", "hasPolicy"];
+
 /// One message, answer or error body of DSP, or one of the profile's own.
 pub trait Message: Serialize + DeserializeOwned {
     /// The value of `@type`.
@@ -132,6 +136,7 @@ pub trait Message: Serialize + DeserializeOwned {
             Some(Value::String(found)) if found == Self::TYPE => {}
             Some(_) | None => return Err(MessageError::Type { expected: Self::TYPE }),
         }
+        HASHED.iter().filter_map(|name| members.get(*name)).try_for_each(json::integers)?;
         let message: Self = json::from_value(Value::Object(members))?;
         message.check()?;
         Ok(message)

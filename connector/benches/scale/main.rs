@@ -41,6 +41,9 @@ async fn main() {
     {
         let node = Measured::start("seller", "KR");
         growth::datasets(&node, &size.datasets).await;
+        if std::env::args().any(|arg| arg == "--datasets") {
+            return;
+        }
         growth::peers(&node, &size.peers).await;
         growth::agreements(&node, &size.agreements).await;
     }

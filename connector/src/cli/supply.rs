@@ -183,8 +183,8 @@ async fn add(verb: &str, args: &Add, json: bool) -> Result<bool, Failure> {
 
 async fn show(args: &Show, json: bool) -> Result<bool, Failure> {
     let seen = super::seen(&args.at.dir, "packs", None).await?;
-    let all = seen["packs"].as_array();
-    let found = all.into_iter().flatten().find(|pack| pack["name"] == args.name.as_str());
+    let mut all = ["packs", "overlays"].iter().filter_map(|kind| seen[*kind].as_array()).flatten();
+    let found = all.find(|pack| pack["name"] == args.name.as_str());
     let none = || {
         Failure::new(Code::ArgumentInvalid, format!("no pack is named {:?}: `naru packs list`", args.name))
     };
@@ -286,6 +286,19 @@ mod tests {
             sign_data(&SignData { data: data.to_owned(), kind: kind.to_owned(), how })
         };
         assert_eq!(of(&list, "sanctions", how(&one, None, &out)).unwrap_err().code, "argument_invalid");
+        // An entry that would hit nobody is no entry.
+        for (entries, place) in [
+            (r#"[{"name": "made up"}, {"did": "did:key:merlion"}]"#, "/entries/1/did"),
+            (r#"[{"did": 7}]"#, "/entries/0/did"),
+            (r#"[{"name": " ."}]"#, "/entries/0/name"),
+            (r#"[{"why": "made up"}]"#, "/entries/0: names nobody"),
+            (r#"["made up"]"#, "/entries/0: names nobody"),
+        ] {
+            std::fs::write(temp.join("odd.json"), entries).unwrap();
+            let refused = of(&temp.join("odd.json"), "sanctions", how(&one, Some(3), &out)).unwrap_err();
+            assert_eq!(refused.code, "argument_invalid");
+            assert!(refused.message.contains(place), "{}", refused.message);
+        }
         let made = of(&list, "sanctions", how(&one, Some(3), &out)).unwrap();
         assert_eq!((&made["number"], &made["signatures"]), (&json!(3), &json!(1)));
         assert!(of(&out, "stop-orders", how(&two, None, &out)).is_err(), "another kind");

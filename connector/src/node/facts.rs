@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 use super::{NodeError, country::is_assigned, sanctions::with_operators};
 
 pub(crate) use self::contract::{CLAUSES, terms_beyond};
-pub(super) use self::contract::{Stated, contract, contract_of_plain, offered, offered_by_plain, understood};
+pub(super) use self::contract::{Stated, contract, contract_of_plain, offered, offered_by_plain, recipients, understood};
 
 /// What the operator knows and the peer must not: kept in `facts.json`, read at each evaluation.
 ///
@@ -126,10 +126,27 @@ fn misread_order(order: &Value) -> Option<String> {
         })
 }
 
-/// Refuses orders that would not stop what they mean to.
+/// Why an entry of a sanctions list would hit nobody: it names its party by an id, a name or both.
+fn misread_sanctioned(entry: &Value) -> Option<String> {
+    let stated = |name: &str| entry.get(name).filter(|value| !value.is_null());
+    let empty = |value: &Value| !value.as_str().is_some_and(|text| text.chars().any(char::is_alphanumeric));
+    let unnamed = || stated("did").or(stated("name")).is_none();
+    if !entry.is_object() || unnamed() {
+        return Some(": names nobody: `did`, `name` or both".to_owned());
+    }
+    let did = stated("did").map(|did| did.as_str().map_or(Some("no text".to_owned()), misread_party));
+    did.flatten()
+        .map(|why| format!("/did: {why}"))
+        .or_else(|| stated("name").filter(|name| empty(name)).map(|_| "/name: no name".to_owned()))
+}
+
+/// Refuses orders that would not stop what they mean to, and entries of a sanctions list that would hit nobody.
 pub(crate) fn readable(data: &SignedData) -> Result<(), NodeError> {
-    let orders = data.entries.iter().enumerate().filter(|_| data.kind == DataKind::StopOrders);
-    match orders.filter_map(|(n, order)| Some((n, misread_order(order)?))).next() {
+    let misread = match data.kind {
+        DataKind::StopOrders => misread_order,
+        DataKind::Sanctions => misread_sanctioned,
+    };
+    match data.entries.iter().enumerate().filter_map(|(n, entry)| Some((n, misread(entry)?))).next() {
         None => Ok(()),
         Some((n, why)) => Err(NodeError::refused(Code::ArgumentInvalid, format!("/entries/{n}{why}"))),
     }

@@ -96,6 +96,11 @@ impl Overlays {
         Ok(all)
     }
 
+    /// Those in use.
+    pub(super) fn packs(&self) -> impl Iterator<Item = &naru_policy::Pack> {
+        self.loaded.iter().map(Bundle::pack)
+    }
+
     pub(super) fn is_overlay(&self, name: &str) -> bool {
         self.bundles.iter().any(|(own, _)| own == name)
     }

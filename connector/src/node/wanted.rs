@@ -1,5 +1,5 @@
 //! What rules would ask of a dataset before there is anybody who wants it: asked of the packs themselves, with a consumer that
-//! does not exist (spec chapter 05, POL-4). Told to the publisher, kept nowhere; whoever really asks is judged anew.
+//! is only thought of (spec chapter 05, POL-4). Told to the publisher, kept nowhere; whoever really asks is judged anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,8 @@ use crate::store::MAX_ROWS;
 
 /// Consumers that are thought of, at most.
 const CONSUMERS: usize = 8;
+/// A firm that nobody knows.
+const NOBODY: &str = "did:key:nobody";
 /// A fact that is missing, as the frame of every pack names it (POL-4.1).
 const MISSING: &str = "CORE-001";
 
@@ -30,9 +32,9 @@ impl Node {
         let (facts, policy) = (&listing.facts, &listing.policy);
         let own = self.me.party().country;
         let (mut missing, mut refusals) = (BTreeMap::new(), BTreeMap::new());
-        for country in self.likely_consumers(policy).await? {
+        for (consumer, country) in self.likely_consumers(policy).await? {
             for phase in [Phase::Negotiation, Phase::Transfer] {
-                let judged = self.supposed(facts, policy, &country, phase).await?;
+                let judged = self.supposed(facts, policy, (&consumer, &country), phase).await?;
                 self.note(&judged, &[own.as_str(), country.as_str()], &mut missing);
                 let view = self.explain(&judged.row).unwrap_or_default();
                 for found in view["explained"].as_array().into_iter().flatten() {
@@ -50,34 +52,44 @@ impl Node {
         Ok(Advice { wanted: missing, refusals: refusals.into_values().collect() })
     }
 
-    /// Countries that a consumer may be in: those that the terms name, else those of peers, else those whose law some pack has.
-    async fn likely_consumers(&self, policy: &Value) -> Result<Vec<String>, NodeError> {
+    /// Consumers and the countries that they may be in: peers whom the terms name as recipients; else whoever the terms name, or
+    /// nobody, in the countries that the terms name, else those of peers, else those whose law some pack has.
+    async fn likely_consumers(&self, policy: &Value) -> Result<Vec<(String, String)>, NodeError> {
         let own = self.me.party().country;
         let named = facts::offered(policy).ok().and_then(|terms| terms.countries).unwrap_or_default();
-        let peers = self.store.peers(None, MAX_ROWS).await?.into_iter().map(|peer| peer.country).collect();
+        let peers = self.store.peers(None, MAX_ROWS).await?;
+        let recipients = facts::recipients(policy);
+        let known = peers.iter().filter(|peer| recipients.contains(&peer.did));
+        let known: Vec<_> =
+            known.map(|peer| (peer.did.clone(), peer.country.clone())).take(CONSUMERS).collect();
+        if !known.is_empty() {
+            return Ok(known);
+        }
+        let who = recipients.into_iter().next().unwrap_or_else(|| NOBODY.to_owned());
+        let peers = peers.into_iter().map(|peer| peer.country).collect();
         // One country stands for a union: its members have the same law.
         let laws = self.law().packs().filter_map(|pack| pack.jurisdiction.first().cloned()).collect();
         let sources: [Vec<String>; 3] = [named, peers, laws];
         for source in sources {
             let others: BTreeSet<String> = source.into_iter().filter(|country| *country != own).collect();
             if !others.is_empty() {
-                return Ok(others.into_iter().take(CONSUMERS).collect());
+                return Ok(others.into_iter().take(CONSUMERS).map(|country| (who.clone(), country)).collect());
             }
         }
-        Ok(vec![own])
+        Ok(vec![(who, own)])
     }
 
-    /// Our own side's judgement of a deal with a firm that nobody knows, in this country, for the first purpose of the terms.
+    /// Our own side's judgement of a deal with this consumer in this country, for the first purpose of the terms.
     async fn supposed(
         &self,
         facts: &Value,
         policy: &Value,
-        country: &str,
+        (consumer, country): (&str, &str),
         phase: Phase,
     ) -> Result<Judged, NodeError> {
         let seller = self.me.party();
         let buyer = Party {
-            did: "did:key:nobody".to_owned(),
+            did: consumer.to_owned(),
             country: country.to_owned(),
             size: "sme".to_owned(),
             declared: Default::default(),

@@ -139,6 +139,9 @@ async fn who_the_terms_refuse_is_shown_nothing_and_gets_nothing() {
     let mut pair = Pair::new(Dials::Both, harmless()).await;
     publish(&mut pair, "another", with(&[constraint("recipient", "eq", "did:key:another")])).await;
     assert!(catalog(&pair.buyer, &pair.seller.did).await.iter().all(|item| item.dataset != pair.dataset));
+    // Whoever publishes is told what whoever is named would meet, and that is nothing.
+    let advice = |dataset: String| pair.seller.node().advise(DatasetName { dataset });
+    assert_eq!(advice(pair.dataset.clone()).await.unwrap().refusals, Vec::<serde_json::Value>::new());
     // Nor by an offer that its provider makes in spite of them.
     let offered = pair.seller.node().offer(proposal(&pair.buyer.did, &pair.dataset, None)).await.unwrap_err();
     assert_eq!(offered.code(), Code::Denied);

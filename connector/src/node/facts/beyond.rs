@@ -108,6 +108,16 @@ fn take(said: &mut Said, constraint: &Value) {
     }
 }
 
+/// Whom the permission to use names, of an offer in normal form.
+pub(super) fn recipients(rules: &Value) -> Vec<String> {
+    let named = |one: &Value| {
+        text(one, "leftOperand") == "recipient" && ["eq", "isAnyOf"].contains(&text(one, "operator"))
+    };
+    let permits = list(rules, "permission").filter(|rule| acts(rule, USE));
+    let all = permits.flat_map(|rule| list(rule, "constraint")).flat_map(comparisons).filter(|one| named(one));
+    all.flat_map(|one| list(one, "rightOperand")).filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
 /// The rules of an offer in words of its own, for people who choose from a catalog: one line for what is asked or allowed, without
 /// what `contract` says of it already.
 pub(super) fn told(rules: &Value) -> Vec<String> {

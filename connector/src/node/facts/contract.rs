@@ -69,6 +69,11 @@ pub(in crate::node) fn offered_by_plain(policy: &Value) -> Result<OfferTerms, St
     read_open(policy).map(told)
 }
 
+/// Whom an offer names as those who may use, if it names any.
+pub(in crate::node) fn recipients(policy: &Value) -> Vec<String> {
+    terms_beyond(policy).map(|rules| beyond::recipients(&rules)).unwrap_or_default()
+}
+
 fn told(said: Said) -> OfferTerms {
     OfferTerms {
         purposes: said.purposes.unwrap_or_default(),

@@ -54,6 +54,7 @@ impl Node {
         let signers = self.folder.config()?.packs.unwrap_or_default().of_packs()?;
         Ok(PacksView {
             packs: self.law().packs().map(of).collect(),
+            overlays: self.overlays.packs().map(of).collect(),
             signers: signers.keys.iter().map(ToString::to_string).collect(),
             threshold: signers.threshold,
             supplies: self.supplies(),

@@ -85,6 +85,8 @@ pub struct PackView {
 pub struct PacksView {
     /// By name.
     pub packs: Vec<PackView>,
+    /// The operator's own, asked beside them; no peer hears of these.
+    pub overlays: Vec<PackView>,
     /// What was accepted under signatures.
     pub supplies: Vec<SupplyView>,
     /// Keys of those who may sign another set.

@@ -262,7 +262,7 @@ impl Node {
     pub(super) async fn no_longer_receivable(&self, id: Id, mut facts: Option<Digest>) -> NodeError {
         let mut asked = Instant::now();
         loop {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(self.not_longer(LOOK)).await;
             let due = asked.elapsed() >= Duration::from_secs(limits::CAPABILITY_SECONDS);
             if due || self.facts_seen() != facts {
                 match self.may_receive(id).await {

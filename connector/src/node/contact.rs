@@ -46,7 +46,7 @@ pub(super) async fn reach(node: Node) {
             tracing::error!(%error, "connections could not be looked after");
         }
         tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => {}
+            () = tokio::time::sleep(node.not_longer(INTERVAL)) => {}
             _ = stop.wait_for(|s| *s) => return,
         }
     }
@@ -85,7 +85,7 @@ pub(super) async fn run(node: Node) {
             tracing::error!(%error, "what waits for peers that are here again could not be resumed");
         }
         tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => {}
+            () = tokio::time::sleep(node.not_longer(INTERVAL)) => {}
             _ = stop.wait_for(|s| *s) => return,
         }
     }
@@ -100,13 +100,18 @@ pub(super) async fn watch(node: Node) {
             tracing::error!(%error, "what peers show of their logs could not be looked at");
         }
         tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => {}
+            () = tokio::time::sleep(node.not_longer(INTERVAL)) => {}
             _ = stop.wait_for(|s| *s) => return,
         }
     }
 }
 
 impl Node {
+    /// A pause before something is tried or looked at again; shorter in a simulation alone.
+    pub(super) fn not_longer(&self, pause: Duration) -> Duration {
+        self.longest_pause.map_or(pause, |longest| pause.min(longest))
+    }
+
     /// Peers that we should be connected with, by DID.
     async fn wanted(&self) -> Result<BTreeSet<String>, NodeError> {
         let states = OPEN.map(str::to_owned).to_vec();
@@ -217,7 +222,7 @@ impl Node {
                 Err(error) => {
                     let times = failed.get(&did).map_or(0, |(times, _)| *times).saturating_add(1);
                     let pause = INTERVAL.saturating_mul(1 << times.min(8)).min(PAUSE);
-                    failed.insert(did, (times, Instant::now() + pause));
+                    failed.insert(did, (times, Instant::now() + self.not_longer(pause)));
                     tracing::debug!(peer = %id, %error, "not reached");
                 }
             }

@@ -22,7 +22,9 @@ use serde_json::{Map, Value, json};
 use super::{NodeError, country::is_assigned, sanctions::with_operators};
 
 pub(crate) use self::contract::{CLAUSES, terms_beyond};
-pub(super) use self::contract::{Stated, contract, contract_of_plain, offered, offered_by_plain, recipients, understood};
+pub(super) use self::contract::{
+    Stated, contract, contract_of_plain, offered, offered_by_plain, recipients, understood,
+};
 
 /// What the operator knows and the peer must not: kept in `facts.json`, read at each evaluation.
 ///

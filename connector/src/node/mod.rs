@@ -97,7 +97,7 @@ mod wanted;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use naru_policy::{Bundle, Engine, bundled};
@@ -189,6 +189,8 @@ pub struct Inner {
     unsure: Notify,
     /// What a simulation lets requests come to; none for everybody else.
     link: Option<Arc<dyn seams::Link>>,
+    /// What a simulation lets a pause be; none for everybody else.
+    longest_pause: Option<Duration>,
     /// What happens, for those who watch.
     events: events::Bus,
     /// What is counted for metrics.
@@ -416,6 +418,7 @@ impl Node {
             wake: Notify::new(),
             unsure: Notify::new(),
             link: seams.link,
+            longest_pause: seams.longest_pause,
             events: events::Bus::default(),
             counters: Arc::default(),
             stop,

@@ -251,6 +251,8 @@ impl Node {
             limits::RETRY_FIRST_MILLIS.saturating_mul(1 << attempts.min(20)).min(limits::RETRY_LAST_MILLIS);
         let jitter = crate::config::random::<2>().map_or(0, u16::from_le_bytes);
         let pause = pause / 2 + pause * u64::from(jitter) / u64::from(u16::MAX) / 2;
+        let pause = self.not_longer(Duration::from_millis(pause));
+        let pause = u64::try_from(pause.as_millis()).unwrap_or(limits::RETRY_LAST_MILLIS);
         let now = now_ms();
         let age = now.saturating_sub(row.first_at_ms) / 1000;
         let state =

@@ -1,4 +1,5 @@
-//! Where a simulation takes hold of a node: what becomes of each request of ours and of each commit.
+//! Where a simulation takes hold of a node: what becomes of each request of ours and of each commit, and how long it waits before
+//! it tries again.
 //!
 //! A node that runs for somebody has none of them ([`Seams::default`]). They decide about fates only; what is asked,
 //! answered and stored is the real thing, over the real sockets and the real database.
@@ -35,4 +36,7 @@ pub struct Seams {
     pub link: Option<Arc<dyn Link>>,
     /// None writes everything.
     pub writes: Option<Arc<dyn Writes>>,
+    /// No pause between two attempts, or two looks at what is connected, is longer: what comes after a pause is the same whenever it
+    /// comes. None leaves all pauses as they are.
+    pub longest_pause: Option<Duration>,
 }

@@ -241,7 +241,7 @@ impl Node {
         let millis = limits::RETRY_FIRST_MILLIS.saturating_mul(1 << tries.min(8));
         let mut stop = self.stop.subscribe();
         tokio::select! {
-            () = tokio::time::sleep(std::time::Duration::from_millis(millis)) => true,
+            () = tokio::time::sleep(self.not_longer(std::time::Duration::from_millis(millis))) => true,
             () = self.nudge.notified() => true,
             _ = stop.wait_for(|s| *s) => false,
         }

@@ -73,7 +73,11 @@ impl Node {
         for source in sources {
             let others: BTreeSet<String> = source.into_iter().filter(|country| *country != own).collect();
             if !others.is_empty() {
-                return Ok(others.into_iter().take(CONSUMERS).map(|country| (who.clone(), country)).collect());
+                return Ok(others
+                    .into_iter()
+                    .take(CONSUMERS)
+                    .map(|country| (who.clone(), country))
+                    .collect());
             }
         }
         Ok(vec![(who, own)])

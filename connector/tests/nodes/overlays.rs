@@ -40,7 +40,8 @@ async fn a_provider_refuses_by_its_own_rules_and_the_partner_learns_none_of_them
     let overlays = |packs: naru::node::verbs::PacksView| {
         packs.overlays.into_iter().map(|pack| (pack.name, pack.rules)).collect::<Vec<_>>()
     };
-    let (ours, theirs) = (pair.seller.node().packs().await.unwrap(), pair.buyer.node().packs().await.unwrap());
+    let (ours, theirs) =
+        (pair.seller.node().packs().await.unwrap(), pair.buyer.node().packs().await.unwrap());
     assert!(overlays(ours).iter().any(|(name, rules)| name == "house" && rules.contains(&RULE.to_owned())));
     assert!(overlays(theirs).is_empty());
     let asked = pair.buyer.node().request(for_marketing(&pair)).await.unwrap();

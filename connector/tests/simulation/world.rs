@@ -21,6 +21,8 @@ use crate::{
     faults::{Faults, mix},
 };
 
+/// Between two attempts of a node: worlds are to work, not to wait.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How long one world may take before it counts as hung: what is due comes within half a minute of calm.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Between two looks: each reads both stores, and looked at more often the worlds would do little else.
@@ -369,7 +371,11 @@ async fn reopen(firm: &mut Firm, faults: &Arc<Faults>) {
     faults.opening();
     let began = Instant::now();
     loop {
-        let seams = Seams { link: Some(Arc::clone(faults) as _), writes: Some(Arc::clone(faults) as _) };
+        let seams = Seams {
+            link: Some(Arc::clone(faults) as _),
+            writes: Some(Arc::clone(faults) as _),
+            longest_pause: Some(PAUSE),
+        };
         match Node::open_with(&Folder::new(&firm.dir), &naru::node::Latches::default(), seams).await {
             Ok(node) => {
                 faults.opened();

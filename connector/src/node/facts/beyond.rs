@@ -114,7 +114,8 @@ pub(super) fn recipients(rules: &Value) -> Vec<String> {
         text(one, "leftOperand") == "recipient" && ["eq", "isAnyOf"].contains(&text(one, "operator"))
     };
     let permits = list(rules, "permission").filter(|rule| acts(rule, USE));
-    let all = permits.flat_map(|rule| list(rule, "constraint")).flat_map(comparisons).filter(|one| named(one));
+    let all =
+        permits.flat_map(|rule| list(rule, "constraint")).flat_map(comparisons).filter(|one| named(one));
     all.flat_map(|one| list(one, "rightOperand")).filter_map(Value::as_str).map(str::to_owned).collect()
 }
 

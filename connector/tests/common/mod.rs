@@ -158,10 +158,14 @@ impl Firm {
 
     /// Starts it again with the overlay of `examples/overlay/house`: no deal for marketing.
     pub(crate) async fn with_house_rules(&mut self) {
-        let house = include_bytes!("../../../examples/overlay/house.tar.gz");
-        fs::write(self.dir.join("house.tar.gz"), house).unwrap();
+        self.with_overlay(include_bytes!("../../../examples/overlay/house.tar.gz")).await;
+    }
+
+    /// Starts it again with these rules of its own.
+    pub(crate) async fn with_overlay(&mut self, bundle: &[u8]) {
+        fs::write(self.dir.join("own.tar.gz"), bundle).unwrap();
         let path = self.dir.join("naru.toml");
-        let text = fs::read_to_string(&path).unwrap() + "\n[policy]\noverlays = [\"house.tar.gz\"]\n";
+        let text = fs::read_to_string(&path).unwrap() + "\n[policy]\noverlays = [\"own.tar.gz\"]\n";
         fs::write(path, text).unwrap();
         self.stop().await;
         self.open().await;

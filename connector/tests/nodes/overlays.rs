@@ -129,3 +129,18 @@ async fn a_consumer_with_rules_of_its_own_asks_for_nothing_that_they_deny() {
     pair.audit().await;
     pair.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overlay_that_gives_no_result_stops_everything_and_is_named() {
+    // POL-6.2, POL-16.1
+    let mut pair = Pair::new(Dials::Both, harmless()).await;
+    pair.seller.with_overlay(include_bytes!("../../../policy/tests/broken/undefined.tar.gz")).await;
+    assert!(crate::common::catalog(&pair.buyer, &pair.seller.did).await.is_empty(), "nothing is shown");
+    let offered = proposal(&pair.buyer.did, &pair.dataset, None);
+    let refused = pair.seller.node().offer(offered).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PolicyBroken);
+    assert!(refused.to_string().contains("broken: "), "its operator is told which: {refused}");
+    let refused = pair.buyer.request(&pair.seller.did, &pair.dataset, None).await.unwrap_err();
+    assert_eq!(refused.code(), Code::DatasetNotOffered, "as if there were none: {refused}");
+    pair.close().await;
+}

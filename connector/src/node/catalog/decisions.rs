@@ -72,26 +72,31 @@ pub(super) struct Asker {
 }
 
 impl Asker {
-    /// The facts that are asked about. Nothing in the own part names most datasets: they are asked about under no id, all of which
-    /// the same is declared at once.
-    fn asked<'a>(&self, offered: &'a Offered) -> (&'a Value, Digest) {
-        let id = offered.facts.get("id").and_then(Value::as_str).unwrap_or_default();
-        match self.particular || id.is_empty() || self.named.contains(id) {
-            true => (&offered.facts, offered.digest),
-            false => (&offered.alike, offered.alike_digest),
-        }
+    /// Whether a dataset is asked about under its own id. Nothing in the own part names most datasets: they are asked about under
+    /// no id, all of which the same is declared at once.
+    fn is_own_question(&self, offered: &Offered) -> bool {
+        self.particular || offered.called.is_empty() || self.named.contains(&offered.called)
     }
 
     fn key(&self, offered: &Offered) -> Digest {
-        Digest::of(&[self.digest.0, self.asked(offered).1.0].concat())
+        let asked = if self.is_own_question(offered) { offered.digest } else { offered.alike_digest };
+        Digest::of(&[self.digest.0, asked.0].concat())
+    }
+
+    /// The facts that are asked about.
+    fn input(&self, offered: &Offered) -> Result<(Engine, Value), NodeError> {
+        let facts = if self.is_own_question(offered) { offered.facts()? } else { offered.alike()? };
+        let shared = facts::known(&facts, offered.terms.clone(), &self.seller, &self.buyer);
+        let engine = self.engine.for_facts(&shared);
+        let input = assemble(engine.packs(), &shared, &self.private, &self.host)
+            .map_err(|e| NodeError::refused(Code::PolicyInput, e.to_string()))?;
+        Ok((engine, input))
     }
 
     /// What policy says; none where it broke.
     fn evaluate(&self, node: &Node, offered: &Offered) -> Option<bool> {
-        let shared = facts::known(self.asked(offered).0, offered.terms.clone(), &self.seller, &self.buyer);
-        let engine = self.engine.for_facts(&shared);
-        let input = match assemble(engine.packs(), &shared, &self.private, &self.host) {
-            Ok(input) => input,
+        let (engine, input) = match self.input(offered) {
+            Ok(asked) => asked,
             Err(error) => {
                 tracing::error!(dataset = %offered.id, %error, "not shown: it cannot be judged");
                 return None;

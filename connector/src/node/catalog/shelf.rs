@@ -30,16 +30,17 @@ use crate::{
 /// In the place of an id that nobody has named.
 const ANY: &str = "urn:dxp:any";
 
-/// A dataset whose listing verifies.
+/// A dataset whose listing verifies. It is kept as text, a fifth of what it takes as values: a node has thousands of them.
 pub(super) struct Offered {
     pub(super) id: String,
-    listing: String,
-    policy: Value,
-    pub(super) facts: Value,
+    /// What it offers, JCS.
+    policy: Vec<u8>,
+    /// What is declared of it, JCS.
+    facts: Vec<u8>,
+    /// The id that stands in the facts.
+    pub(super) called: String,
     /// The terms in normal form, where they say more than `contract` does.
     pub(super) terms: Option<Value>,
-    /// The facts without what tells datasets apart of which the same is declared: under no id of its own, without its digest.
-    pub(super) alike: Value,
     /// Of the facts, and of the terms if there are any.
     pub(super) digest: Digest,
     /// The same without what tells datasets apart.
@@ -48,10 +49,51 @@ pub(super) struct Offered {
     pub(super) signed: Vec<u8>,
 }
 
+/// What datasets have in common of which the same is declared: the facts under no id of its own, without its digest.
+fn alike(mut facts: Value) -> Value {
+    if let Some(members) = facts.as_object_mut() {
+        members.remove("digest");
+        members.insert("id".to_owned(), ANY.into());
+    }
+    facts
+}
+
+/// As DSP has it: with its listing for those who read one, or for connectors that read none.
+fn dataset(
+    id: &str,
+    policy: Value,
+    service: &DataService,
+    listing: Option<&str>,
+) -> Result<Dataset, NodeError> {
+    let policy = if listing.is_some() { policy } else { plain::spelt(&policy) };
+    let offer =
+        Offer::from_value(policy).map_err(|e| NodeError::refused(Code::StoreCorrupt, e.to_string()))?;
+    let formats: &[&str] = if listing.is_some() { &[FORMAT] } else { &plain::FORMATS };
+    let distribution = |format: &&str| Distribution {
+        kind: Default::default(),
+        format: (*format).to_owned(),
+        access_service: match listing {
+            Some(_) => AccessService::Id(service.id.clone()),
+            // Connectors of other makes read the service where the distribution is.
+            None => AccessService::Inline(service.clone()),
+        },
+        has_policy: Vec::new(),
+    };
+    let dataset = Dataset {
+        id: id.to_owned(),
+        kind: Default::default(),
+        has_policy: vec![offer],
+        distribution: formats.iter().map(distribution).collect(),
+        dxp: listing.map(|listing| DatasetMember { v: json::V1, listing: listing.to_owned() }),
+    };
+    dataset.check().map_err(|e| NodeError::refused(Code::StoreCorrupt, e.to_string()))?;
+    Ok(dataset)
+}
+
 impl Offered {
-    /// What memory it takes, about: the listing's text and what it says stand here some times.
+    /// What memory it takes, about: its texts, and what is around them.
     fn bytes(&self) -> usize {
-        self.listing.len() * 3 + self.signed.len()
+        self.signed.len() + self.policy.len() + self.facts.len() + 1024
     }
 
     /// As it stands in a catalog, JCS.
@@ -59,35 +101,26 @@ impl Offered {
         if signs {
             return Ok(Cow::Borrowed(&self.signed));
         }
-        let dataset = self.dataset(service, signs)?;
-        dataset.check().map_err(|e| NodeError::refused(Code::StoreCorrupt, e.to_string()))?;
-        Ok(Cow::Owned(json::to_canonical(&dataset)?))
+        Ok(Cow::Owned(json::to_canonical(&self.dataset(service, signs)?)?))
     }
 
-    /// As DSP has it: with its listing, or for connectors that read none.
+    /// As DSP has it.
     pub(super) fn dataset(&self, service: &DataService, signs: bool) -> Result<Dataset, NodeError> {
-        let policy = if signs { self.policy.clone() } else { plain::spelt(&self.policy) };
-        let offer =
-            Offer::from_value(policy).map_err(|e| NodeError::refused(Code::StoreCorrupt, e.to_string()))?;
-        let formats: &[&str] = if signs { &[FORMAT] } else { &plain::FORMATS };
-        let distribution = |format: &&str| Distribution {
-            kind: Default::default(),
-            format: (*format).to_owned(),
-            access_service: match signs {
-                true => AccessService::Id(service.id.clone()),
-                // Connectors of other makes read the service where the distribution is.
-                false => AccessService::Inline(service.clone()),
-            },
-            has_policy: Vec::new(),
-        };
-        let member = DatasetMember { v: json::V1, listing: self.listing.clone() };
-        Ok(Dataset {
-            id: self.id.clone(),
-            kind: Default::default(),
-            has_policy: vec![offer],
-            distribution: formats.iter().map(distribution).collect(),
-            dxp: signs.then_some(member),
-        })
+        if signs {
+            Ok(json::from_value(json::parse(&self.signed)?)?)
+        } else {
+            dataset(&self.id, json::parse(&self.policy)?, service, None)
+        }
+    }
+
+    /// What is declared of it.
+    pub(super) fn facts(&self) -> Result<Value, NodeError> {
+        Ok(json::parse(&self.facts)?)
+    }
+
+    /// What is declared of it and of others like it.
+    pub(super) fn alike(&self) -> Result<Value, NodeError> {
+        Ok(alike(self.facts()?))
     }
 }
 
@@ -217,31 +250,24 @@ impl Node {
     /// A dataset of ours, from its row: its listing must be ours and verify.
     pub(super) fn offered(&self, row: &DatasetRow) -> Result<Offered, NodeError> {
         let Listed { listing, jws, .. } = Listed::read(&row.listing, &self.me.ring)?;
-        let mut alike = listing.facts.clone();
-        if let Some(members) = alike.as_object_mut() {
-            members.remove("digest");
-            members.insert("id".to_owned(), ANY.into());
-        }
         let terms = facts::terms_beyond(&listing.policy);
         let digest = |facts: &Value| match &terms {
             None => json::digest_of(facts),
             Some(terms) => json::digest_of(&serde_json::json!([facts, terms])),
         };
-        let mut offered = Offered {
+        let (own, common) = (digest(&listing.facts)?, digest(&alike(listing.facts.clone()))?);
+        let (policy, facts) = (json::canonical(&listing.policy)?, json::canonical(&listing.facts)?);
+        let signed = dataset(&row.id, listing.policy, &self.service(String::new()), Some(&jws))?;
+        Ok(Offered {
             id: row.id.clone(),
-            listing: jws,
-            policy: listing.policy,
-            digest: digest(&listing.facts)?,
-            alike_digest: digest(&alike)?,
-            facts: listing.facts,
+            policy,
+            facts,
+            called: listing.facts["id"].as_str().unwrap_or_default().to_owned(),
             terms,
-            alike,
-            signed: Vec::new(),
-        };
-        let dataset = offered.dataset(&self.service(String::new()), true)?;
-        dataset.check().map_err(|e| NodeError::refused(Code::StoreCorrupt, e.to_string()))?;
-        offered.signed = json::to_canonical(&dataset)?;
-        Ok(offered)
+            digest: own,
+            alike_digest: common,
+            signed: json::to_canonical(&signed)?,
+        })
     }
 }
 
@@ -301,11 +327,10 @@ mod tests {
         let shelf = Shelf::default();
         let large = Offered {
             id: "a".to_owned(),
-            listing: String::new(),
-            policy: Value::Null,
-            facts: Value::Null,
+            policy: Vec::new(),
+            facts: Vec::new(),
+            called: String::new(),
             terms: None,
-            alike: Value::Null,
             digest: Digest::of(b""),
             alike_digest: Digest::of(b""),
             signed: vec![0; SHELF_BYTES + 1],

@@ -4,6 +4,7 @@
 //! ```text
 //! cargo bench -p naru --bench scale                  # everything: some minutes, on a machine that does nothing else
 //! cargo bench -p naru --bench scale -- --quick       # a tenth of each, 64 MiB: to see that it works
+//! cargo bench -p naru --bench scale -- --datasets    # the first table alone
 //! ```
 //!
 //! The node that is measured is a process of its own. Its peers live in this one: one real node that makes the deals, and

@@ -107,11 +107,6 @@ pub(super) async fn watch(node: Node) {
 }
 
 impl Node {
-    /// A pause before something is tried or looked at again; shorter in a simulation alone.
-    pub(super) fn not_longer(&self, pause: Duration) -> Duration {
-        self.longest_pause.map_or(pause, |longest| pause.min(longest))
-    }
-
     /// Peers that we should be connected with, by DID.
     async fn wanted(&self) -> Result<BTreeSet<String>, NodeError> {
         let states = OPEN.map(str::to_owned).to_vec();

@@ -19,7 +19,11 @@ use naru_protocol::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::{NodeError, country::is_assigned, sanctions::with_operators};
+use super::{
+    NodeError,
+    country::is_assigned,
+    sanctions::{misread_entry, with_operators},
+};
 
 pub(crate) use self::contract::{CLAUSES, terms_beyond};
 pub(super) use self::contract::{
@@ -128,25 +132,11 @@ fn misread_order(order: &Value) -> Option<String> {
         })
 }
 
-/// Why an entry of a sanctions list would hit nobody: it names its party by an id, a name or both.
-fn misread_sanctioned(entry: &Value) -> Option<String> {
-    let stated = |name: &str| entry.get(name).filter(|value| !value.is_null());
-    let empty = |value: &Value| !value.as_str().is_some_and(|text| text.chars().any(char::is_alphanumeric));
-    let unnamed = || stated("did").or(stated("name")).is_none();
-    if !entry.is_object() || unnamed() {
-        return Some(": names nobody: `did`, `name` or both".to_owned());
-    }
-    let did = stated("did").map(|did| did.as_str().map_or(Some("no text".to_owned()), misread_party));
-    did.flatten()
-        .map(|why| format!("/did: {why}"))
-        .or_else(|| stated("name").filter(|name| empty(name)).map(|_| "/name: no name".to_owned()))
-}
-
 /// Refuses orders that would not stop what they mean to, and entries of a sanctions list that would hit nobody.
 pub(crate) fn readable(data: &SignedData) -> Result<(), NodeError> {
     let misread = match data.kind {
         DataKind::StopOrders => misread_order,
-        DataKind::Sanctions => misread_sanctioned,
+        DataKind::Sanctions => misread_entry,
     };
     match data.entries.iter().enumerate().filter_map(|(n, entry)| Some((n, misread(entry)?))).next() {
         None => Ok(()),
@@ -155,7 +145,7 @@ pub(crate) fn readable(data: &SignedData) -> Result<(), NodeError> {
 }
 
 /// Why no participant can have this id.
-fn misread_party(id: &str) -> Option<String> {
+pub(super) fn misread_party(id: &str) -> Option<String> {
     let is_id = Did::parse(id).is_ok() || is_plain_id(id);
     (!is_id).then(|| format!("{id:?} is no id of a participant: `naru peers` lists them"))
 }

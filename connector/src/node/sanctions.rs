@@ -7,6 +7,8 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::facts::misread_party;
+
 /// The list, as it is compiled in.
 const LIST: &str = include_str!("../../../policy/lists/sanctions.json");
 
@@ -48,6 +50,18 @@ fn screen(list: &List, did: &str, name: Option<&str>, at: u64) -> Value {
         entry.did.as_deref() == Some(did) || (name.is_some() && entry.name.as_deref().map(plain) == name)
     });
     json!({"hit": hit, "list_version": list.version, "screened_at": at})
+}
+
+/// Why an entry that is to add to the list would hit nobody: it names its party by an id, a name or both.
+pub(super) fn misread_entry(entry: &Value) -> Option<String> {
+    let stated = |name: &str| entry.get(name).filter(|value| !value.is_null());
+    let (did, name) = (stated("did"), stated("name"));
+    if did.or(name).is_none() {
+        return Some(": names nobody: `did`, `name` or both".to_owned());
+    }
+    let did = did.and_then(|did| did.as_str().map_or(Some("no text".to_owned()), misread_party));
+    let nameless = name.is_some_and(|name| name.as_str().is_none_or(|name| plain(name).is_empty()));
+    did.map(|why| format!("/did: {why}")).or_else(|| nameless.then(|| "/name: no name".to_owned()))
 }
 
 /// A name without what spellings of it differ in: case, spaces, punctuation.

@@ -1,11 +1,12 @@
 //! Where a simulation takes hold of a node: what becomes of each request of ours and of each commit, and how long it waits before
 //! it tries again.
 //!
-//! A node that runs for somebody has none of them ([`Seams::default`]). They decide about fates only; what is asked,
-//! answered and stored is the real thing, over the real sockets and the real database.
+//! A node that runs for somebody has none of them ([`Seams::default`]). They decide about fates and pauses only; what is
+//! asked, answered and stored is the real thing, over the real sockets and the real database.
 
 use std::{sync::Arc, time::Duration};
 
+use super::Node;
 use crate::store::Writes;
 
 /// What becomes of a request on its way to a peer.
@@ -36,7 +37,14 @@ pub struct Seams {
     pub link: Option<Arc<dyn Link>>,
     /// None writes everything.
     pub writes: Option<Arc<dyn Writes>>,
-    /// No pause between two attempts, or two looks at what is connected, is longer: what comes after a pause is the same whenever it
-    /// comes. None leaves all pauses as they are.
+    /// No pause before something is tried or looked at again is longer: what comes after it is the same whenever it comes. None
+    /// leaves all pauses as they are.
     pub longest_pause: Option<Duration>,
+}
+
+impl Node {
+    /// A pause before something is tried or looked at again.
+    pub(super) fn not_longer(&self, pause: Duration) -> Duration {
+        self.longest_pause.map_or(pause, |longest| pause.min(longest))
+    }
 }
